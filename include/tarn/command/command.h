@@ -1,0 +1,100 @@
+/*
+ * Commands: the table, the three steps a request takes through it, and the environment handlers work in.
+ *
+ * Net queues requests from all connections and takes each through three steps, batch by batch:
+ *
+ *     command_prepare()   find the command, hash its first key, prefetch the index bucket
+ *     command_prefetch()  prefetch the entry
+ *     command_run()       check, run the handler, account; the only caller of handlers
+ *
+ * A handler whose keys have to be loaded first is rolled back and its session is suspended; net keeps the request
+ * (it is not consumed), and runs the same call again after session_ops::resume. Requests behind it on the same
+ * connection wait; other connections do not.
+ */
+#ifndef TARN_COMMAND_COMMAND_H
+#define TARN_COMMAND_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tarn/base/clock.h"
+#include "tarn/base/list.h"
+#include "tarn/base/metric.h"
+#include "tarn/base/option.h"
+#include "tarn/base/strview.h"
+#include "tarn/command/session.h"
+#include "tarn/store/store.h"
+
+struct sources;
+struct command_table; /* opaque */
+
+/* One request on its way. Lives in net's batch; zeroed, then session, argv, argc are set by net. */
+struct command_call {
+    struct session *session;
+    const struct strview *argv; /* borrowed until command_run() returns */
+    int argc;
+    const struct command *command; /* set by command_prepare(); NULL: unknown */
+    struct store_key key;          /* of the first key, when there is one */
+    bool has_key;
+};
+
+enum command_result {
+    COMMAND_DONE,      /* the reply is in session->out (or suppressed) */
+    COMMAND_SUSPENDED, /* nothing was written; run the same request again after resume */
+};
+
+/* Facts about the process that INFO, SHUTDOWN and DEBUG need, given by the server layer. */
+struct command_host {
+    void *ctx;
+    /* Begins an orderly shutdown: the loop drains and ends. */
+    void (*shutdown)(void *ctx);
+    int64_t started_wall_ms, started_mono_ms;
+    char run_id[41];
+    const char *config_file; /* borrowed; "" when none */
+    const char *executable;  /* borrowed */
+    int tcp_port;
+};
+
+struct command_options {
+    int64_t proto_max_bulk_len; /* also the limit of a string value */
+    int64_t slow_ms;            /* reserved: set by the option table */
+    bool enable_debug_command;
+};
+extern const struct option_table command_option_table;
+
+struct command_metrics {
+    uint64_t commands_processed, keyspace_hits, keyspace_misses, unexpected_errors, error_replies;
+    uint64_t blocked_clients;
+};
+extern const struct metric_table command_metric_table;
+
+/* What handlers work with; wired once by the server (or a test). All pointers are borrowed for its life. */
+struct command_env {
+    struct store *store;
+    struct sources *sources; /* may be NULL: no read-through */
+    struct clock *clock;
+    struct option_set *options;
+    struct metric_registry *metrics;
+    const struct command_options *command_options;
+    struct command_table *table;
+    struct command_host host;
+    struct list sessions; /* struct session::link */
+    size_t sessions_count;
+    uint64_t next_session_id;
+    struct command_metrics stats;
+};
+
+/* Builds the table of all commands; `env` is filled by the caller apart from table and sessions. */
+int command_env_init(struct command_env *env) WARN_UNUSED;
+void command_env_fini(struct command_env *env);
+
+void command_prepare(struct command_env *env, struct command_call *call);
+void command_prefetch(struct command_env *env, const struct command_call *call);
+enum command_result command_run(struct command_env *env, struct command_call *call) WARN_UNUSED;
+
+/* The number of commands with a row of their own; and the row's name, for tests that want one test each. */
+size_t command_count(void);
+const char *command_name(size_t i);
+
+#endif
