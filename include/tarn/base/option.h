@@ -1,16 +1,18 @@
 /*
- * Typed options as tables. A module declares one `static const struct option[]` over its own options
- * struct; that row is the default, the parser, the range, CONFIG GET/SET, --help and the documentation of
- * the option. The set binds tables to the structs of this process and is all that CONFIG needs.
+ * Typed options as tables. A module declares one `static const struct option[]` over its own
+ * options struct; that row is the default, the parser, the range, CONFIG GET/SET, --help and the
+ * documentation of the option. The set binds tables to the structs of this process and is all that
+ * CONFIG needs.
  *
  *     struct net_options { int64_t maxclients; ... };
  *     static const struct option net_option_rows[] = {
- *         {.name = "maxclients", .type = OPTION_INT, .offset = offsetof(struct net_options, maxclients),
- *          .def = "10000", .min = 1, .max = 1 << 20, .help = "connections accepted at the same time"},
+ *         {.name = "maxclients", .type = OPTION_INT, .offset = offsetof(struct net_options,
+ * maxclients), .def = "10000", .min = 1, .max = 1 << 20, .help = "connections accepted at the same
+ * time"},
  *     };
  *
- * Field types: BOOL bool; INT and BYTES int64_t; ENUM int (index into names); STRING char * (owned by the
- * set, never NULL); STRINGS char * (words separated by one space, owned, never NULL).
+ * Field types: BOOL bool; INT and BYTES int64_t; ENUM int (index into names); STRING char * (owned
+ * by the set, never NULL); STRINGS char * (words separated by one space, owned, never NULL).
  */
 #ifndef TARN_BASE_OPTION_H
 #define TARN_BASE_OPTION_H
@@ -41,8 +43,8 @@ enum option_flag {
 
 struct option {
     const char *name;
-    const char *help; /* one line */
-    const char *def;  /* default, as a user would write it */
+    const char *help;         /* one line */
+    const char *def;          /* default, as a user would write it */
     const char *const *names; /* ENUM: NULL-terminated */
     size_t offset;
     int64_t min, max;
@@ -65,8 +67,8 @@ int option_set_create(struct option_set **out) WARN_UNUSED;
 void option_set_destroy(struct option_set *set);
 
 /* Binds a table to `values` (borrowed for the life of the set) and writes the defaults there. */
-int option_set_add(struct option_set *set, const struct option_table *table, void *values, option_apply_fn apply,
-                   void *ctx) WARN_UNUSED;
+int option_set_add(struct option_set *set, const struct option_table *table, void *values,
+                   option_apply_fn apply, void *ctx) WARN_UNUSED;
 
 enum option_result {
     OPTION_OK = 0,
@@ -77,7 +79,8 @@ enum option_result {
 };
 
 /* Start-up: parses and stores, calls no apply function. Positive enum option_result or -errno. */
-int option_set_load(struct option_set *set, struct strview name, struct strview value, struct errtext *err) WARN_UNUSED;
+int option_set_load(struct option_set *set, struct strview name, struct strview value,
+                    struct errtext *err) WARN_UNUSED;
 
 /* CONFIG SET of several names at once: all or nothing. */
 struct option_change {
@@ -90,8 +93,8 @@ int option_set_change(struct option_set *set, const struct option_change *change
 bool option_set_get(const struct option_set *set, struct strview name, struct buf *out);
 
 /* Every option in order of the tables; a non-zero return of `fn` ends the walk. */
-typedef int (*option_visit_fn)(void *ctx, const struct option_table *table, const struct option *option,
-                               struct strview value);
+typedef int (*option_visit_fn)(void *ctx, const struct option_table *table,
+                               const struct option *option, struct strview value);
 int option_set_walk(const struct option_set *set, option_visit_fn fn, void *ctx);
 
 /* The known name nearest to a misspelt one, or NULL when none is near. */
