@@ -16,6 +16,7 @@ static void to_one_line(char *text)
     }
 }
 
+PRINTF_LIKE(2, 0)
 static void format_line(char *out, const char *format, va_list args)
 {
     if (vsnprintf(out, ERRTEXT_MAX, format, args) < 0) {

@@ -221,7 +221,7 @@ bool num_parse_bytes(struct strview v, uint64_t *out)
         {"", 1},        {"b", 1},        {"k", 1000},       {"kb", 1024},
         {"m", 1000000}, {"mb", 1 << 20}, {"g", 1000000000}, {"gb", 1 << 30},
     };
-    uint64_t value;
+    uint64_t value = 0;
     size_t n = parse_digits(v, &value);
     uint64_t factor = unit_factor(units, ARRAY_LEN(units), skip(v, n));
     if (n == 0 || factor == 0 || mul_overflow(value, factor, &value)) {
@@ -237,7 +237,7 @@ bool num_parse_duration_ms(struct strview v, int64_t unit_ms, int64_t *out)
         {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000},
     };
     assert(unit_ms > 0);
-    uint64_t value;
+    uint64_t value = 0;
     size_t n = parse_digits(v, &value);
     struct strview name = skip(v, n);
     uint64_t factor = name.len == 0 ? (uint64_t)unit_ms

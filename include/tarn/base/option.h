@@ -58,15 +58,21 @@ struct option_table {
     size_t count;
 };
 
-/* Called after a value changed at run time. Non-zero refuses: the old value is put back. */
+/* Called after a value changed at run time. Non-zero refuses: the old value is put back, and
+ * functions that had already agreed to other changes of the same call are called again with theirs
+ * put back. */
 typedef int (*option_apply_fn)(void *ctx, const struct option *option, struct errtext *err);
+
+#define OPTION_TABLES_MAX 32
+#define OPTION_TEXT_MAX   8192 /* longest value, in bytes */
 
 struct option_set; /* opaque */
 
 int option_set_create(struct option_set **out) WARN_UNUSED;
 void option_set_destroy(struct option_set *set);
 
-/* Binds a table to `values` (borrowed for the life of the set) and writes the defaults there. */
+/* Binds a table to `values` (borrowed for the life of the set) and writes the defaults there. 0 or
+ * -ENOMEM, with nothing bound. A default that is no value of its option is a programmer error. */
 int option_set_add(struct option_set *set, const struct option_table *table, void *values,
                    option_apply_fn apply, void *ctx) WARN_UNUSED;
 
@@ -82,17 +88,20 @@ enum option_result {
 int option_set_load(struct option_set *set, struct strview name, struct strview value,
                     struct errtext *err) WARN_UNUSED;
 
-/* CONFIG SET of several names at once: all or nothing. */
+/* CONFIG SET of several names at once: all or nothing. On failure *failed_at is the index of the
+ * change that could not be made and `err` says why, in Redis's words. */
 struct option_change {
     struct strview name, value;
 };
 int option_set_change(struct option_set *set, const struct option_change *changes, size_t count,
-                      struct errtext *err) WARN_UNUSED;
+                      size_t *failed_at, struct errtext *err) WARN_UNUSED;
 
-/* The value as CONFIG GET shows it is appended to `out`. False when there is no such option. */
+/* The value as CONFIG GET shows it is appended to `out`, nothing for a secret. False when there is
+ * no such option. */
 bool option_set_get(const struct option_set *set, struct strview name, struct buf *out);
 
-/* Every option in order of the tables; a non-zero return of `fn` ends the walk. */
+/* Every option in order of the tables; a non-zero return of `fn` ends the walk and is returned. The
+ * value (empty for a secret) is valid during the call. -ENOMEM when it could not be printed. */
 typedef int (*option_visit_fn)(void *ctx, const struct option_table *table,
                                const struct option *option, struct strview value);
 int option_set_walk(const struct option_set *set, option_visit_fn fn, void *ctx);
@@ -100,7 +109,8 @@ int option_set_walk(const struct option_set *set, option_visit_fn fn, void *ctx)
 /* The known name nearest to a misspelt one, or NULL when none is near. */
 const char *option_set_suggest(const struct option_set *set, struct strview name);
 
-/* Memory that a percentage refers to: the cgroup's limit when there is one, else the machine's. */
+/* Memory that a percentage refers to: the smallest limit of the cgroups of this process (v1 and
+ * v2), never more than the machine has. Reads files: for start-up and CONFIG SET. */
 uint64_t option_memory_total(void);
 
 #endif
