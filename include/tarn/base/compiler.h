@@ -27,6 +27,21 @@
 #define sub_overflow(a, b, out) __builtin_sub_overflow((a), (b), (out))
 #define mul_overflow(a, b, out) __builtin_mul_overflow((a), (b), (out))
 
+/* The low half of a * b; the high half goes to *high. */
+static inline uint64_t mul_wide(uint64_t a, uint64_t b, uint64_t *high)
+{
+    __extension__ unsigned __int128 product = (unsigned __int128)a * b;
+
+    *high = (uint64_t)(product >> 64);
+    return (uint64_t)product;
+}
+
+/* Zero bits below the lowest one; x is not 0. */
+static inline unsigned ctz64(uint64_t x)
+{
+    return (unsigned)__builtin_ctzll(x);
+}
+
 static inline size_t size_min(size_t a, size_t b)
 {
     return a < b ? a : b;
