@@ -1,10 +1,10 @@
 /*
  * The index of one database: hash -> slots. Private to the store.
  *
- * A slot is 64 bits: the entry's reference (40 bits, units of 8 bytes from the arena's base, never 0)
- * and 24 bits that belong to the eviction policy. The index compares no keys: it proposes slots whose
- * tag agrees, the store looks at the entry. Seven slots, their tags and a meta byte make a bucket of
- * one cache line (head is one little number, so the picture holds on either byte order):
+ * A slot is 64 bits: the entry's reference (40 bits, units of 8 bytes from the arena's base, never
+ * 0) and 24 bits that belong to the eviction policy. The index compares no keys: it proposes slots
+ * whose tag agrees, the store looks at the entry. Seven slots, their tags and a meta byte make a
+ * bucket of one cache line (head is one little number, so the picture holds on either byte order):
  *
  *      bit 0    8 ......... 63   word 1 ....................... 7
  *     +------+-----------------+---------------------------------+
@@ -13,8 +13,8 @@
  *
  * Everything is kept in hash order. The hash space is cut into 92 regions of unequal width, so that
  * they do not all fill up at the same time; a region has a small directory of tables (extendible
- * hashing), a table is a row of buckets in hash order. Look-up: hash -> region (arithmetic), region ->
- * directory (load), table (load), bucket (the one load that misses the cache).
+ * hashing), a table is a row of buckets in hash order. Look-up: hash -> region (arithmetic), region
+ * -> directory (load), table (load), bucket (the one load that misses the cache).
  *
  * Slot pointers are valid until the next insert, remove or shrink on the same index.
  */
@@ -46,9 +46,9 @@ static inline uint64_t slot_make(uint64_t ref, uint32_t policy)
     return (uint64_t)policy << SLOT_REF_BITS | ref;
 }
 
-/* What the index needs of its owner: the hash of an entry when a table is rebuilt, asked for in batches
- * with `prefetch` called well before `hash_of`. `may_allocate` (NULL: always) is asked before memory is
- * taken; false fails the call as if the system had none. */
+/* What the index needs of its owner: the hash of an entry when a table is rebuilt, asked for in
+ * batches with `prefetch` called well before `hash_of`. `may_allocate` (NULL: always) is asked
+ * before memory is taken; false fails the call as if the system had none. */
 struct index_owner {
     void *ctx;
     uint64_t (*hash_of)(void *ctx, uint64_t ref);
@@ -64,16 +64,16 @@ struct index_probe;
 int index_create(struct index **out, const struct index_owner *owner, size_t *memory) WARN_UNUSED;
 void index_destroy(struct index *ix);
 
-/* Looking up: for (p = index_first(ix, hash, &probe); p; p = index_next(&probe)) compare the entry at
- * slot_ref(*p). */
+/* Looking up: for (p = index_first(ix, hash, &probe); p; p = index_next(&probe)) compare the entry
+ * at slot_ref(*p). */
 static inline uint64_t *index_first(const struct index *ix, uint64_t hash,
                                     struct index_probe *probe);
 static inline uint64_t *index_next(struct index_probe *probe);
 static inline void index_prefetch(const struct index *ix, uint64_t hash);
 
-/* Adds a slot; the caller knows that the key is absent. Returns the slot's place; NULL when memory could
- * not be had, or when more than INDEX_SAME_HASH_MAX slots crowd on one hash (nothing changed). May
- * rebuild one table: bounded work. */
+/* Adds a slot; the caller knows that the key is absent. Returns the slot's place; NULL when memory
+ * could not be had, or when more than INDEX_SAME_HASH_MAX slots crowd on one hash (nothing
+ * changed). May rebuild one table: bounded work. */
 uint64_t *index_insert(struct index *ix, uint64_t hash, uint64_t slot) WARN_UNUSED;
 
 /* Takes away the slot at `p`, which was found under `hash`. */
@@ -86,14 +86,15 @@ size_t index_memory(const struct index *ix); /* bytes */
 /* Memory one more insert might need at worst, for the limit's arithmetic before it happens. */
 size_t index_growth_bytes(const struct index *ix);
 
-/* Gives memory back after deletions: makes sparse tables smaller and merges them, within about a budget
- * of buckets (it may overshoot by one table); true when more may be to do. */
+/* Gives memory back after deletions: makes sparse tables smaller and merges them, within about a
+ * budget of buckets (it may overshoot by one table); true when more may be to do. */
 bool index_shrink(struct index *ix, size_t budget_buckets);
 
-/* SCAN: calls fn for every slot whose hash lies in the next stretch after `cursor` (at least one bucket,
- * at least `count` slots' worth of buckets) and returns the next cursor, 0 at the end. A slot present
- * throughout a whole walk is shown at least once, however the index grows and shrinks meanwhile. Any
- * number is a harmless cursor; those returned are below 2^53. fn may not change the index. */
+/* SCAN: calls fn for every slot whose hash lies in the next stretch after `cursor` (at least one
+ * bucket, at least `count` slots' worth of buckets) and returns the next cursor, 0 at the end. A
+ * slot present throughout a whole walk is shown at least once, however the index grows and shrinks
+ * meanwhile. Any number is a harmless cursor; those returned are below 2^53. fn may not change the
+ * index. */
 typedef void (*index_visit_fn)(void *ctx, uint64_t slot);
 uint64_t index_scan(const struct index *ix, uint64_t cursor, size_t count, index_visit_fn fn,
                     void *ctx);
@@ -101,38 +102,42 @@ uint64_t index_scan(const struct index *ix, uint64_t cursor, size_t count, index
 /* The first occupied slot at or after a random position; 0 when empty. */
 uint64_t index_random(const struct index *ix, uint64_t random);
 
-/* Frees everything in slices: removes up to `budget` slots, showing each to fn (which may be NULL)
- * before it goes; true when more is left. The index may only be destroyed afterwards. */
+/* Frees everything in slices: removes up to `budget` slots (but at least a bucket of them), showing
+ * each to fn (which may be NULL) before it goes; true when more is left. The index may only be
+ * destroyed afterwards. */
 bool index_drain(struct index *ix, size_t budget, index_visit_fn fn, void *ctx);
 
 /* Aborts when an invariant is broken: counts, tags, probe bounds, every slot found under its own
  * hash. */
 void index_check(const struct index *ix);
 
-/* ---- layout, for the inline look-ups ---------------------------------------------------------- */
+/* ---- layout, for the inline look-ups ----------------------------------------------------------
+ */
 
 #define BUCKET_SLOTS 7
 
-/* A slot lies in its home bucket or in one of the next BUCKET_REACH_MAX of the same table, with wrap. */
+/* A slot lies in its home bucket or in one of the next BUCKET_REACH_MAX of the same table, with
+ * wrap. */
 #define BUCKET_REACH_MAX    15
 #define INDEX_SAME_HASH_MAX (BUCKET_SLOTS * (1 + BUCKET_REACH_MAX))
 
-/* The hash space is cut into 8 equal segments, segment s into 8 + s regions: widths spread evenly over a
- * factor of two. */
+/* The hash space is cut into 8 equal segments, segment s into 8 + s regions: widths spread evenly
+ * over a factor of two. */
 #define INDEX_SEGMENT_BITS  3
 #define INDEX_REGIONS       92
 #define INDEX_FRACTION_BITS 46
 
-/* Low half of meta: how many buckets after this one a slot whose home is here may lie. High half: how
- * many such slots there are; 15 means 15 or more, for ever. The reach is 0 when the number is 0. */
+/* Low half of meta: how many buckets after this one a slot whose home is here may lie. High half:
+ * how many such slots there are; 15 means 15 or more, for ever. The reach is 0 when the number is
+ * 0. */
 struct index_bucket {
     uint64_t head;
     uint64_t slot[BUCKET_SLOTS];
 };
 
-/* A table, or one of several equal directory entries of it, of which the first has the count. `step` is
- * the row of its size in the table of sizes; 0: it has no memory and `buckets` is the one empty bucket
- * of the index. */
+/* A table, or one of several equal directory entries of it, of which the first has the count.
+ * `step` is the row of its size in the table of sizes; 0: it has no memory and `buckets` is the one
+ * empty bucket of the index. */
 struct index_table {
     struct index_bucket *buckets; /* owned */
     uint16_t buckets_count;
@@ -174,16 +179,16 @@ struct index_probe {
     unsigned left; /* buckets to look at after this one */
 };
 
-/* Where a hash lies: in which region, and how far into it as a 0.46 fixed-point fraction in the high
- * bits. Both rise with the hash. */
+/* Where a hash lies: in which region, and how far into it as a 0.46 fixed-point fraction in the
+ * high bits. Both rise with the hash. */
 static inline unsigned index_locate(uint64_t hash, uint64_t *fraction)
 {
     unsigned segment = (unsigned)(hash >> (64 - INDEX_SEGMENT_BITS));
-    uint64_t region;
-    uint64_t low = mul_wide(hash << INDEX_SEGMENT_BITS, 8 + segment, &region);
+    uint64_t rest = hash << INDEX_SEGMENT_BITS;
+    uint64_t regions = 8 + segment;
 
-    *fraction = low >> (64 - INDEX_FRACTION_BITS) << (64 - INDEX_FRACTION_BITS);
-    return segment * (15 + segment) / 2 + (unsigned)region;
+    *fraction = rest * regions >> (64 - INDEX_FRACTION_BITS) << (64 - INDEX_FRACTION_BITS);
+    return segment * (15 + segment) / 2 + (unsigned)mul_high_u64(rest, regions);
 }
 
 static inline struct index_table *region_table(const struct index_region *r, uint64_t fraction)
@@ -193,10 +198,7 @@ static inline struct index_table *region_table(const struct index_region *r, uin
 
 static inline unsigned table_home(const struct index_table *t, uint64_t fraction)
 {
-    uint64_t home;
-
-    (void)mul_wide(fraction << t->depth, t->buckets_count, &home);
-    return (unsigned)home;
+    return (unsigned)mul_high_u64(fraction << t->depth, t->buckets_count);
 }
 
 /* Never 0, which marks a free place. Independent of the bits that make the position. */
