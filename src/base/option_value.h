@@ -1,8 +1,8 @@
 /*
  * One value of one option: read from text, exchanged with the field it is for, printed.
  */
-#ifndef TARN_SRC_BASE_OPTION_VALUE_H
-#define TARN_SRC_BASE_OPTION_VALUE_H
+#ifndef TARN_BASE_OPTION_VALUE_H
+#define TARN_BASE_OPTION_VALUE_H
 
 #include "tarn/base/option.h"
 
