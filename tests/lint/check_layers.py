@@ -48,7 +48,7 @@ def private_faults(path, quoted, root):
         return None
     in_tests = owner(path) in ("tests", "bench")
     if "/" in quoted:
-        # A test may look into the layer it tests.
+        # A test may look into the layer it tests, by the path from the top.
         return None if in_tests and quoted.startswith("src/") else f"{path}: {quoted}: private header of another folder"
     if not os.path.exists(os.path.join(root, os.path.dirname(path), quoted)) and not in_tests:
         return f"{path}: {quoted}: not in this folder"
