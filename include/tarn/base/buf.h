@@ -1,12 +1,14 @@
 /*
- * A growable byte buffer with a read end and a write end: bytes are appended at the tail and consumed
- * from the head. Used for replies, for the unread part of a request and for text that is being built.
+ * A growable byte buffer with a read end and a write end: bytes are appended at the tail and
+ * consumed from the head. Used for replies, for the unread part of a request and for text that is
+ * being built.
  *
  *     data          head             tail            cap
  *      | consumed    | readable       | writable      |
  *
- * Append functions return false when memory could not be had; the buffer then holds what it held and
- * `failed` stays set until buf_clear(), so a writer of many small pieces checks once at the end.
+ * Append functions return false when memory could not be had; the buffer then holds what it held
+ * and `failed` stays set until buf_clear(), so a writer of many small pieces checks once at the
+ * end.
  */
 #ifndef TARN_BASE_BUF_H
 #define TARN_BASE_BUF_H
@@ -18,6 +20,10 @@
 
 #include "tarn/base/compiler.h"
 #include "tarn/base/strview.h"
+
+/* The most a buffer holds: far above every limit of the protocol, so that a sum of lengths cannot
+ * wrap. */
+#define BUF_MAX_BYTES ((size_t)1 << 40)
 
 struct buf {
     char *data; /* owned; NULL until the first append */
@@ -40,7 +46,7 @@ static inline size_t buf_len(const struct buf *b)
 
 static inline struct strview buf_view(const struct buf *b)
 {
-    return strview_of(b->data + b->head, b->tail - b->head);
+    return strview_of(b->data != NULL ? b->data + b->head : NULL, b->tail - b->head);
 }
 
 /* Makes room for `n` more bytes at the tail (moving the readable part to the front or growing). */
@@ -51,7 +57,8 @@ static inline bool buf_reserve(struct buf *b, size_t n)
     return LIKELY(b->cap - b->tail >= n) || buf_reserve_slow(b, n);
 }
 
-/* After buf_reserve(n): the place to write to; buf_commit(m) with m <= n makes the bytes readable. */
+/* After buf_reserve(n): the place to write to; buf_commit(m) with m <= n makes the bytes readable.
+ */
 static inline char *buf_tail(struct buf *b)
 {
     return b->data + b->tail;
@@ -96,7 +103,8 @@ bool buf_vprintf(struct buf *b, const char *format, va_list args) PRINTF_LIKE(2,
 bool buf_append_u64(struct buf *b, uint64_t value);
 bool buf_append_i64(struct buf *b, int64_t value);
 
-/* Drops `n` readable bytes from the head; n <= buf_len(). An emptied buffer starts again at the front. */
+/* Drops `n` readable bytes from the head; n <= buf_len(). An emptied buffer starts again at the
+ * front. */
 static inline void buf_consume(struct buf *b, size_t n)
 {
     b->head += n;
@@ -118,7 +126,8 @@ static inline void buf_clear(struct buf *b)
     b->failed = false;
 }
 
-/* Gives memory above `cap_max` back when the buffer is empty, so that an idle owner costs little. */
+/* Gives memory above `cap_max` back when the buffer is empty, so that an idle owner costs little.
+ */
 void buf_shrink(struct buf *b, size_t cap_max);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * Time as the server sees it: read once per loop turn, kept in a struct, handed down by pointer. Tests
- * fill the struct themselves; nothing below net calls the operating system for time.
+ * Time as the server sees it: read once per loop turn, kept in a struct, handed down by pointer.
+ * Tests fill the struct themselves; nothing below net calls the operating system for time.
  *
- * Deadlines and TTLs live on `mono_ms`, which no change of the wall clock moves and which goes on while
- * the machine is suspended (CLOCK_BOOTTIME). Absolute times from clients (EXAT, PXAT, EXPIREAT) are
- * turned into mono_ms when the command runs.
+ * Deadlines and TTLs live on `mono_ms`, which no change of the wall clock moves and which goes on
+ * while the machine is suspended (CLOCK_BOOTTIME). Absolute times from clients (EXAT, PXAT,
+ * EXPIREAT) are turned into mono_ms when the command runs.
  */
 #ifndef TARN_BASE_CLOCK_H
 #define TARN_BASE_CLOCK_H

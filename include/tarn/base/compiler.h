@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define WARN_UNUSED __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format_index, first_arg)                                                       \
+#define PRINTF_LIKE(format_index, first_arg) \
     __attribute__((format(printf, (format_index), (first_arg))))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NO_INLINE     __attribute__((noinline))
@@ -26,6 +26,22 @@
 #define add_overflow(a, b, out) __builtin_add_overflow((a), (b), (out))
 #define sub_overflow(a, b, out) __builtin_sub_overflow((a), (b), (out))
 #define mul_overflow(a, b, out) __builtin_mul_overflow((a), (b), (out))
+
+__extension__ typedef unsigned __int128 uint128;
+
+/* The upper half of the full product: x * n / 2^64. */
+static inline uint64_t mul_high_u64(uint64_t a, uint64_t b)
+{
+    return (uint64_t)(((uint128)a * b) >> 64);
+}
+
+/* Both halves of the full product, folded: every bit of the operands reaches every bit of the
+ * result. */
+static inline uint64_t mul_fold_u64(uint64_t a, uint64_t b)
+{
+    uint128 product = (uint128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
 
 static inline size_t size_min(size_t a, size_t b)
 {

@@ -1,7 +1,7 @@
 /*
- * Errors for people: start-up, configuration, checks of a map. Deep code fills an errtext, the outermost
- * caller prints it. Functions return 0, a negative errno (fatal to the operation, passed on unchanged) or
- * a positive value of their module's documented enum.
+ * Errors for people: start-up, configuration, checks of a map. Deep code fills an errtext, the
+ * outermost caller prints it. Functions return 0, a negative errno (fatal to the operation, passed
+ * on unchanged) or a positive value of their module's documented enum.
  */
 #ifndef TARN_BASE_ERR_H
 #define TARN_BASE_ERR_H

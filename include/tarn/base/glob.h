@@ -1,8 +1,8 @@
 /*
  * Patterns of KEYS, SCAN and CONFIG GET: * ? [a-z] [^a-z] and backslash, as Redis matches them.
  *
- * Matching does not recurse and costs at most O(pattern x text) whatever the pattern: only the last star
- * is ever retried.
+ * Matching does not recurse and costs at most O(pattern x text) whatever the pattern: only the last
+ * star is ever retried.
  */
 #ifndef TARN_BASE_GLOB_H
 #define TARN_BASE_GLOB_H

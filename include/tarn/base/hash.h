@@ -1,6 +1,6 @@
 /*
- * The keyed hash of the index: XXH3 (libxxhash) over a secret drawn at start, so that no client can choose
- * keys that collide. The secret never leaves the process.
+ * The keyed hash of the index: XXH3 (libxxhash) over a secret drawn at start, so that no client can
+ * choose keys that collide. The secret never leaves the process.
  */
 #ifndef TARN_BASE_HASH_H
 #define TARN_BASE_HASH_H
@@ -25,8 +25,8 @@ void hash_key_init_seed(struct hash_key *k, uint64_t seed);
 
 uint64_t hash_bytes(const struct hash_key *k, struct strview v);
 
-/* xoshiro256** seeded from the operating system or by hand: for sampling, jitter and RANDOMKEY; not for
- * secrets. */
+/* xoshiro256** seeded from the operating system or by hand: for sampling, jitter and RANDOMKEY; not
+ * for secrets. */
 struct rng {
     uint64_t s[4];
 };

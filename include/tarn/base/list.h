@@ -1,8 +1,8 @@
 /*
  * Intrusive doubly linked list. A declaration names what it links:
  *     struct list conns; // struct conn::link
- * A link that is in no list is zeroed or self-linked; list_remove() leaves it self-linked, so removing
- * twice is harmless.
+ * A link that is in no list is zeroed or self-linked; list_remove() leaves it self-linked, so
+ * removing twice is harmless.
  */
 #ifndef TARN_BASE_LIST_H
 #define TARN_BASE_LIST_H
@@ -79,8 +79,8 @@ static inline void list_splice_back(struct list *to, struct list *from)
 
 #define list_for_each(it, l) for (struct list *it = (l)->next; (it) != (l); (it) = (it)->next)
 /* The body may remove `it`, and nothing else. */
-#define list_for_each_safe(it, l)                                                                  \
-    for (struct list *it = (l)->next, *it##_next = it->next; (it) != (l);                          \
+#define list_for_each_safe(it, l)                                         \
+    for (struct list *it = (l)->next, *it##_next = it->next; (it) != (l); \
          (it) = it##_next, it##_next = (it)->next)
 
 #endif

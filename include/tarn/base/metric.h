@@ -1,7 +1,7 @@
 /*
- * Counters and gauges as tables, like options: a row names a field of the module's own struct, and INFO,
- * documentation and later exporters walk the registry. An increment is an increment of the field.
- * All fields are uint64_t.
+ * Counters and gauges as tables, like options: a row names a field of the module's own struct, and
+ * INFO, documentation and later exporters walk the registry. An increment is an increment of the
+ * field. All fields are uint64_t.
  */
 #ifndef TARN_BASE_METRIC_H
 #define TARN_BASE_METRIC_H
@@ -42,10 +42,11 @@ struct metric_registry {
 /* At wiring time; more than METRIC_TABLES_MAX tables is a programmer error. */
 void metric_registry_add(struct metric_registry *r, const struct metric_table *table, void *values);
 
-typedef void (*metric_visit_fn)(void *ctx, const struct metric_table *table, const struct metric *metric,
-                                uint64_t value);
+typedef void (*metric_visit_fn)(void *ctx, const struct metric_table *table,
+                                const struct metric *metric, uint64_t value);
 /* `section` NULL: all. Case is ignored. */
-void metric_registry_walk(const struct metric_registry *r, const char *section, metric_visit_fn fn, void *ctx);
+void metric_registry_walk(const struct metric_registry *r, const char *section, metric_visit_fn fn,
+                          void *ctx);
 void metric_registry_reset(struct metric_registry *r);
 
 #endif

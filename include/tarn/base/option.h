@@ -1,16 +1,18 @@
 /*
- * Typed options as tables. A module declares one `static const struct option[]` over its own options
- * struct; that row is the default, the parser, the range, CONFIG GET/SET, --help and the documentation of
- * the option. The set binds tables to the structs of this process and is all that CONFIG needs.
+ * Typed options as tables. A module declares one `static const struct option[]` over its own
+ * options struct; that row is the default, the parser, the range, CONFIG GET/SET, --help and the
+ * documentation of the option. The set binds tables to the structs of this process and is all that
+ * CONFIG needs.
  *
  *     struct net_options { int64_t maxclients; ... };
  *     static const struct option net_option_rows[] = {
- *         {.name = "maxclients", .type = OPTION_INT, .offset = offsetof(struct net_options, maxclients),
- *          .def = "10000", .min = 1, .max = 1 << 20, .help = "connections accepted at the same time"},
+ *         {.name = "maxclients", .type = OPTION_INT, .offset = offsetof(struct net_options,
+ * maxclients), .def = "10000", .min = 1, .max = 1 << 20, .help = "connections accepted at the same
+ * time"},
  *     };
  *
- * Field types: BOOL bool; INT and BYTES int64_t; ENUM int (index into names); STRING char * (owned by the
- * set, never NULL); STRINGS char * (words separated by one space, owned, never NULL).
+ * Field types: BOOL bool; INT and BYTES int64_t; ENUM int (index into names); STRING char * (owned
+ * by the set, never NULL); STRINGS char * (words separated by one space, owned, never NULL).
  */
 #ifndef TARN_BASE_OPTION_H
 #define TARN_BASE_OPTION_H
@@ -41,8 +43,8 @@ enum option_flag {
 
 struct option {
     const char *name;
-    const char *help; /* one line */
-    const char *def;  /* default, as a user would write it */
+    const char *help;         /* one line */
+    const char *def;          /* default, as a user would write it */
     const char *const *names; /* ENUM: NULL-terminated */
     size_t offset;
     int64_t min, max;
@@ -56,17 +58,23 @@ struct option_table {
     size_t count;
 };
 
-/* Called after a value changed at run time. Non-zero refuses: the old value is put back. */
+/* Called after a value changed at run time. Non-zero refuses: the old value is put back, and
+ * functions that had already agreed to other changes of the same call are called again with theirs
+ * put back. */
 typedef int (*option_apply_fn)(void *ctx, const struct option *option, struct errtext *err);
+
+#define OPTION_TABLES_MAX 32
+#define OPTION_TEXT_MAX   8192 /* longest value, in bytes */
 
 struct option_set; /* opaque */
 
 int option_set_create(struct option_set **out) WARN_UNUSED;
 void option_set_destroy(struct option_set *set);
 
-/* Binds a table to `values` (borrowed for the life of the set) and writes the defaults there. */
-int option_set_add(struct option_set *set, const struct option_table *table, void *values, option_apply_fn apply,
-                   void *ctx) WARN_UNUSED;
+/* Binds a table to `values` (borrowed for the life of the set) and writes the defaults there. 0 or
+ * -ENOMEM, with nothing bound. A default that is no value of its option is a programmer error. */
+int option_set_add(struct option_set *set, const struct option_table *table, void *values,
+                   option_apply_fn apply, void *ctx) WARN_UNUSED;
 
 enum option_result {
     OPTION_OK = 0,
@@ -77,27 +85,32 @@ enum option_result {
 };
 
 /* Start-up: parses and stores, calls no apply function. Positive enum option_result or -errno. */
-int option_set_load(struct option_set *set, struct strview name, struct strview value, struct errtext *err) WARN_UNUSED;
+int option_set_load(struct option_set *set, struct strview name, struct strview value,
+                    struct errtext *err) WARN_UNUSED;
 
-/* CONFIG SET of several names at once: all or nothing. */
+/* CONFIG SET of several names at once: all or nothing. On failure *failed_at is the index of the
+ * change that could not be made and `err` says why, in Redis's words. */
 struct option_change {
     struct strview name, value;
 };
 int option_set_change(struct option_set *set, const struct option_change *changes, size_t count,
-                      struct errtext *err) WARN_UNUSED;
+                      size_t *failed_at, struct errtext *err) WARN_UNUSED;
 
-/* The value as CONFIG GET shows it is appended to `out`. False when there is no such option. */
+/* The value as CONFIG GET shows it is appended to `out`, nothing for a secret. False when there is
+ * no such option. */
 bool option_set_get(const struct option_set *set, struct strview name, struct buf *out);
 
-/* Every option in order of the tables; a non-zero return of `fn` ends the walk. */
-typedef int (*option_visit_fn)(void *ctx, const struct option_table *table, const struct option *option,
-                               struct strview value);
+/* Every option in order of the tables; a non-zero return of `fn` ends the walk and is returned. The
+ * value (empty for a secret) is valid during the call. -ENOMEM when it could not be printed. */
+typedef int (*option_visit_fn)(void *ctx, const struct option_table *table,
+                               const struct option *option, struct strview value);
 int option_set_walk(const struct option_set *set, option_visit_fn fn, void *ctx);
 
 /* The known name nearest to a misspelt one, or NULL when none is near. */
 const char *option_set_suggest(const struct option_set *set, struct strview name);
 
-/* Memory that a percentage refers to: the cgroup's limit when there is one, else the machine's. */
+/* Memory that a percentage refers to: the smallest limit of the cgroups of this process (v1 and
+ * v2), never more than the machine has. Reads files: for start-up and CONFIG SET. */
 uint64_t option_memory_total(void);
 
 #endif

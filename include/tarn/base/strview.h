@@ -1,6 +1,6 @@
 /*
- * Borrowed bytes with a length: keys, values, arguments. Never NUL-terminated by contract; the owner
- * and the lifetime are stated where a view is handed out.
+ * Borrowed bytes with a length: keys, values, arguments. Never NUL-terminated by contract; the
+ * owner and the lifetime are stated where a view is handed out.
  */
 #ifndef TARN_BASE_STRVIEW_H
 #define TARN_BASE_STRVIEW_H
@@ -41,8 +41,8 @@ bool strview_eq_nocase(struct strview a, const char *s);
 
 bool strview_starts_with(struct strview a, struct strview prefix);
 
-/* Distance of a word from another (insertions, deletions, substitutions, neighbour swaps), for "did you
- * mean". Words longer than 64 bytes are as far as can be: returns 64. */
+/* Distance of a word from another (insertions, deletions, substitutions, neighbour swaps), for "did
+ * you mean". Words longer than 64 bytes are as far as can be: returns 64. */
 unsigned strview_distance(struct strview a, struct strview b);
 
 /* True when the bytes are well-formed UTF-8 (no surrogates, no overlong forms, up to U+10FFFF). */

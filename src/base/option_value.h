@@ -1,0 +1,34 @@
+/*
+ * One value of one option: read from text, exchanged with the field it is for, printed.
+ */
+#ifndef TARN_SRC_BASE_OPTION_VALUE_H
+#define TARN_SRC_BASE_OPTION_VALUE_H
+
+#include "tarn/base/option.h"
+
+/* Which member counts follows from the option's type: `text` for STRING and STRINGS, else `number`.
+ */
+struct option_value {
+    int64_t number;
+    char *text; /* owned */
+};
+
+/* Reads `text` as a value of `option`. OPTION_OK, OPTION_BAD with the reason in `err`, or -ENOMEM.
+ */
+int option_value_parse(const struct option *option, struct strview text, struct option_value *out,
+                       struct errtext *err) WARN_UNUSED;
+
+/* Frees the text; accepts a zeroed value. */
+void option_value_fini(struct option_value *value);
+
+/* The field of `option` in `values` and *value change places. */
+void option_value_swap(const struct option *option, void *values, struct option_value *value);
+
+/* True when the field already holds *value. */
+bool option_value_is_current(const struct option *option, const void *values,
+                             const struct option_value *value);
+
+/* Appends the field as CONFIG GET shows it, nothing for a secret. False when memory is short. */
+bool option_value_print(const struct option *option, const void *values, struct buf *out);
+
+#endif
