@@ -1,19 +1,21 @@
 /*
  * CLIENT: what connections there are, and what they may ask for themselves.
  *
- * A session knows nothing of its socket; closing one and the sizes of its buffers come through session_ops.
+ * A session knows nothing of its socket; closing one and the sizes of its buffers come through
+ * session_ops.
  */
-#include "cmd_client.h"
 
 #include <string.h>
 
 #include "args.h"
-#include "errors.h"
+#include "reply.h"
+#include "text.h"
 #include "handler.h"
-#include "session_private.h"
+#include "session_text.h"
 #include "tarn/base/num.h"
 
-/* ---- about oneself ------------------------------------------------------------------------------------- */
+/* ---- about oneself
+ * ------------------------------------------------------------------------------------- */
 
 void cmd_client_id(struct cmd_ctx *ctx)
 {
@@ -31,10 +33,10 @@ void cmd_client_getname(struct cmd_ctx *ctx)
 
 void cmd_client_setname(struct cmd_ctx *ctx)
 {
-    if (!session_name_is_valid(ctx->argv[2])) {
-        reply_error(ctx, ERR_CLIENT_NAME);
-    } else if (!session_set_text(&ctx->session->name, ctx->argv[2])) {
-        reply_error(ctx, ERR_NO_MEMORY);
+    if (!session_text_is_valid(ctx->argv[2])) {
+        reply_error(ctx, ERROR_CLIENT_NAME);
+    } else if (!session_text_set(&ctx->session->name, ctx->argv[2])) {
+        reply_error(ctx, ERROR_NO_MEMORY);
     } else {
         resp_write_ok(ctx->reply);
     }
@@ -49,14 +51,16 @@ void cmd_client_setinfo(struct cmd_ctx *ctx)
     } else if (strview_eq_nocase(option, "lib-ver")) {
         field = &ctx->session->lib_ver;
     } else {
-        reply_errorf(ctx, "ERR Unrecognized option '%.*s'", STRVIEW_ARG(arg_excerpt(option)));
+        resp_write_errorf(ctx->reply, "ERR Unrecognized option '%.*s'",
+                          STRVIEW_ARG(text_excerpt(option)));
         return;
     }
-    if (!session_name_is_valid(ctx->argv[3])) {
-        reply_errorf(ctx, "ERR %s cannot contain spaces, newlines or special characters.",
-                     field == &ctx->session->lib_name ? "lib-name" : "lib-ver");
-    } else if (!session_set_text(field, ctx->argv[3])) {
-        reply_error(ctx, ERR_NO_MEMORY);
+    if (!session_text_is_valid(ctx->argv[3])) {
+        resp_write_errorf(ctx->reply,
+                          "ERR %s cannot contain spaces, newlines or special characters.",
+                          field == &ctx->session->lib_name ? "lib-name" : "lib-ver");
+    } else if (!session_text_set(field, ctx->argv[3])) {
+        reply_error(ctx, ERROR_NO_MEMORY);
     } else {
         resp_write_ok(ctx->reply);
     }
@@ -70,7 +74,7 @@ static void set_flag(struct cmd_ctx *ctx, unsigned flag)
     } else if (strview_eq_nocase(ctx->argv[2], "off")) {
         ctx->session->flags &= ~flag;
     } else {
-        reply_error(ctx, ERR_SYNTAX);
+        reply_error(ctx, ERROR_SYNTAX);
         return;
     }
     resp_write_ok(ctx->reply);
@@ -105,11 +109,12 @@ void cmd_client_reply(struct cmd_ctx *ctx)
             s->flags |= SESSION_REPLY_SKIP_NEXT;
         }
     } else {
-        reply_error(ctx, ERR_SYNTAX);
+        reply_error(ctx, ERROR_SYNTAX);
     }
 }
 
-/* ---- listing ------------------------------------------------------------------------------------------- */
+/* ---- listing
+ * ------------------------------------------------------------------------------------------- */
 
 static void append_flags(struct buf *out, const struct session *s)
 {
@@ -117,7 +122,7 @@ static void append_flags(struct buf *out, const struct session *s)
         unsigned flag;
         char letter;
     } letters[] = {
-        {SESSION_BLOCKED, 'b'}, {SESSION_UNIX, 'U'},     {SESSION_CLOSING, 'c'},
+        {SESSION_BLOCKED, 'b'},  {SESSION_UNIX, 'U'},     {SESSION_CLOSING, 'c'},
         {SESSION_NO_EVICT, 'e'}, {SESSION_NO_TOUCH, 'T'},
     };
     size_t before = buf_len(out);
@@ -136,18 +141,20 @@ static void append_client(struct cmd_ctx *ctx, struct buf *out, const struct ses
     size_t query = 0, query_free = 0, output = 0, memory = 0;
     int64_t now_ms = ctx->env->clock->mono_ms;
     s->ops->buffers(s, &query, &query_free, &output, &memory);
-    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=", (unsigned long long)s->id,
-               s->address, s->local_address, s->fd, s->name ? s->name : "", (long long)(now_ms - s->created_ms) / 1000,
+    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=",
+               (unsigned long long)s->id, s->address, s->local_address, s->fd,
+               s->name ? s->name : "", (long long)(now_ms - s->created_ms) / 1000,
                (long long)(now_ms - s->active_ms) / 1000);
     append_flags(out, s);
     buf_printf(out,
-               " db=%u sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%zu "
+               " db=%u sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 "
+               "rbs=0 rbp=0 obl=%zu "
                "oll=0 omem=0 tot-mem=%zu events=%s cmd=",
                s->db, query, query_free, output, memory, output > 0 ? "rw" : "r");
     if (s->last_command == NULL) {
         buf_append_str(out, "NULL");
     } else {
-        command_append_full_name(out, s->last_command);
+        buf_append_str(out, s->last_command->full_name);
     }
     buf_printf(out, " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n", s->resp_version,
                s->lib_name ? s->lib_name : "", s->lib_ver ? s->lib_ver : "");
@@ -176,13 +183,13 @@ static bool parse_type(struct cmd_ctx *ctx, struct strview v, bool *is_normal_ou
             return true;
         }
     }
-    reply_errorf(ctx, "ERR Unknown client type '%.*s'", STRVIEW_ARG(arg_excerpt(v)));
+    resp_write_errorf(ctx->reply, "ERR Unknown client type '%.*s'", STRVIEW_ARG(text_excerpt(v)));
     return false;
 }
 
 static struct session *find_session(struct command_env *env, uint64_t id)
 {
-    list_for_each(it, &env->sessions) {
+    list_for_each (it, &env->sessions) {
         struct session *s = container_of(it, struct session, link);
         if (s->id == id) {
             return s;
@@ -223,14 +230,14 @@ void cmd_client_list(struct cmd_ctx *ctx)
             }
         }
     } else if (ctx->argc != 2) {
-        reply_error(ctx, ERR_SYNTAX);
+        reply_error(ctx, ERROR_SYNTAX);
         return;
     }
     buf_init(&text);
     if (by_id) {
         append_clients_by_id(ctx, &text);
     } else if (is_normal) {
-        list_for_each(it, &ctx->env->sessions) {
+        list_for_each (it, &ctx->env->sessions) {
             append_client(ctx, &text, container_of(it, struct session, link));
         }
     }
@@ -238,7 +245,8 @@ void cmd_client_list(struct cmd_ctx *ctx)
     buf_fini(&text);
 }
 
-/* ---- killing ------------------------------------------------------------------------------------------- */
+/* ---- killing
+ * ------------------------------------------------------------------------------------------- */
 
 struct kill_filter {
     uint64_t id;                   /* 0: any */
@@ -248,7 +256,8 @@ struct kill_filter {
     bool skip_me;
 };
 
-static bool parse_kill_option(struct cmd_ctx *ctx, struct kill_filter *f, struct strview name, struct strview value)
+static bool parse_kill_option(struct cmd_ctx *ctx, struct kill_filter *f, struct strview name,
+                              struct strview value)
 {
     int64_t n;
     if (strview_eq_nocase(name, "id")) {
@@ -271,7 +280,8 @@ static bool parse_kill_option(struct cmd_ctx *ctx, struct kill_filter *f, struct
         f->local = value;
     } else if (strview_eq_nocase(name, "user")) {
         if (!strview_eq(value, strview_str("default"))) {
-            reply_errorf(ctx, "ERR No such user '%.*s'", STRVIEW_ARG(arg_excerpt(value)));
+            resp_write_errorf(ctx->reply, "ERR No such user '%.*s'",
+                              STRVIEW_ARG(text_excerpt(value)));
             return false;
         }
     } else if (strview_eq_nocase(name, "skipme") && strview_eq_nocase(value, "yes")) {
@@ -279,13 +289,14 @@ static bool parse_kill_option(struct cmd_ctx *ctx, struct kill_filter *f, struct
     } else if (strview_eq_nocase(name, "skipme") && strview_eq_nocase(value, "no")) {
         f->skip_me = false;
     } else {
-        reply_error(ctx, ERR_SYNTAX);
+        reply_error(ctx, ERROR_SYNTAX);
         return false;
     }
     return true;
 }
 
-static bool kill_matches(const struct cmd_ctx *ctx, const struct kill_filter *f, const struct session *s)
+static bool kill_matches(const struct cmd_ctx *ctx, const struct kill_filter *f,
+                         const struct session *s)
 {
     if (!f->is_normal || (f->skip_me && s == ctx->session)) {
         return false;
@@ -301,7 +312,7 @@ static bool kill_matches(const struct cmd_ctx *ctx, const struct kill_filter *f,
 static int64_t kill_matching(struct cmd_ctx *ctx, const struct kill_filter *f)
 {
     int64_t killed = 0;
-    list_for_each_safe(it, &ctx->env->sessions) {
+    list_for_each_safe (it, &ctx->env->sessions) {
         struct session *s = container_of(it, struct session, link);
         if (kill_matches(ctx, f, s)) {
             s->ops->close(s);
@@ -311,7 +322,8 @@ static int64_t kill_matching(struct cmd_ctx *ctx, const struct kill_filter *f)
     return killed;
 }
 
-/* The old form, CLIENT KILL addr:port, answers OK and may kill oneself; the new one counts and by default does not. */
+/* The old form, CLIENT KILL addr:port, answers OK and may kill oneself; the new one counts and by
+ * default does not. */
 void cmd_client_kill(struct cmd_ctx *ctx)
 {
     struct kill_filter f = {.is_normal = true, .skip_me = true};
@@ -326,7 +338,7 @@ void cmd_client_kill(struct cmd_ctx *ctx)
         return;
     }
     if (ctx->argc % 2 != 0) {
-        reply_error(ctx, ERR_SYNTAX);
+        reply_error(ctx, ERROR_SYNTAX);
         return;
     }
     for (int i = 2; i < ctx->argc; i += 2) {

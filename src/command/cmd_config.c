@@ -1,12 +1,12 @@
 /*
- * CONFIG GET SET RESETSTAT, over the option set and the metric registry: both know nothing of commands, and a new option
- * or counter needs nothing here.
+ * CONFIG GET SET RESETSTAT, over the option set and the metric registry: both know nothing of
+ * commands, and a new option or counter needs nothing here.
  */
-#include "cmd_config.h"
 
 #include "args.h"
 #include "command_stats.h"
-#include "errors.h"
+#include "reply.h"
+#include "text.h"
 #include "handler.h"
 #include "tarn/base/glob.h"
 #include "tarn/source/source.h"
@@ -29,7 +29,8 @@ static bool any_pattern_matches(const struct cmd_ctx *ctx, struct strview name)
     return false;
 }
 
-static int get_visit(void *arg, const struct option_table *table, const struct option *option, struct strview value)
+static int get_visit(void *arg, const struct option_table *table, const struct option *option,
+                     struct strview value)
 {
     struct get_walk *walk = arg;
     if (!any_pattern_matches(walk->ctx, strview_str(option->name))) {
@@ -56,11 +57,14 @@ void cmd_config_get(struct cmd_ctx *ctx)
 static bool collect_changes(struct cmd_ctx *ctx, struct option_change *changes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        changes[i] = (struct option_change){.name = ctx->argv[2 + 2 * i], .value = ctx->argv[3 + 2 * i]};
+        changes[i] = (struct option_change){.name = ctx->argv[2 + 2 * i],
+                                            .value = ctx->argv[3 + 2 * i]};
         for (size_t j = 0; j < i; j++) {
             if (strview_eq(changes[i].name, changes[j].name)) {
-                reply_errorf(ctx, "ERR CONFIG SET failed (possibly related to argument '%.*s') - duplicate parameter",
-                             STRVIEW_ARG(arg_excerpt(changes[i].name)));
+                resp_write_errorf(ctx->reply,
+                                  "ERR CONFIG SET failed (possibly related to argument '%.*s') - "
+                                  "duplicate parameter",
+                                  STRVIEW_ARG(text_excerpt(changes[i].name)));
                 return false;
             }
         }
@@ -89,25 +93,29 @@ void cmd_config_set(struct cmd_ctx *ctx)
     size_t failed_at = 0;
 
     if (ctx->argc % 2 != 0) {
-        reply_error(ctx, ERR_SYNTAX);
+        reply_error(ctx, ERROR_SYNTAX);
         return;
     }
     if (count > CONFIG_SET_MAX) {
-        reply_errorf(ctx, "ERR CONFIG SET takes at most %d parameters at once", CONFIG_SET_MAX);
+        resp_write_errorf(ctx->reply, "ERR CONFIG SET takes at most %d parameters at once",
+                          CONFIG_SET_MAX);
         return;
     }
     if (!collect_changes(ctx, changes, count)) {
         return;
     }
     int result = option_set_change(ctx->env->options, changes, count, &failed_at, &err);
-    struct strview name = arg_excerpt(changes[failed_at].name);
+    struct strview name = text_excerpt(changes[failed_at].name);
     if (result == OPTION_OK) {
         resp_write_ok(ctx->reply);
     } else if (result == OPTION_UNKNOWN) {
-        reply_errorf(ctx, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'", STRVIEW_ARG(name));
+        resp_write_errorf(ctx->reply,
+                          "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                          STRVIEW_ARG(name));
     } else {
-        reply_errorf(ctx, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s", STRVIEW_ARG(name),
-                     reason_of(result, &err));
+        resp_write_errorf(ctx->reply,
+                          "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
+                          STRVIEW_ARG(name), reason_of(result, &err));
     }
 }
 

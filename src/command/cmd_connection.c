@@ -1,25 +1,25 @@
 /*
  * Commands about the connection itself: PING ECHO QUIT RESET SELECT HELLO AUTH.
  *
- * No password can be set yet, so every session is authenticated from the start and AUTH tells the user what Redis
- * tells: that there is nothing to authenticate against. The default user accepts any password, as a Redis user
- * without one does.
+ * No password can be set yet, so every session is authenticated from the start and AUTH tells the
+ * user what Redis tells: that there is nothing to authenticate against. The default user accepts
+ * any password, as a Redis user without one does.
  */
-#include "cmd_connection.h"
 
 #include <string.h>
 
 #include "args.h"
-#include "errors.h"
+#include "reply.h"
+#include "text.h"
 #include "handler.h"
 #include "identity.h"
-#include "session_private.h"
+#include "session_text.h"
 #include "tarn/base/num.h"
 
 void cmd_ping(struct cmd_ctx *ctx)
 {
     if (ctx->argc > 2) {
-        reply_wrong_arity(ctx);
+        reply_arity_error(ctx);
     } else if (ctx->argc == 2) {
         resp_write_bulk(ctx->reply, ctx->argv[1]);
     } else {
@@ -73,9 +73,10 @@ static bool authenticate(struct cmd_ctx *ctx, struct strview user)
 void cmd_auth(struct cmd_ctx *ctx)
 {
     if (ctx->argc > 3) {
-        reply_error(ctx, ERR_SYNTAX);
+        reply_error(ctx, ERROR_SYNTAX);
     } else if (ctx->argc == 2) {
-        reply_error(ctx, "ERR AUTH <password> called without any password configured for the default user. Are you "
+        reply_error(ctx, "ERR AUTH <password> called without any password configured for the "
+                         "default user. Are you "
                          "sure your configuration is correct?");
     } else if (authenticate(ctx, ctx->argv[1])) {
         resp_write_ok(ctx->reply);
@@ -102,7 +103,8 @@ static void write_hello(struct cmd_ctx *ctx)
     resp_write_array(w, 0);
 }
 
-/* HELLO [version [AUTH user password] [SETNAME name]]: nothing changes unless everything is in order. */
+/* HELLO [version [AUTH user password] [SETNAME name]]: nothing changes unless everything is in
+ * order. */
 void cmd_hello(struct cmd_ctx *ctx)
 {
     int64_t version = ctx->session->resp_version;
@@ -129,17 +131,18 @@ void cmd_hello(struct cmd_ctx *ctx)
         } else if (strview_eq_nocase(ctx->argv[i], "setname") && more >= 1) {
             name = ctx->argv[++i];
             has_name = true;
-            if (!session_name_is_valid(name)) {
-                reply_error(ctx, ERR_CLIENT_NAME);
+            if (!session_text_is_valid(name)) {
+                reply_error(ctx, ERROR_CLIENT_NAME);
                 return;
             }
         } else {
-            reply_errorf(ctx, "ERR Syntax error in HELLO option '%.*s'", STRVIEW_ARG(arg_excerpt(ctx->argv[i])));
+            resp_write_errorf(ctx->reply, "ERR Syntax error in HELLO option '%.*s'",
+                              STRVIEW_ARG(text_excerpt(ctx->argv[i])));
             return;
         }
     }
-    if (has_name && !session_set_text(&ctx->session->name, name)) {
-        reply_error(ctx, ERR_NO_MEMORY);
+    if (has_name && !session_text_set(&ctx->session->name, name)) {
+        reply_error(ctx, ERROR_NO_MEMORY);
         return;
     }
     ctx->session->resp_version = (int)version;

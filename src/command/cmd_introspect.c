@@ -1,24 +1,49 @@
 /*
- * COMMAND and its subcommands: the table told to clients. Everything comes from the rows; nothing is listed here twice.
+ * COMMAND and its subcommands: the table told to clients. Everything comes from the rows; nothing
+ * is listed here twice.
  */
-#include "cmd_introspect.h"
 
 #include <string.h>
 
 #include "args.h"
-#include "errors.h"
+#include "reply.h"
 #include "handler.h"
 #include "syntax.h"
 #include "table.h"
 #include "tarn/base/glob.h"
 
+/* The commands in order of the rows, without their subcommands; NULL starts, NULL ends. */
+static const struct command *next_command(const struct command *c)
+{
+    const struct command *row = c == NULL ? command_rows : c + 1;
+    while (row < command_rows + COMMAND_ROWS && row->parent != NULL) {
+        row++;
+    }
+    return row < command_rows + COMMAND_ROWS ? row : NULL;
+}
+
+/* "get", or a subcommand as "config|get". */
+static const struct command *find_by_name(const struct command_table *table, struct strview name)
+{
+    const char *bar = memchr(name.data, '|', name.len);
+    if (bar == NULL) {
+        return command_table_find(table, name);
+    }
+    size_t len = (size_t)(bar - name.data);
+    const struct command *c = command_table_find(table, strview_of(name.data, len));
+    return c == NULL ? NULL : command_find_subcommand(c, strview_of(bar + 1, name.len - len - 1));
+}
+
 static const struct {
     unsigned flag;
     const char *name;
 } flag_names[] = {
-    {CMD_WRITE, "write"},       {CMD_READONLY, "readonly"}, {CMD_DENYOOM, "denyoom"}, {CMD_ADMIN, "admin"},
-    {CMD_PUBSUB, "pubsub"},     {CMD_NOSCRIPT, "noscript"}, {CMD_BLOCKING, "blocking"}, {CMD_LOADING, "loading"},
-    {CMD_STALE, "stale"},       {CMD_SKIP_MONITOR, "skip_monitor"}, {CMD_FAST, "fast"}, {CMD_NO_AUTH, "no_auth"},
+    {CMD_WRITE, "write"},       {CMD_READONLY, "readonly"},
+    {CMD_DENYOOM, "denyoom"},   {CMD_ADMIN, "admin"},
+    {CMD_PUBSUB, "pubsub"},     {CMD_NOSCRIPT, "noscript"},
+    {CMD_BLOCKING, "blocking"}, {CMD_LOADING, "loading"},
+    {CMD_STALE, "stale"},       {CMD_SKIP_MONITOR, "skip_monitor"},
+    {CMD_FAST, "fast"},         {CMD_NO_AUTH, "no_auth"},
     {CMD_NO_MULTI, "no_multi"}, {CMD_MOVABLEKEYS, "movablekeys"},
 };
 
@@ -94,22 +119,13 @@ static void write_key_specs(struct resp_writer *w, const struct command *c)
     resp_write_int(w, 0);
 }
 
-static void write_full_name(struct resp_writer *w, const struct command *c)
-{
-    struct buf name;
-    buf_init(&name);
-    command_append_full_name(&name, c);
-    resp_write_bulk(w, buf_view(&name));
-    buf_fini(&name);
-}
-
 /* Ten elements, the last being the number of subcommands' infos that the caller writes next. */
 static void write_info_head(struct resp_writer *w, const struct command *c)
 {
     const char *categories[8];
     size_t count = categories_of(c, categories);
     resp_write_array(w, 10);
-    write_full_name(w, c);
+    resp_write_bulk_str(w, c->full_name);
     resp_write_int(w, c->arity);
     write_flags(w, c);
     resp_write_int(w, c->keys.first);
@@ -141,7 +157,7 @@ void cmd_command(struct cmd_ctx *ctx)
     size_t count = command_count();
     resp_write_array(ctx->reply, count);
     for (size_t i = 0; i < count; i++) {
-        write_info(ctx->reply, command_table_at(ctx->env->table, i));
+        write_info(ctx->reply, &command_rows[i]);
     }
 }
 
@@ -158,16 +174,17 @@ void cmd_command_info(struct cmd_ctx *ctx)
     }
     resp_write_array(ctx->reply, (size_t)ctx->argc - 2);
     for (int i = 2; i < ctx->argc; i++) {
-        write_info(ctx->reply, command_table_find_name(ctx->env->table, ctx->argv[i]));
+        write_info(ctx->reply, find_by_name(ctx->env->table, ctx->argv[i]));
     }
 }
 
-/* ---- DOCS ---------------------------------------------------------------------------------------------- */
+/* ---- DOCS
+ * ---------------------------------------------------------------------------------------------- */
 
 static void write_doc_head(struct resp_writer *w, const struct command *c)
 {
     bool has_arguments = c->arguments != NULL && c->arguments[0] != '\0';
-    write_full_name(w, c);
+    resp_write_bulk_str(w, c->full_name);
     resp_write_map(w, 4 + has_arguments + (c->subcommands_count > 0));
     resp_write_bulk_str(w, "summary");
     resp_write_bulk_str(w, c->summary);
@@ -201,24 +218,25 @@ void cmd_command_docs(struct cmd_ctx *ctx)
     size_t found = 0;
     if (ctx->argc == 2) {
         resp_write_map(ctx->reply, command_count());
-        for (size_t i = 0; i < command_count(); i++) {
-            write_doc(ctx->reply, command_table_at(table, i));
+        for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
+            write_doc(ctx->reply, c);
         }
         return;
     }
     for (int i = 2; i < ctx->argc; i++) {
-        found += command_table_find_name(table, ctx->argv[i]) != NULL;
+        found += find_by_name(table, ctx->argv[i]) != NULL;
     }
     resp_write_map(ctx->reply, found);
     for (int i = 2; i < ctx->argc; i++) {
-        const struct command *c = command_table_find_name(table, ctx->argv[i]);
+        const struct command *c = find_by_name(table, ctx->argv[i]);
         if (c != NULL) {
             write_doc(ctx->reply, c);
         }
     }
 }
 
-/* ---- LIST, GETKEYS --------------------------------------------------------------------------------------- */
+/* ---- LIST, GETKEYS
+ * --------------------------------------------------------------------------------------- */
 
 struct list_filter {
     struct strview pattern, category; /* data NULL: not asked for */
@@ -239,7 +257,8 @@ static bool in_category(const struct command *c, struct strview category)
 
 static bool passes(const struct command *c, const struct list_filter *f)
 {
-    return !f->is_module && (f->pattern.data == NULL || glob_match_nocase(f->pattern, strview_str(c->name))) &&
+    return !f->is_module &&
+           (f->pattern.data == NULL || glob_match_nocase(f->pattern, strview_str(c->name))) &&
            (f->category.data == NULL || in_category(c, f->category));
 }
 
@@ -255,19 +274,18 @@ void cmd_command_list(struct cmd_ctx *ctx)
         } else if (strview_eq_nocase(ctx->argv[3], "module")) {
             filter.is_module = true;
         } else {
-            reply_error(ctx, ERR_SYNTAX);
+            reply_error(ctx, ERROR_SYNTAX);
             return;
         }
     } else if (ctx->argc != 2) {
-        reply_error(ctx, ERR_SYNTAX);
+        reply_error(ctx, ERROR_SYNTAX);
         return;
     }
-    for (size_t i = 0; i < command_count(); i++) {
-        count += passes(command_table_at(ctx->env->table, i), &filter);
+    for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
+        count += passes(c, &filter);
     }
     resp_write_array(ctx->reply, count);
-    for (size_t i = 0; i < command_count(); i++) {
-        const struct command *c = command_table_at(ctx->env->table, i);
+    for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
         if (passes(c, &filter)) {
             resp_write_bulk_str(ctx->reply, c->name);
         }
@@ -278,7 +296,7 @@ void cmd_command_getkeys(struct cmd_ctx *ctx)
 {
     const struct strview *argv = ctx->argv + 2;
     int argc = ctx->argc - 2;
-    const struct command *c = command_table_find(ctx->env->table, argv, argc);
+    const struct command *c = command_table_resolve(ctx->env->table, argv, argc);
     if (c == NULL) {
         reply_error(ctx, "ERR Invalid command specified");
         return;

@@ -1,14 +1,13 @@
 /*
  * Commands about the server: FLUSHDB FLUSHALL SWAPDB TIME DEBUG SHUTDOWN INFO.
  */
-#include "cmd_server.h"
 
 #include <math.h>
 #include <string.h>
 #include <time.h>
 
 #include "args.h"
-#include "errors.h"
+#include "reply.h"
 #include "handler.h"
 #include "info.h"
 #include "keyspace.h"
@@ -24,14 +23,14 @@ static bool parse_flush_mode(struct cmd_ctx *ctx)
                                               strview_eq_nocase(ctx->argv[1], "sync")))) {
         return true;
     }
-    reply_error(ctx, ERR_SYNTAX);
+    reply_error(ctx, ERROR_SYNTAX);
     return false;
 }
 
 void cmd_flushdb(struct cmd_ctx *ctx)
 {
     if (parse_flush_mode(ctx)) {
-        key_flush(ctx, ctx->session->db);
+        keyspace_flush(ctx, ctx->session->db);
         resp_write_ok(ctx->reply);
     }
 }
@@ -39,7 +38,7 @@ void cmd_flushdb(struct cmd_ctx *ctx)
 void cmd_flushall(struct cmd_ctx *ctx)
 {
     if (parse_flush_mode(ctx)) {
-        key_flush(ctx, STORE_DATABASES);
+        keyspace_flush(ctx, STORE_DATABASES);
         resp_write_ok(ctx->reply);
     }
 }
@@ -61,7 +60,7 @@ void cmd_swapdb(struct cmd_ctx *ctx)
             return;
         }
     }
-    key_swap(ctx, (unsigned)db[0], (unsigned)db[1]);
+    keyspace_swap(ctx, (unsigned)db[0], (unsigned)db[1]);
     resp_write_ok(ctx->reply);
 }
 
@@ -83,21 +82,24 @@ void cmd_info(struct cmd_ctx *ctx)
     buf_fini(&text);
 }
 
-/* Saving means nothing here; the words are accepted so that scripts written for Redis end the server too. */
+/* Saving means nothing here; the words are accepted so that scripts written for Redis end the
+ * server too. */
 void cmd_shutdown(struct cmd_ctx *ctx)
 {
     bool is_abort = false;
     for (int i = 1; i < ctx->argc; i++) {
         if (strview_eq_nocase(ctx->argv[i], "abort")) {
             is_abort = true;
-        } else if (!strview_eq_nocase(ctx->argv[i], "nosave") && !strview_eq_nocase(ctx->argv[i], "save") &&
-                   !strview_eq_nocase(ctx->argv[i], "now") && !strview_eq_nocase(ctx->argv[i], "force")) {
-            reply_error(ctx, ERR_SYNTAX);
+        } else if (!strview_eq_nocase(ctx->argv[i], "nosave") &&
+                   !strview_eq_nocase(ctx->argv[i], "save") &&
+                   !strview_eq_nocase(ctx->argv[i], "now") &&
+                   !strview_eq_nocase(ctx->argv[i], "force")) {
+            reply_error(ctx, ERROR_SYNTAX);
             return;
         }
     }
     if (is_abort && ctx->argc > 2) {
-        reply_error(ctx, ERR_SYNTAX);
+        reply_error(ctx, ERROR_SYNTAX);
     } else if (is_abort) {
         reply_error(ctx, "ERR No shutdown in progress.");
     } else {
@@ -106,18 +108,22 @@ void cmd_shutdown(struct cmd_ctx *ctx)
     }
 }
 
-/* ---- DEBUG --------------------------------------------------------------------------------------------- */
+/* ---- DEBUG
+ * --------------------------------------------------------------------------------------------- */
 
-/* Stops the whole server, which is its purpose: tests of clients and of watchdogs want exactly that. */
+/* Stops the whole server, which is its purpose: tests of clients and of watchdogs want exactly
+ * that. */
 void cmd_debug_sleep(struct cmd_ctx *ctx)
 {
     long double seconds;
-    if (!num_parse_ldouble(ctx->argv[2], &seconds) || !(seconds >= 0 && seconds <= DEBUG_SLEEP_MAX_S)) {
-        reply_errorf(ctx, "ERR DEBUG SLEEP takes 0 to %d seconds", DEBUG_SLEEP_MAX_S);
+    if (!num_parse_ldouble(ctx->argv[2], &seconds) ||
+        !(seconds >= 0 && seconds <= DEBUG_SLEEP_MAX_S)) {
+        resp_write_errorf(ctx->reply, "ERR DEBUG SLEEP takes 0 to %d seconds", DEBUG_SLEEP_MAX_S);
         return;
     }
-    struct timespec left = {.tv_sec = (time_t)seconds,
-                            .tv_nsec = (long)((seconds - (long double)(time_t)seconds) * 1000000000.0L)};
+    struct timespec left = {
+        .tv_sec = (time_t)seconds,
+        .tv_nsec = (long)((seconds - (long double)(time_t)seconds) * 1000000000.0L)};
     while (nanosleep(&left, &left) != 0) {
     }
     clock_update(ctx->env->clock);
@@ -135,7 +141,7 @@ void cmd_debug_source(struct cmd_ctx *ctx)
     }
     buf_init(&text);
     if (sources_debug(ctx->env->sources, ctx->argv + 2, ctx->argc - 2, &text, &err) != 0) {
-        reply_errorf(ctx, "ERR %s", err.text);
+        resp_write_errorf(ctx->reply, "ERR %s", err.text);
     } else if (buf_len(&text) == 0) {
         resp_write_ok(ctx->reply);
     } else {

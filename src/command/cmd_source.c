@@ -1,21 +1,22 @@
 /*
- * SOURCE: looking at and steering the read-through. Everything known about sources and maps comes from the source layer as
- * name/value fields; this file only turns them into replies.
+ * SOURCE: looking at and steering the read-through. Everything known about sources and maps comes
+ * from the source layer as name/value fields; this file only turns them into replies.
  */
-#include "cmd_source.h"
 
 #include <string.h>
 
 #include "args.h"
-#include "errors.h"
+#include "reply.h"
+#include "text.h"
 #include "handler.h"
 #include "keyspace.h"
 #include "tarn/base/glob.h"
 #include "tarn/base/num.h"
 #include "tarn/source/source.h"
 
-/* ---- fields -> map ---------------------------------------------------------------------------------------
- * The number of fields precedes them in a reply, so they are collected as encoded elements first. */
+/* ---- fields -> map
+ * --------------------------------------------------------------------------------------- The
+ * number of fields precedes them in a reply, so they are collected as encoded elements first. */
 
 struct fields {
     struct buf bytes;
@@ -61,15 +62,16 @@ static bool has_sources(struct cmd_ctx *ctx)
 
 static void reply_no_source(struct cmd_ctx *ctx, struct strview name)
 {
-    reply_errorf(ctx, "ERR no source named '%.*s'", STRVIEW_ARG(arg_excerpt(name)));
+    resp_write_errorf(ctx->reply, "ERR no source named '%.*s'", STRVIEW_ARG(text_excerpt(name)));
 }
 
 static void reply_no_map(struct cmd_ctx *ctx, struct strview name)
 {
-    reply_errorf(ctx, "ERR no map named '%.*s'", STRVIEW_ARG(arg_excerpt(name)));
+    resp_write_errorf(ctx->reply, "ERR no map named '%.*s'", STRVIEW_ARG(text_excerpt(name)));
 }
 
-/* ---- LIST, INFO, MAPS ------------------------------------------------------------------------------------ */
+/* ---- LIST, INFO, MAPS
+ * ------------------------------------------------------------------------------------ */
 
 struct walk {
     struct cmd_ctx *ctx;
@@ -140,7 +142,9 @@ static void list_map(void *arg, struct strview name)
 
 void cmd_source_maps(struct cmd_ctx *ctx)
 {
-    struct walk walk = {.ctx = ctx, .pattern = ctx->argc > 2 ? ctx->argv[2] : strview_str("*"), .is_counting = true};
+    struct walk walk = {.ctx = ctx,
+                        .pattern = ctx->argc > 2 ? ctx->argv[2] : strview_str("*"),
+                        .is_counting = true};
     if (ctx->env->sources == NULL) {
         resp_write_array(ctx->reply, 0);
         return;
@@ -161,12 +165,14 @@ void cmd_source_explain(struct cmd_ctx *ctx)
     fields_init(&f, ctx->reply->version);
     if (!sources_explain(ctx->env->sources, &key, add_field, &f)) {
         add_field(&f, "map", strview_str(""));
-        add_field(&f, "why", strview_str("no map matches the key in its canonical spelling: an ordinary key"));
+        add_field(&f, "why",
+                  strview_str("no map matches the key in its canonical spelling: an ordinary key"));
     }
     fields_reply(ctx, &f);
 }
 
-/* ---- steering -------------------------------------------------------------------------------------------- */
+/* ---- steering
+ * -------------------------------------------------------------------------------------------- */
 
 static void invalidate_keys(struct cmd_ctx *ctx)
 {
@@ -198,7 +204,7 @@ void cmd_source_invalidate(struct cmd_ctx *ctx)
         sources_invalidate_all(ctx->env->sources);
         resp_write_ok(ctx->reply);
     } else {
-        reply_error(ctx, ERR_SYNTAX);
+        reply_error(ctx, ERROR_SYNTAX);
     }
 }
 

@@ -71,21 +71,24 @@ void info_memory(struct command_env *env, struct buf *out)
     append_human(out, "used_memory_human", used);
     buf_printf(out, "used_memory_rss:%llu\r\n", (unsigned long long)rss);
     append_human(out, "used_memory_rss_human", rss);
-    buf_printf(out, "used_memory_dataset:%llu\r\nused_memory_overhead:%llu\r\n", (unsigned long long)dataset,
+    buf_printf(out, "used_memory_dataset:%llu\r\nused_memory_overhead:%llu\r\n",
+               (unsigned long long)dataset,
                (unsigned long long)(used > dataset ? used - dataset : 0));
     buf_printf(out, "total_system_memory:%llu\r\nmaxmemory:%llu\r\n", (unsigned long long)total,
                (unsigned long long)limit);
     append_human(out, "maxmemory_human", limit);
     buf_clear(&text);
     (void)option_set_get(env->options, strview_str("maxmemory-policy"), &text);
-    buf_printf(out, "maxmemory_policy:%.*s\r\nmem_fragmentation_ratio:%.2f\r\nmem_allocator:libc\r\n",
-               STRVIEW_ARG(buf_view(&text)), used > 0 ? (double)rss / (double)used : 0.0);
     buf_printf(out,
-               "mem_index:%llu\r\nmem_log_live:%llu\r\nmem_log_dead:%llu\r\nmem_large_values:%llu\r\n"
-               "mem_negative:%llu\r\nsegment_bytes:%llu\r\nsegments_used:%llu\r\nsegments_free:%llu\r\n",
-               (unsigned long long)stats.bytes_index, (unsigned long long)stats.bytes_live,
-               (unsigned long long)stats.bytes_dead, (unsigned long long)stats.bytes_large,
-               (unsigned long long)stats.bytes_negative, (unsigned long long)stats.segment_bytes,
-               (unsigned long long)stats.segments_used, (unsigned long long)stats.segments_free);
+               "maxmemory_policy:%.*s\r\nmem_fragmentation_ratio:%.2f\r\nmem_allocator:libc\r\n",
+               STRVIEW_ARG(buf_view(&text)), used > 0 ? (double)rss / (double)used : 0.0);
+    buf_printf(
+        out,
+        "mem_index:%llu\r\nmem_log_live:%llu\r\nmem_log_dead:%llu\r\nmem_large_values:%llu\r\n"
+        "mem_negative:%llu\r\nsegment_bytes:%llu\r\nsegments_used:%llu\r\nsegments_free:%llu\r\n",
+        (unsigned long long)stats.bytes_index, (unsigned long long)stats.bytes_live,
+        (unsigned long long)stats.bytes_dead, (unsigned long long)stats.bytes_large,
+        (unsigned long long)stats.bytes_negative, (unsigned long long)stats.segment_bytes,
+        (unsigned long long)stats.segments_used, (unsigned long long)stats.segments_free);
     buf_fini(&text);
 }

@@ -1,9 +1,10 @@
 /*
  * From the syntax text of a row to the nested arguments of COMMAND DOCS.
  *
- * The text is read twice: first into top-level items, because an array's length precedes its elements, then each item is
- * written. Alternatives and token groups are cut out of an item's text while writing. Everything is bounded by
- * SYNTAX_ITEMS_MAX and by the one level of brackets, so nothing recurses.
+ * The text is read twice: first into top-level items, because an array's length precedes its
+ * elements, then each item is written. Alternatives and token groups are cut out of an item's text
+ * while writing. Everything is bounded by SYNTAX_ITEMS_MAX and by the one level of brackets, so
+ * nothing recurses.
  */
 #include "syntax.h"
 
@@ -23,7 +24,8 @@ static struct strview trim(struct strview v)
     return v;
 }
 
-/* Takes the text before the next `separator` off the front of *rest. False when *rest is used up. */
+/* Takes the text before the next `separator` off the front of *rest. False when *rest is used up.
+ */
 static bool next_part(struct strview *rest, char separator, struct strview *out)
 {
     struct strview all = trim(*rest);
@@ -102,14 +104,15 @@ int syntax_split(const char *syntax, struct syntax_item items[SYNTAX_ITEMS_MAX])
                 return -1;
             }
         } else {
-            items[count++] =
-                (struct syntax_item){.text = text, .is_optional = is_optional, .is_multiple = ends_with_dots(text)};
+            items[count++] = (struct syntax_item){
+                .text = text, .is_optional = is_optional, .is_multiple = ends_with_dots(text)};
         }
     }
     return count;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ------------------------------------------------------------------------------------------- */
 
 struct argument {
     struct strview name;
@@ -163,10 +166,22 @@ static const char *type_of_value(struct strview word)
     static const struct {
         const char *word, *type;
     } types[] = {
-        {"key", "key"},           {"newkey", "key"},        {"source", "key"},       {"destination", "key"},
-        {"pattern", "pattern"},   {"seconds", "integer"},   {"milliseconds", "integer"}, {"offset", "integer"},
-        {"cursor", "integer"},    {"count", "integer"},     {"increment", "integer"}, {"decrement", "integer"},
-        {"start", "integer"},     {"end", "integer"},       {"index", "integer"},    {"unix-time-seconds", "unix-time"},
+        {"key", "key"},
+        {"newkey", "key"},
+        {"source", "key"},
+        {"destination", "key"},
+        {"pattern", "pattern"},
+        {"seconds", "integer"},
+        {"milliseconds", "integer"},
+        {"offset", "integer"},
+        {"cursor", "integer"},
+        {"count", "integer"},
+        {"increment", "integer"},
+        {"decrement", "integer"},
+        {"start", "integer"},
+        {"end", "integer"},
+        {"index", "integer"},
+        {"unix-time-seconds", "unix-time"},
         {"unix-time-milliseconds", "unix-time"},
     };
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -183,7 +198,8 @@ static void write_value(struct resp_writer *w, struct strview word)
 }
 
 /* One alternative: "NX", "EX seconds", "AUTH username password" or "value". */
-static void write_group(struct resp_writer *w, struct strview text, bool is_optional, bool is_multiple)
+static void write_group(struct resp_writer *w, struct strview text, bool is_optional,
+                        bool is_multiple)
 {
     struct strview rest = text, first = {0}, word;
     (void)next_part(&rest, ' ', &first);
@@ -218,16 +234,19 @@ static void write_item(struct resp_writer *w, const struct syntax_item *item)
     int alternatives = count_parts(item->text, '|');
     struct strview rest = item->text, part;
     if (alternatives > 1) {
-        write_argument(w, &(struct argument){.name = strview_str(item->is_optional ? "condition" : "choice"),
-                                             .type = "oneof",
-                                             .is_optional = item->is_optional,
-                                             .is_multiple = item->is_multiple,
-                                             .children = alternatives});
+        write_argument(
+            w, &(struct argument){.name = strview_str(item->is_optional ? "condition" : "choice"),
+                                  .type = "oneof",
+                                  .is_optional = item->is_optional,
+                                  .is_multiple = item->is_multiple,
+                                  .children = alternatives});
         while (next_part(&rest, '|', &part)) {
             write_group(w, part, false, false);
         }
     } else if (item->words > 1) {
-        write_argument(w, &(struct argument){.name = strview_str("data"), .type = "block", .is_multiple = true,
+        write_argument(w, &(struct argument){.name = strview_str("data"),
+                                             .type = "block",
+                                             .is_multiple = true,
                                              .children = item->words});
         while (next_part(&rest, ' ', &part)) {
             write_value(w, part);
