@@ -9,6 +9,7 @@
 
 #include "args.h"
 #include "reply.h"
+#include "table.h"
 #include "text.h"
 #include "handler.h"
 #include "session_text.h"

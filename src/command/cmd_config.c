@@ -6,6 +6,7 @@
 #include "args.h"
 #include "command_stats.h"
 #include "reply.h"
+#include "table.h"
 #include "text.h"
 #include "handler.h"
 #include "tarn/base/glob.h"

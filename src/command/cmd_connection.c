@@ -10,6 +10,7 @@
 
 #include "args.h"
 #include "reply.h"
+#include "table.h"
 #include "text.h"
 #include "handler.h"
 #include "identity.h"

@@ -19,7 +19,7 @@ static void append_upper(struct buf *out, const char *word)
     }
 }
 
-static void reply_help(struct cmd_ctx *ctx)
+static void write_help(struct cmd_ctx *ctx)
 {
     const struct command *container = ctx->command->parent;
     struct buf line;
@@ -43,30 +43,30 @@ static void reply_help(struct cmd_ctx *ctx)
 
 void cmd_client_help(struct cmd_ctx *ctx)
 {
-    reply_help(ctx);
+    write_help(ctx);
 }
 
 void cmd_command_help(struct cmd_ctx *ctx)
 {
-    reply_help(ctx);
+    write_help(ctx);
 }
 
 void cmd_config_help(struct cmd_ctx *ctx)
 {
-    reply_help(ctx);
+    write_help(ctx);
 }
 
 void cmd_debug_help(struct cmd_ctx *ctx)
 {
-    reply_help(ctx);
+    write_help(ctx);
 }
 
 void cmd_object_help(struct cmd_ctx *ctx)
 {
-    reply_help(ctx);
+    write_help(ctx);
 }
 
 void cmd_source_help(struct cmd_ctx *ctx)
 {
-    reply_help(ctx);
+    write_help(ctx);
 }

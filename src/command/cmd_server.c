@@ -8,6 +8,7 @@
 
 #include "args.h"
 #include "reply.h"
+#include "table.h"
 #include "handler.h"
 #include "info.h"
 #include "keyspace.h"
