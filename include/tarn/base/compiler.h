@@ -43,6 +43,12 @@ static inline uint64_t mul_fold_u64(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* Zero bits below the lowest one; x is not 0. */
+static inline unsigned ctz64(uint64_t x)
+{
+    return (unsigned)__builtin_ctzll(x);
+}
+
 static inline size_t size_min(size_t a, size_t b)
 {
     return a < b ? a : b;
