@@ -10,7 +10,6 @@
 #include "args.h"
 #include "reply.h"
 #include "table.h"
-#include "text.h"
 #include "handler.h"
 #include "session_text.h"
 #include "tarn/base/num.h"
@@ -53,7 +52,7 @@ void cmd_client_setinfo(struct cmd_ctx *ctx)
         field = &ctx->session->lib_ver;
     } else {
         resp_write_errorf(ctx->reply, "ERR Unrecognized option '%.*s'",
-                          STRVIEW_ARG(text_excerpt(option)));
+                          STRVIEW_ARG(word_shown(option, SHOWN_MAX)));
         return;
     }
     if (!session_text_is_valid(ctx->argv[3])) {
@@ -184,7 +183,8 @@ static bool parse_type(struct cmd_ctx *ctx, struct strview v, bool *is_normal_ou
             return true;
         }
     }
-    resp_write_errorf(ctx->reply, "ERR Unknown client type '%.*s'", STRVIEW_ARG(text_excerpt(v)));
+    resp_write_errorf(ctx->reply, "ERR Unknown client type '%.*s'",
+                      STRVIEW_ARG(word_shown(v, SHOWN_MAX)));
     return false;
 }
 
@@ -282,7 +282,7 @@ static bool parse_kill_option(struct cmd_ctx *ctx, struct kill_filter *f, struct
     } else if (strview_eq_nocase(name, "user")) {
         if (!strview_eq(value, strview_str("default"))) {
             resp_write_errorf(ctx->reply, "ERR No such user '%.*s'",
-                              STRVIEW_ARG(text_excerpt(value)));
+                              STRVIEW_ARG(word_shown(value, SHOWN_MAX)));
             return false;
         }
     } else if (strview_eq_nocase(name, "skipme") && strview_eq_nocase(value, "yes")) {

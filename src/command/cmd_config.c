@@ -7,7 +7,6 @@
 #include "command_stats.h"
 #include "reply.h"
 #include "table.h"
-#include "text.h"
 #include "handler.h"
 #include "tarn/base/glob.h"
 #include "tarn/source/source.h"
@@ -65,7 +64,7 @@ static bool collect_changes(struct cmd_ctx *ctx, struct option_change *changes, 
                 resp_write_errorf(ctx->reply,
                                   "ERR CONFIG SET failed (possibly related to argument '%.*s') - "
                                   "duplicate parameter",
-                                  STRVIEW_ARG(text_excerpt(changes[i].name)));
+                                  STRVIEW_ARG(word_shown(changes[i].name, SHOWN_MAX)));
                 return false;
             }
         }
@@ -106,7 +105,7 @@ void cmd_config_set(struct cmd_ctx *ctx)
         return;
     }
     int result = option_set_change(ctx->env->options, changes, count, &failed_at, &err);
-    struct strview name = text_excerpt(changes[failed_at].name);
+    struct strview name = word_shown(changes[failed_at].name, SHOWN_MAX);
     if (result == OPTION_OK) {
         resp_write_ok(ctx->reply);
     } else if (result == OPTION_UNKNOWN) {

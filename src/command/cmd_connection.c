@@ -11,7 +11,6 @@
 #include "args.h"
 #include "reply.h"
 #include "table.h"
-#include "text.h"
 #include "handler.h"
 #include "identity.h"
 #include "session_text.h"
@@ -138,7 +137,7 @@ void cmd_hello(struct cmd_ctx *ctx)
             }
         } else {
             resp_write_errorf(ctx->reply, "ERR Syntax error in HELLO option '%.*s'",
-                              STRVIEW_ARG(text_excerpt(ctx->argv[i])));
+                              STRVIEW_ARG(word_shown(ctx->argv[i], SHOWN_MAX)));
             return;
         }
     }

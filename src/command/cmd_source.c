@@ -8,9 +8,8 @@
 #include "args.h"
 #include "reply.h"
 #include "table.h"
-#include "text.h"
 #include "handler.h"
-#include "keyspace.h"
+#include "loads.h"
 #include "tarn/base/glob.h"
 #include "tarn/base/num.h"
 #include "tarn/source/source.h"
@@ -63,12 +62,14 @@ static bool has_sources(struct cmd_ctx *ctx)
 
 static void reply_no_source(struct cmd_ctx *ctx, struct strview name)
 {
-    resp_write_errorf(ctx->reply, "ERR no source named '%.*s'", STRVIEW_ARG(text_excerpt(name)));
+    resp_write_errorf(ctx->reply, "ERR no source named '%.*s'",
+                      STRVIEW_ARG(word_shown(name, SHOWN_MAX)));
 }
 
 static void reply_no_map(struct cmd_ctx *ctx, struct strview name)
 {
-    resp_write_errorf(ctx->reply, "ERR no map named '%.*s'", STRVIEW_ARG(text_excerpt(name)));
+    resp_write_errorf(ctx->reply, "ERR no map named '%.*s'",
+                      STRVIEW_ARG(word_shown(name, SHOWN_MAX)));
 }
 
 /* ---- LIST, INFO, MAPS
@@ -170,6 +171,59 @@ void cmd_source_explain(struct cmd_ctx *ctx)
                   strview_str("no map matches the key in its canonical spelling: an ordinary key"));
     }
     fields_reply(ctx, &f);
+}
+
+/* ---- TEST, PING: answered when the database has answered
+ * --------------------------------------------- */
+
+struct test {
+    struct sources *sources;
+    struct source_map *map;
+    struct strview name; /* the key, or the source */
+};
+
+static enum load_start start_test(void *arg, struct load_waiter *w, struct load_result *now)
+{
+    const struct test *test = arg;
+    return sources_test(test->sources, test->map, test->name, w, now);
+}
+
+static enum load_start start_ping(void *arg, struct load_waiter *w, struct load_result *now)
+{
+    const struct test *test = arg;
+    return sources_ping(test->sources, test->name, w, now);
+}
+
+void cmd_source_test(struct cmd_ctx *ctx)
+{
+    if (!has_sources(ctx)) {
+        return;
+    }
+    struct test test = {
+        .sources = ctx->env->sources,
+        .map = sources_map_by_name(ctx->env->sources, ctx->argv[2]),
+        .name = ctx->argv[3],
+    };
+    if (test.map == NULL) {
+        reply_no_map(ctx, ctx->argv[2]);
+        return;
+    }
+    const struct session_load *load = loads_await(ctx, test.name, start_test, &test);
+    if (load != NULL && load->status == LOAD_FOUND) {
+        resp_write_bulk(ctx->reply, strview_of(load->bytes, load->bytes_len));
+    } else {
+        resp_write_null(ctx->reply);
+    }
+}
+
+void cmd_source_ping(struct cmd_ctx *ctx)
+{
+    if (!has_sources(ctx)) {
+        return;
+    }
+    struct test test = {.sources = ctx->env->sources, .name = ctx->argv[2]};
+    (void)loads_await(ctx, test.name, start_ping, &test); /* a failure replaces this reply */
+    resp_write_simple(ctx->reply, strview_str("PONG"));
 }
 
 /* ---- steering

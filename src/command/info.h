@@ -6,8 +6,8 @@
 #include "tarn/base/strview.h"
 #include "tarn/command/command.h"
 
-/* Appends the sections that `names` select, in a fixed order; none: the default ones. "all" and "everything" add command
- * statistics. Unknown names select nothing. */
+/* Appends the sections that `names` select, in a fixed order; none: the default ones. "all" and
+ * "everything" add command statistics. Unknown names select nothing. */
 void info_append(struct command_env *env, const struct strview *names, int count, struct buf *out);
 
 #endif
