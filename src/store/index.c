@@ -42,6 +42,7 @@ int index_create(struct index **out, const struct index_owner *owner, size_t *me
         .memory = bytes,
         .shrink_below = SIZE_MAX,
     };
+    index_pages_init(&ix->pages);
     *memory += bytes;
     for (unsigned i = 0; i < INDEX_REGIONS; i++) {
         struct index_region *r = &ix->region[i];
@@ -66,7 +67,7 @@ void index_destroy(struct index *ix)
             index_free_table(ix, r, at);
         }
         if (r->depth != 0) {
-            index_bytes_free(ix, r->dir, sizeof(struct index_table) << r->depth);
+            index_bytes_free(ix, r->dir);
         }
     }
     *ix->memory_total -= ix->memory;
@@ -132,7 +133,7 @@ size_t index_memory(const struct index *ix)
 
 size_t index_growth_bytes(const struct index *ix)
 {
-    return 2 * table_buckets(TABLE_STEP_MAX) * sizeof(struct index_bucket) +
+    return 2 * index_pages_worst(ix, table_buckets(TABLE_STEP_MAX)) +
            (sizeof(struct index_table) << (ix->depth_max + 1));
 }
 

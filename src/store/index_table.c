@@ -197,7 +197,7 @@ static bool region_double(struct index *ix, struct index_region *r)
         dir[2 * i + 1].count = 0;
     }
     if (r->depth != 0) {
-        index_bytes_free(ix, r->dir, dir_bytes(r->depth));
+        index_bytes_free(ix, r->dir);
     }
     r->dir = dir;
     r->depth++;
@@ -223,7 +223,7 @@ static void region_halve(struct index *ix, struct index_region *r)
             dir[i] = r->dir[2 * i];
             r->deepest += dir[i].depth == r->depth - 1;
         }
-        index_bytes_free(ix, r->dir, dir_bytes(r->depth));
+        index_bytes_free(ix, r->dir);
         r->dir = dir;
         r->depth--;
     }
