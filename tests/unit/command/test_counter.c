@@ -1,6 +1,7 @@
 /* INCR and its relatives: strict numbers, overflow, and that errors change nothing. */
 #include "../../support/command_fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define OVERFLOW_ERROR "-ERR increment or decrement would overflow\r\n"

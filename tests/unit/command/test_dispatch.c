@@ -1,6 +1,7 @@
 /* What happens to every command: refusals, suppressed replies, statistics, the memory limit. */
 #include "../../support/command_fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void dispatch__unknown_command(void **state)

@@ -2,6 +2,7 @@
 #include "../../support/command_fixture.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tarn/base/num.h"

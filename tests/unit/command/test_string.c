@@ -2,6 +2,7 @@
  * gives them. */
 #include "../../support/command_fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define WRONG_EXPIRE(command) "-ERR invalid expire time in '" command "' command\r\n"
