@@ -1,4 +1,5 @@
-/* Uses a server through hiredis as C programs do: hiredis_client PORT. Exit 0 when all replies are right. */
+/* Uses a server through hiredis as C programs do: hiredis_client PORT. Exit 0 when all replies are
+ * right. */
 #include <hiredis/hiredis.h>
 
 #include <stdbool.h>
@@ -70,8 +71,8 @@ static void check_pipeline(redisContext *c)
 int main(int argc, char **argv)
 {
     struct timeval timeout = {.tv_sec = 20};
-    redisContext *c =
-        argc == 2 ? redisConnectWithTimeout("127.0.0.1", atoi(argv[1]), timeout) : NULL;
+    redisContext *c = argc == 2 ? redisConnectWithTimeout("127.0.0.1", atoi(argv[1]), timeout)
+                                : NULL;
     if (c == NULL || c->err != 0) {
         printf("connect: %s\n", c != NULL ? c->errstr : "usage: hiredis_client PORT");
         return 1;
