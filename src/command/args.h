@@ -16,6 +16,13 @@ static inline bool arg_is(const struct cmd_ctx *ctx, int i, const char *word)
     return strview_eq_nocase(ctx->argv[i], word);
 }
 
+/* What of a client's word an error text shows: up to `max` bytes, and no further than a NUL, as C's
+ * printf would. */
+struct strview word_shown(struct strview word, size_t max);
+
+/* How much of a word is shown, and of all arguments of an unknown command together. */
+#define SHOWN_MAX 128
+
 /* A strict integer; otherwise "value is not an integer or out of range". */
 bool arg_i64(struct cmd_ctx *ctx, int i, int64_t *out) WARN_UNUSED;
 

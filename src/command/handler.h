@@ -25,6 +25,7 @@ struct cmd_ctx {
     const struct strview *argv;    /* borrowed until the handler returns */
     int argc;
     struct resp_writer *reply;
+    size_t reply_start;                /* length of the output before this reply */
     const struct store_key *first_key; /* hashed already; NULL when the command has no key */
 
     /* Set by keyspace.c for dispatch: */

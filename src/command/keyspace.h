@@ -31,8 +31,7 @@ enum key_state {
     KEY_WRONG_TYPE, /* nothing was written to the reply */
 };
 
-/* ---- reading: counts hits and misses, loads when the command is marked CMD_LOADS
- * ------------------------ */
+/* ---- reading: counts hits and misses, loads when the command is marked CMD_LOADS ---- */
 
 /* The entry for a command that wants this type. Counts as a use. KEY_ABSENT also when the key has
  * to be loaded or its load failed: dispatch will throw the reply away. */
@@ -46,8 +45,7 @@ bool key_look(struct cmd_ctx *ctx, const struct store_key *k, bool is_use, struc
 enum key_state key_read_string(struct cmd_ctx *ctx, const struct store_key *k,
                                struct strview *value_out);
 
-/* ---- looking before a change: counts nothing, loads nothing
- * --------------------------------------------- */
+/* ---- looking before a change: counts nothing, loads nothing ---- */
 
 bool key_find(struct cmd_ctx *ctx, const struct store_key *k, struct entry_view *out);
 
@@ -55,16 +53,18 @@ bool key_find(struct cmd_ctx *ctx, const struct store_key *k, struct entry_view 
 enum key_state key_find_string(struct cmd_ctx *ctx, const struct store_key *k,
                                struct strview *value_out);
 
+/* The name TYPE gives. */
+const char *key_type_name(enum entry_type type);
+
 /* Is this entry, seen by a walk, one that readers would be shown? */
 bool key_is_visible(const struct cmd_ctx *ctx, const struct entry_view *e);
 
-/* ---- changing: voids loads in flight. False: the error reply was written
- * --------------------------------- */
+/* ---- changing: voids loads in flight. False: the error reply was written ---- */
 
 /* Inserts or replaces a string. `expires_at_ms` is monotonic, STORE_NO_EXPIRY or a time in the
  * past: then the key is removed. */
 bool key_set(struct cmd_ctx *ctx, const struct store_key *k, struct strview value,
-             int64_t expires_at_ms) WARN_UNUSED;
+             int64_t expires_at_ms);
 /* The same, keeping the present expiry. */
 bool key_set_keep_expiry(struct cmd_ctx *ctx, const struct store_key *k,
                          struct strview value) WARN_UNUSED;
@@ -82,17 +82,14 @@ bool key_rename(struct cmd_ctx *ctx, const struct store_key *from,
 bool key_remove(struct cmd_ctx *ctx, const struct store_key *k);
 
 /* Sets the expiry of a present key (STORE_NO_EXPIRY takes it away); a time in the past removes it.
- * The life of a cached row is only ever shortened. */
-void key_expire(struct cmd_ctx *ctx, const struct store_key *k, const struct entry_view *e,
-                int64_t expires_at_ms);
+ * The life of a cached row is only ever shortened. False: the error reply was written. */
+bool key_expire(struct cmd_ctx *ctx, const struct store_key *k, int64_t expires_at_ms);
 
 /* STORE_DATABASES: all. */
 void keyspace_flush(struct cmd_ctx *ctx, unsigned db);
 void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b);
 
-/* ---- maps
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- maps ---- */
 
 /* Does read-through play any part in this process? */
 bool keyspace_has_maps(const struct command_env *env);

@@ -22,15 +22,18 @@ static inline void reply_error(struct cmd_ctx *ctx, const char *text)
 void reply_arity_error(struct cmd_ctx *ctx);
 
 /* What a store that would not write means for the client: OOM, or too long. `result` is not
- * STORE_OK. */
+ * STORE_OK. Takes the place of what was written of the reply so far. */
 void reply_store_error(struct cmd_ctx *ctx, enum store_result result);
 
-/* The HELP subcommand of a container: `lines` in upper case words, one per line of output. */
-void reply_help(struct cmd_ctx *ctx, const char *container, const char *const *lines, size_t count);
+/* Replies whose head is known only after their elements: elements are written from `begin`, then
+ * the head, and then the head is turned to the front. */
+static inline size_t reply_mark(const struct cmd_ctx *ctx)
+{
+    return buf_len(ctx->reply->out);
+}
+void reply_head_first(struct cmd_ctx *ctx, size_t begin, size_t elements_end);
 
-/* An array whose length is known only when it is written: begin, append elements, end with their
- * number. Nests as the calls do. */
-size_t reply_array_begin(struct cmd_ctx *ctx);
-void reply_array_end(struct cmd_ctx *ctx, size_t begin, size_t count);
+/* The plain case: the elements from `begin` are an array of `count`. */
+void reply_array_of(struct cmd_ctx *ctx, size_t begin, size_t count);
 
 #endif

@@ -49,6 +49,11 @@ static inline unsigned ctz64(uint64_t x)
     return (unsigned)__builtin_ctzll(x);
 }
 
+static inline unsigned bits_set(uint64_t x)
+{
+    return (unsigned)__builtin_popcountll(x);
+}
+
 static inline size_t size_min(size_t a, size_t b)
 {
     return a < b ? a : b;

@@ -70,6 +70,9 @@ size_t sources_memory(const struct sources *s);
 /* The map whose pattern the key matches in canonical spelling; NULL: an ordinary key. Called on misses and writes. */
 struct source_map *sources_match(struct sources *s, struct strview key);
 
+/* The name of the source it loads from; lives as long as the map. For error texts. */
+struct strview source_map_source_name(const struct source_map *m);
+
 /* May EXISTS load on this map (option exists-loads)? */
 bool source_map_exists_loads(const struct source_map *m);
 
