@@ -9,7 +9,7 @@
  * Entries are 128 bytes apart in one block and hold their own number, of which the hash is made; a
  * look-up compares that number, so it touches the memory that a look-up of the store touches.
  */
-#include "../src/store/index.h"
+#include "src/store/index.h"
 
 #include "tarn/base/hash.h"
 

@@ -2,7 +2,7 @@
  * The index by itself, against a plain array. An entry is a number (its reference), its hash is
  * made from the number, so the owner needs no memory but what the model keeps.
  */
-#include "../../../src/store/index.h"
+#include "src/store/index.h"
 
 #include "tarn/base/hash.h"
 
