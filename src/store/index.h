@@ -73,9 +73,9 @@ static inline uint64_t *index_first(const struct index *ix, uint64_t hash,
                                     struct index_probe *probe);
 static inline uint64_t *index_next(struct index_probe *probe);
 
-/* For keys in batches: first index_prefetch() for all, then index_prefetched() for all, which gives the
- * first candidate in the home bucket (0: none) for the owner to prefetch its entry, then the look-ups.
- * Neither waits for memory that was not asked for before. */
+/* For keys in batches: first index_prefetch() for all, then index_prefetched() for all, which gives
+ * the first candidate in the home bucket (0: none) for the owner to prefetch its entry, then the
+ * look-ups. Neither waits for memory that was not asked for before. */
 static inline void index_prefetch(const struct index *ix, uint64_t hash);
 static inline uint64_t index_prefetched(const struct index *ix, uint64_t hash);
 
