@@ -1,9 +1,10 @@
 /*
  * What a command handler sees, and how a command is declared. Private to the command layer.
  *
- * A handler writes exactly one reply through ctx->reply and returns nothing: whether it is sent, counted as an error,
- * rolled back because a key has to be loaded first, or suppressed is dispatch's business. Handlers marked CMD_LOADS
- * must have no side effect before all their key_read() calls: dispatch runs them again once the loads are done.
+ * A handler writes exactly one reply through ctx->reply and returns nothing: whether it is sent,
+ * counted as an error, rolled back because a key has to be loaded first, or suppressed is
+ * dispatch's business. Handlers marked CMD_LOADS must have no side effect before all their
+ * key_read() calls: dispatch runs them again once the loads are done.
  *
  * Keys are reached only through keyspace.h, arguments are parsed with args.h.
  */
@@ -24,56 +25,63 @@ struct cmd_ctx {
     const struct strview *argv;    /* borrowed until the handler returns */
     int argc;
     struct resp_writer *reply;
+    size_t reply_start;                /* length of the output before this reply */
     const struct store_key *first_key; /* hashed already; NULL when the command has no key */
 
     /* Set by keyspace.c for dispatch: */
-    unsigned loads_pending;    /* > 0: roll back and suspend */
-    struct strview load_error; /* len > 0: the reply becomes this error (a failed load, a write on a mapped key) */
+    unsigned loads_pending; /* > 0: roll back and suspend */
+    struct strview
+        load_error; /* len > 0: the reply becomes this error; borrowed from session->loads */
+    unsigned hits,
+        misses; /* of this run; counted when the command completes, not when it is suspended */
 };
 
 typedef void (*cmd_handler)(struct cmd_ctx *ctx);
 
 enum cmd_flag { /* Redis's names in COMMAND INFO; bits as in the row */
-    CMD_WRITE = 1 << 0,
-    CMD_READONLY = 1 << 1,
-    CMD_DENYOOM = 1 << 2,
-    CMD_ADMIN = 1 << 3,
-    CMD_PUBSUB = 1 << 4,
-    CMD_NOSCRIPT = 1 << 5,
-    CMD_BLOCKING = 1 << 6,
-    CMD_LOADING = 1 << 7,
-    CMD_STALE = 1 << 8,
-    CMD_SKIP_MONITOR = 1 << 9,
-    CMD_FAST = 1 << 10,
-    CMD_NO_AUTH = 1 << 11,
-    CMD_NO_MULTI = 1 << 12,
-    CMD_MOVABLEKEYS = 1 << 13,
-    /* Tarn's own: what the command does with keys that belong to a map */
-    CMD_LOADS = 1 << 16,       /* a missing key is loaded first */
-    CMD_MAPPED_WRITE = 1 << 17, /* -SOURCEWRITE when any of its keys belongs to a map */
-    CMD_MAPPED_DEST = 1 << 18,  /* the same for its last key only (RENAME, COPY) */
+                CMD_WRITE = 1 << 0,
+                CMD_READONLY = 1 << 1,
+                CMD_DENYOOM = 1 << 2,
+                CMD_ADMIN = 1 << 3,
+                CMD_PUBSUB = 1 << 4,
+                CMD_NOSCRIPT = 1 << 5,
+                CMD_BLOCKING = 1 << 6,
+                CMD_LOADING = 1 << 7,
+                CMD_STALE = 1 << 8,
+                CMD_SKIP_MONITOR = 1 << 9,
+                CMD_FAST = 1 << 10,
+                CMD_NO_AUTH = 1 << 11,
+                CMD_NO_MULTI = 1 << 12,
+                CMD_MOVABLEKEYS = 1 << 13,
+                /* Tarn's own: what the command does with keys that belong to a map */
+                CMD_LOADS = 1 << 16,        /* a missing key is loaded first */
+                CMD_MAPPED_WRITE = 1 << 17, /* -SOURCEWRITE when any of its keys belongs to a map */
+                CMD_MAPPED_DEST = 1 << 18,  /* the same for its last key only (RENAME, COPY) */
 };
 
-/* Position of keys in argv as in COMMAND INFO: first, last (negative: from the end), step; 0 0 0: none. */
+/* Position of keys in argv as in COMMAND INFO: first, last (negative: from the end), step; 0 0 0:
+ * none. */
 struct cmd_keys {
     int first, last, step;
 };
 
 struct command {
-    const char *name;  /* lower case; for a subcommand only its own word */
-    cmd_handler handler; /* NULL for a container */
-    int arity;         /* as Redis: 3 exactly, -3 at least; a subcommand counts the container's word */
-    unsigned flags;    /* enum cmd_flag */
+    const char *name;      /* lower case; for a subcommand only its own word */
+    const char *full_name; /* "get", "client|list": what error texts and statistics show */
+    cmd_handler handler;   /* NULL for a container */
+    int arity;      /* as Redis: 3 exactly, -3 at least; a subcommand counts the container's word */
+    unsigned flags; /* enum cmd_flag */
     struct cmd_keys keys;
     const char *group; /* string, generic, connection, server, source */
     const char *since; /* version of Redis that introduced it; "tarn 0.1" for our own */
     const char *summary;
     const char *complexity;
-    const char *arguments; /* syntax as COMMAND DOCS and hints show it: "key value [NX | XX] [GET]" */
+    const char
+        *arguments; /* syntax as COMMAND DOCS and hints show it: "key value [NX | XX] [GET]" */
     const struct command *subcommands; /* borrowed table, NULL: none */
     int subcommands_count;
     const struct command *parent; /* of a subcommand */
-    int id; /* index into per-command statistics; set when the table is built */
+    int id;                       /* enum command_id: its row, and its place in the statistics */
 };
 
 #endif

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "tarn/base/compiler.h"
+#include "tarn/base/list.h"
 
 #define SLOT_REF_BITS    40
 #define SLOT_POLICY_BITS 24
@@ -54,6 +55,8 @@ struct index_owner {
     uint64_t (*hash_of)(void *ctx, uint64_t ref);
     void (*prefetch)(void *ctx, uint64_t ref);
     bool (*may_allocate)(void *ctx, size_t bytes);
+    bool huge_pages; /* use them where the index is large: faster, memory then goes in steps of 2
+                        MiB */
 };
 
 struct index; /* laid out below the calls, so that look-ups are inline */
@@ -154,20 +157,27 @@ struct index_region {
     struct index_table first;
 };
 
-struct index_pages; /* index_pages.h */
+/* Pages of the tables; index_pages.c. */
+#define PAGES_RUN_MAX 5
+struct index_pages {
+    struct list by_run[PAGES_RUN_MAX + 1]; /* struct chunk::link, by the longest free run */
+    size_t in_use, dirty;                  /* pages */
+    size_t chunks;
+};
 
 struct index {
     struct index_region region[INDEX_REGIONS];
     struct index_bucket empty; /* always zero */
     struct index_owner owner;
-    struct index_pages *pages; /* owned */
-    size_t *memory_total;      /* borrowed for life */
+    struct index_pages pages;
+    size_t *memory_total; /* borrowed for life */
     size_t memory, count, slots;
-    size_t shrink_below;    /* no table is sparse while the count is at least this */
+    size_t removed;         /* slots since the last pass of shrinking began */
     uint32_t walk_at;       /* where shrinking or draining goes on: directory entry */
     uint16_t walk_bucket;   /* draining: bucket of that table */
     uint8_t walk_region;    /* and region */
     uint8_t depth_max;      /* of any region; may be too high */
+    bool is_shrinking;      /* a pass is under way */
     bool shrink_found_some; /* in the present pass */
 };
 

@@ -45,7 +45,7 @@ def parse(buf, pos=0):
     eol = buf.find(b"\r\n", pos)
     if eol < 0:
         raise Incomplete
-    kind, line, pos = buf[pos:pos + 1], bytes(buf[pos + 1:eol]), eol + 2
+    kind, line, pos = bytes(buf[pos:pos + 1]), bytes(buf[pos + 1:eol]), eol + 2
     if kind in SCALARS:
         return SCALARS[kind](line), pos
     if kind in b"$=":

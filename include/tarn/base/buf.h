@@ -46,7 +46,8 @@ static inline size_t buf_len(const struct buf *b)
 
 static inline struct strview buf_view(const struct buf *b)
 {
-    return strview_of(b->data != NULL ? b->data + b->head : NULL, b->tail - b->head);
+    /* As integers, because `data` may be NULL, and NULL + 0 is undefined. */
+    return strview_of((const char *)((uintptr_t)b->data + b->head), b->tail - b->head);
 }
 
 /* Makes room for `n` more bytes at the tail (moving the readable part to the front or growing). */

@@ -49,8 +49,13 @@ static inline unsigned ctz64(uint64_t x)
     return (unsigned)__builtin_ctzll(x);
 }
 
-/* Memory that an allocator of ours hands out in pieces: what is free is poisoned, so that AddressSanitizer finds stale
- * references. Without it these are nothing. */
+static inline unsigned bits_set(uint64_t x)
+{
+    return (unsigned)__builtin_popcountll(x);
+}
+
+/* Memory that an allocator of ours hands out in pieces: what is free is poisoned, so that
+ * AddressSanitizer finds stale references. Without it these are nothing. */
 #if defined(__SANITIZE_ADDRESS__)
 #define HAVE_ASAN 1
 #elif defined(__has_feature)

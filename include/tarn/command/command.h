@@ -1,5 +1,6 @@
 /*
- * Commands: the table, the three steps a request takes through it, and the environment handlers work in.
+ * Commands: the table, the three steps a request takes through it, and the environment handlers
+ * work in.
  *
  * Net queues requests from all connections and takes each through three steps, batch by batch:
  *
@@ -7,9 +8,9 @@
  *     command_prefetch()  prefetch the entry
  *     command_run()       check, run the handler, account; the only caller of handlers
  *
- * A handler whose keys have to be loaded first is rolled back and its session is suspended; net keeps the request
- * (it is not consumed), and runs the same call again after session_ops::resume. Requests behind it on the same
- * connection wait; other connections do not.
+ * A handler whose keys have to be loaded first is rolled back and its session is suspended; net
+ * keeps the request (it is not consumed), and runs the same call again after session_ops::resume.
+ * Requests behind it on the same connection wait; other connections do not.
  */
 #ifndef TARN_COMMAND_COMMAND_H
 #define TARN_COMMAND_COMMAND_H
@@ -58,24 +59,25 @@ struct command_host {
 
 struct command_options {
     int64_t proto_max_bulk_len; /* also the limit of a string value */
-    int64_t slow_ms;            /* reserved: set by the option table */
     bool enable_debug_command;
 };
 extern const struct option_table command_option_table;
 
 struct command_metrics {
-    uint64_t commands_processed, keyspace_hits, keyspace_misses, unexpected_errors, error_replies;
-    uint64_t blocked_clients;
+    uint64_t commands_processed, keyspace_hits, keyspace_misses, error_replies;
+    uint64_t blocked_clients; /* suspended now */
 };
-extern const struct metric_table command_metric_table;
+extern const struct metric_table command_metric_table;        /* section Stats */
+extern const struct metric_table command_client_metric_table; /* section Clients */
 
-/* What handlers work with; wired once by the server (or a test). All pointers are borrowed for its life. */
+/* What handlers work with; wired once by the server (or a test). All pointers are borrowed for its
+ * life. */
 struct command_env {
     struct store *store;
     struct sources *sources; /* may be NULL: no read-through */
     struct clock *clock;
-    struct option_set *options;
-    struct metric_registry *metrics;
+    struct option_set *options;      /* may be NULL in tests that do not run CONFIG */
+    struct metric_registry *metrics; /* may be NULL in tests that do not run INFO */
     const struct command_options *command_options;
     struct command_table *table;
     struct command_host host;
@@ -93,7 +95,8 @@ void command_prepare(struct command_env *env, struct command_call *call);
 void command_prefetch(struct command_env *env, const struct command_call *call);
 enum command_result command_run(struct command_env *env, struct command_call *call) WARN_UNUSED;
 
-/* The number of commands with a row of their own; and the row's name, for tests that want one test each. */
+/* The number of commands with a row of their own; and the row's name, for tests that want one test
+ * each. */
 size_t command_count(void);
 const char *command_name(size_t i);
 

@@ -1,6 +1,7 @@
 /*
- * What a command may know of its client: everything but the socket. Net embeds a session in each connection and
- * reacts to what commands ask for through session_ops; tests use a session without any connection.
+ * What a command may know of its client: everything but the socket. Net embeds a session in each
+ * connection and reacts to what commands ask for through session_ops; tests use a session without
+ * any connection.
  */
 #ifndef TARN_COMMAND_SESSION_H
 #define TARN_COMMAND_SESSION_H
@@ -17,7 +18,7 @@
 struct command;
 struct command_env;
 struct session;
-struct session_load;
+struct session_loads;
 
 #define SESSION_NAME_MAX 1024 /* bytes of CLIENT SETNAME and SETINFO values */
 
@@ -25,8 +26,9 @@ enum session_flag {
     SESSION_AUTHENTICATED = 1 << 0,
     SESSION_UNIX = 1 << 1,
     SESSION_REPLY_OFF = 1 << 2,
-    SESSION_REPLY_SKIP_NEXT = 1 << 3, /* CLIENT REPLY SKIP was run: the next command gets no reply */
-    SESSION_REPLY_SKIP = 1 << 4,      /* the running command gets no reply */
+    SESSION_REPLY_SKIP_NEXT =
+        1 << 3,                  /* CLIENT REPLY SKIP was run: the next command gets no reply */
+    SESSION_REPLY_SKIP = 1 << 4, /* the running command gets no reply */
     SESSION_NO_EVICT = 1 << 5,
     SESSION_NO_TOUCH = 1 << 6,
     SESSION_NO_LOAD = 1 << 7,
@@ -41,8 +43,8 @@ struct session_ops {
     /* The suspended command can go on: run it again in this turn's prepare phase. */
     void (*resume)(struct session *s);
     /* Bytes of unread input, unsent output, and memory held, for CLIENT LIST. */
-    void (*buffers)(const struct session *s, size_t *query_out, size_t *query_free_out, size_t *output_out,
-                    size_t *memory_out);
+    void (*buffers)(const struct session *s, size_t *query_out, size_t *query_free_out,
+                    size_t *output_out, size_t *memory_out);
     /* Replies were appended from outside of the session's own command (pushes): write them. */
     void (*wake)(struct session *s);
 };
@@ -50,9 +52,9 @@ struct session_ops {
 struct session {
     struct list link; /* command_env::sessions */
     const struct session_ops *ops;
-    struct buf *out;          /* replies go here; owned by the connection */
-    uint64_t id;              /* 1, 2, 3, ... in order of arrival */
-    unsigned flags;           /* enum session_flag */
+    struct buf *out; /* replies go here; owned by the connection */
+    uint64_t id;     /* 1, 2, 3, ... in order of arrival */
+    unsigned flags;  /* enum session_flag */
     unsigned db;
     int resp_version;         /* 2 or 3 */
     int fd;                   /* for CLIENT LIST only; -1 in tests */
@@ -63,14 +65,16 @@ struct session {
     char address[64];         /* "127.0.0.1:50000", "/path:0" */
     char local_address[64];
     const struct command *last_command; /* borrowed, static tables */
-    uint64_t commands;        /* requests run */
+    uint64_t commands;                  /* requests run */
 
-    struct session_load *loads; /* owned; loads of the suspended command and their results; NULL in between */
-    int64_t arrived_ms;         /* when the running (or suspended) command was first tried */
-    int64_t blocked_until_ms;   /* delayed by DEBUG SLEEP and the like; 0: not */
+    struct session_loads
+        *loads; /* owned; loads of the suspended command and their results; NULL in between */
+    int64_t arrived_ms;       /* when the running (or suspended) command was first tried */
+    int64_t blocked_until_ms; /* delayed by DEBUG SLEEP and the like; 0: not */
 };
 
-void session_init(struct session *s, struct command_env *env, const struct session_ops *ops, struct buf *out);
+void session_init(struct session *s, struct command_env *env, const struct session_ops *ops,
+                  struct buf *out);
 /* Unlinks, cancels waits, frees what the session owns. */
 void session_fini(struct session *s, struct command_env *env);
 

@@ -1,0 +1,164 @@
+/*
+ * Numbers, times and options out of arguments, with the checks and the error texts of Redis 7.
+ *
+ * Times to expire are checked in the unit and on the clock (wall or relative) that the client used,
+ * because that is where Redis finds an overflow, and handed on as monotonic milliseconds. A sum on
+ * the monotonic clock cannot overflow when the one on the wall clock did not: the monotonic clock
+ * is behind it.
+ */
+#include "args.h"
+
+#include <assert.h>
+
+#include "reply.h"
+#include "tarn/base/clock.h"
+#include "tarn/base/num.h"
+
+struct strview word_shown(struct strview word, size_t max)
+{
+    const size_t n = size_min(word.len, max);
+    const char *nul = n > 0 ? memchr(word.data, '\0', n) : NULL;
+    return strview_of(word.data, nul != NULL ? (size_t)(nul - word.data) : n);
+}
+
+bool arg_i64(struct cmd_ctx *ctx, int i, int64_t *out)
+{
+    if (!num_parse_i64(ctx->argv[i], out)) {
+        reply_error(ctx, ERROR_NOT_INTEGER);
+        return false;
+    }
+    return true;
+}
+
+bool arg_i64_range(struct cmd_ctx *ctx, int i, int64_t min, int64_t max, int64_t *out)
+{
+    int64_t value;
+    if (!arg_i64(ctx, i, &value)) {
+        return false;
+    }
+    if (value < min || value > max) {
+        resp_write_errorf(ctx->reply, ERROR_OUT_OF_RANGE ", value must between %lld and %lld",
+                          (long long)min, (long long)max);
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+bool arg_db(struct cmd_ctx *ctx, int i, unsigned *out)
+{
+    int64_t value;
+    if (!arg_i64_range(ctx, i, INT32_MIN, INT32_MAX, &value)) {
+        return false;
+    }
+    if (value < 0 || value >= STORE_DATABASES) {
+        reply_error(ctx, ERROR_DB_INDEX);
+        return false;
+    }
+    *out = (unsigned)value;
+    return true;
+}
+
+static void reply_expiry_error(struct cmd_ctx *ctx)
+{
+    resp_write_errorf(ctx->reply, "ERR invalid expire time in '%s' command",
+                      ctx->command->full_name);
+}
+
+/* The moment a checked number of milliseconds means; times before the clock began are all one: the
+ * past. */
+static int64_t moment_of(const struct clock *clock, int64_t ms, bool is_absolute)
+{
+    if (!is_absolute) {
+        return ms + clock->mono_ms;
+    }
+    return ms <= 0 ? 0 : clock_mono_from_wall(clock, ms);
+}
+
+static bool parse_expiry(struct cmd_ctx *ctx, int i, struct time_spec spec, int64_t min,
+                         int64_t *at_out)
+{
+    const struct clock *clock = ctx->env->clock;
+    const int64_t base_ms = spec.is_absolute ? 0 : clock->wall_ms;
+    int64_t value, ms, wall_ms;
+    if (!arg_i64(ctx, i, &value)) {
+        return false;
+    }
+    ms = value;
+    if (value < min || (spec.is_seconds && mul_overflow(value, 1000, &ms)) ||
+        add_overflow(ms, base_ms, &wall_ms)) {
+        reply_expiry_error(ctx);
+        return false;
+    }
+    *at_out = moment_of(clock, ms, spec.is_absolute);
+    return true;
+}
+
+bool arg_expiry(struct cmd_ctx *ctx, int i, struct time_spec spec, int64_t *at_out)
+{
+    return parse_expiry(ctx, i, spec, 1, at_out);
+}
+
+bool arg_expiry_any(struct cmd_ctx *ctx, int i, struct time_spec spec, int64_t *at_out)
+{
+    return parse_expiry(ctx, i, spec, INT64_MIN, at_out);
+}
+
+/* One option: its word, what it sets, what must not have been given before it, and whether a value
+ * follows. */
+struct set_option {
+    const char *word;
+    unsigned flag, excludes;
+    bool has_value;
+};
+
+static const struct set_option set_options[] = {
+    {"nx", SET_NX, SET_XX, false},
+    {"xx", SET_XX, SET_NX, false},
+    {"get", SET_GET, 0, false},
+    {"keepttl", SET_KEEPTTL, SET_PERSIST | SET_ANY_EXPIRY, false},
+    {"persist", SET_PERSIST, SET_KEEPTTL | SET_ANY_EXPIRY, false},
+    {"ex", SET_EX, SET_KEEPTTL | SET_PERSIST | SET_PX | SET_EXAT | SET_PXAT, true},
+    {"px", SET_PX, SET_KEEPTTL | SET_PERSIST | SET_EX | SET_EXAT | SET_PXAT, true},
+    {"exat", SET_EXAT, SET_KEEPTTL | SET_PERSIST | SET_EX | SET_PX | SET_PXAT, true},
+    {"pxat", SET_PXAT, SET_KEEPTTL | SET_PERSIST | SET_EX | SET_PX | SET_EXAT, true},
+};
+
+static const struct set_option *find_set_option(const struct cmd_ctx *ctx, int i, unsigned allowed)
+{
+    for (size_t n = 0; n < ARRAY_LEN(set_options); n++) {
+        if ((set_options[n].flag & allowed) != 0 && arg_is(ctx, i, set_options[n].word)) {
+            return &set_options[n];
+        }
+    }
+    return NULL;
+}
+
+bool args_parse_set(struct cmd_ctx *ctx, int first, unsigned allowed, struct set_args *out)
+{
+    struct set_args args = {0};
+    for (int i = first; i < ctx->argc; i++) {
+        const struct set_option *option = find_set_option(ctx, i, allowed);
+        if (option == NULL || (args.flags & option->excludes) != 0 ||
+            (option->has_value && i + 1 == ctx->argc)) {
+            reply_error(ctx, ERROR_SYNTAX);
+            return false;
+        }
+        args.flags |= option->flag;
+        if (option->has_value) {
+            args.expiry_arg = ++i;
+        }
+    }
+    *out = args;
+    return true;
+}
+
+bool set_args_expiry(struct cmd_ctx *ctx, const struct set_args *args, int64_t *at_out)
+{
+    assert(args->expiry_arg > 0);
+    const struct time_spec spec = {
+        .is_seconds = (args->flags & (SET_EX | SET_EXAT)) != 0,
+        .is_absolute = (args->flags & (SET_EXAT | SET_PXAT)) != 0,
+    };
+    return arg_expiry(ctx, args->expiry_arg, spec, at_out);
+}

@@ -1,0 +1,231 @@
+/*
+ * The way of a request through the command layer: found, admitted, run, accounted.
+ *
+ * What a handler wrote stands in the session's output behind ctx.reply_start. If keys have to be
+ * loaded first, the output is cut back to there and the same request is run again later, so a
+ * handler never knows. If a load failed, its error takes the place of the reply. CLIENT REPLY cuts
+ * a finished reply away in the same manner.
+ *
+ * The hot path is command_run() down to the handler: no allocation, no formatting, no look-up. The
+ * time a command takes is sampled, because reading a clock twice costs as much as a GET: the first
+ * SAMPLE_ALL runs of each command are measured, and later each SAMPLE_EVERY-th stands for as many.
+ */
+#include "tarn/command/command.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <string.h>
+
+#include "args.h"
+#include "handler.h"
+#include "keyspace.h"
+#include "loads.h"
+#include "reply.h"
+#include "table.h"
+#include "tarn/base/compiler.h"
+
+#define SAMPLE_ALL   64
+#define SAMPLE_EVERY 64
+
+void command_prepare(struct command_env *env, struct command_call *call)
+{
+    const struct command *c = command_table_resolve(env->table, call->argv, call->argc);
+    call->command = c;
+    call->has_key = c != NULL && c->keys.first > 0 && c->keys.first < call->argc;
+    if (call->has_key) {
+        call->key = store_key_init(env->store, call->session->db, call->argv[c->keys.first]);
+        store_prefetch(env->store, &call->key);
+    }
+}
+
+void command_prefetch(struct command_env *env, const struct command_call *call)
+{
+    if (call->has_key) {
+        store_prefetch_entry(env->store, &call->key);
+    }
+}
+
+/* ---- refusing ---- */
+
+/* Appends to a text of `cap` bytes that is known to suffice. */
+static size_t put(char *text, size_t cap, size_t len, struct strview v)
+{
+    assert(v.len <= cap - len);
+    if (v.len > 0) {
+        memcpy(text + len, v.data, v.len);
+    }
+    return len + v.len;
+}
+
+static COLD void refuse_unknown(struct cmd_ctx *ctx)
+{
+    char args[2 * SHOWN_MAX];
+    size_t len = 0;
+    for (int i = 1; i < ctx->argc && len < SHOWN_MAX; i++) {
+        const struct strview shown = word_shown(ctx->argv[i], SHOWN_MAX - len);
+        len = put(args, sizeof(args), len, strview_str("'"));
+        len = put(args, sizeof(args), len, shown);
+        len = put(args, sizeof(args), len, strview_str("' "));
+    }
+    const struct strview name = word_shown(ctx->argv[0], SHOWN_MAX);
+    resp_write_errorf(ctx->reply, "ERR unknown command '%.*s', with args beginning with: %.*s",
+                      STRVIEW_ARG(name), (int)len, args);
+}
+
+static COLD void refuse_unknown_subcommand(struct cmd_ctx *ctx, const struct command *container)
+{
+    char upper[COMMAND_NAME_MAX + 1] = "";
+    for (size_t i = 0; container->name[i] != '\0'; i++) {
+        upper[i] = (char)toupper((unsigned char)container->name[i]);
+    }
+    const struct strview word = word_shown(ctx->argv[1], SHOWN_MAX);
+    resp_write_errorf(ctx->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", STRVIEW_ARG(word),
+                      upper);
+}
+
+static COLD void refuse_missing(struct cmd_ctx *ctx)
+{
+    const struct command *container = command_table_find(ctx->env->table, ctx->argv[0]);
+    if (container != NULL) {
+        refuse_unknown_subcommand(ctx, container);
+    } else {
+        refuse_unknown(ctx);
+    }
+}
+
+static bool arity_fits(const struct command *c, int argc)
+{
+    return c->arity >= 0 ? argc == c->arity : argc >= -c->arity;
+}
+
+/* False: the error reply was written. */
+static bool admit(struct cmd_ctx *ctx)
+{
+    const struct command *c = ctx->command;
+    if (UNLIKELY(!arity_fits(c, ctx->argc) || c->handler == NULL)) {
+        reply_arity_error(ctx);
+        return false;
+    }
+    if (UNLIKELY((ctx->session->flags & SESSION_AUTHENTICATED) == 0 &&
+                 (c->flags & CMD_NO_AUTH) == 0)) {
+        reply_error(ctx, ERROR_NO_AUTH);
+        return false;
+    }
+    if ((c->flags & CMD_WRITE) != 0 && UNLIKELY(!keyspace_may_write(ctx))) {
+        return false;
+    }
+    if ((c->flags & CMD_DENYOOM) != 0 && UNLIKELY(store_make_room(ctx->env->store) != STORE_OK)) {
+        reply_error(ctx, ERROR_OUT_OF_MEMORY);
+        return false;
+    }
+    return true;
+}
+
+/* ---- running ---- */
+
+static void run_handler(struct cmd_ctx *ctx, struct command_stat *stat)
+{
+    const bool is_early = stat->calls < SAMPLE_ALL;
+    if (LIKELY(!is_early && stat->calls % SAMPLE_EVERY != 0)) {
+        ctx->command->handler(ctx);
+        return;
+    }
+    const int64_t begin_us = clock_now_us();
+    ctx->command->handler(ctx);
+    const uint64_t took_us = (uint64_t)(clock_now_us() - begin_us);
+    stat->usec += is_early ? took_us : took_us * SAMPLE_EVERY;
+}
+
+static bool is_error_reply(const struct cmd_ctx *ctx)
+{
+    const struct strview out = buf_view(ctx->reply->out);
+    return out.len > ctx->reply_start && out.data[ctx->reply_start] == '-';
+}
+
+/* The request is over. */
+static void finish(struct cmd_ctx *ctx)
+{
+    struct session *s = ctx->session;
+    if (UNLIKELY(is_error_reply(ctx))) {
+        ctx->env->stats.error_replies++;
+    }
+    if (UNLIKELY((s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0)) {
+        buf_truncate(s->out, ctx->reply_start);
+        s->flags &= ~(unsigned)SESSION_REPLY_SKIP;
+    }
+    s->commands++;
+    if (UNLIKELY(s->loads != NULL)) {
+        loads_drop(s);
+    }
+}
+
+/* A handler came back: false when its keys have to be loaded first. */
+static bool settle(struct cmd_ctx *ctx, struct command_stat *stat)
+{
+    struct buf *out = ctx->session->out;
+    if (UNLIKELY(ctx->load_error.len > 0)) {
+        buf_truncate(out, ctx->reply_start);
+        resp_write_error(ctx->reply, ctx->load_error);
+    } else if (UNLIKELY(ctx->loads_pending > 0)) {
+        buf_truncate(out, ctx->reply_start);
+        loads_suspend(ctx->session->loads);
+        return false;
+    }
+    stat->calls++;
+    if (UNLIKELY(is_error_reply(ctx))) {
+        stat->failed++;
+    }
+    ctx->env->stats.commands_processed++;
+    ctx->env->stats.keyspace_hits += ctx->hits;
+    ctx->env->stats.keyspace_misses += ctx->misses;
+    return true;
+}
+
+/* First try of a request, as opposed to one that comes back from its loads. */
+static void begin(struct command_env *env, struct command_call *call)
+{
+    struct session *s = call->session;
+    s->arrived_ms = env->clock->mono_ms;
+    s->active_ms = env->clock->mono_ms;
+    s->last_command = call->command;
+    if (UNLIKELY((s->flags & SESSION_REPLY_SKIP_NEXT) != 0)) {
+        s->flags = (s->flags & ~(unsigned)SESSION_REPLY_SKIP_NEXT) | SESSION_REPLY_SKIP;
+    }
+}
+
+enum command_result command_run(struct command_env *env, struct command_call *call)
+{
+    struct session *s = call->session;
+    struct resp_writer reply = session_writer(s);
+    if (LIKELY(s->loads == NULL)) {
+        begin(env, call);
+    }
+    call->key.db = s->db; /* a SELECT may have run since command_prepare() */
+    struct cmd_ctx ctx = {
+        .env = env,
+        .session = s,
+        .command = call->command,
+        .argv = call->argv,
+        .argc = call->argc,
+        .reply = &reply,
+        .reply_start = buf_len(s->out),
+        .first_key = call->has_key ? &call->key : NULL,
+    };
+    if (UNLIKELY(call->command == NULL)) {
+        refuse_missing(&ctx);
+        finish(&ctx);
+        return COMMAND_DONE;
+    }
+    struct command_stat *stat = command_stat_of(env, call->command);
+    if (UNLIKELY(!admit(&ctx))) {
+        stat->rejected++;
+        finish(&ctx);
+        return COMMAND_DONE;
+    }
+    run_handler(&ctx, stat);
+    if (UNLIKELY(!settle(&ctx, stat))) {
+        return COMMAND_SUSPENDED;
+    }
+    finish(&ctx);
+    return COMMAND_DONE;
+}

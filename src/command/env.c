@@ -1,0 +1,72 @@
+/*
+ * The environment of commands: its table, its options and its counters. Everything else in it is
+ * wired by the owner.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "table.h"
+#include "tarn/command/command.h"
+
+static const struct option option_rows[] = {
+    {.name = "proto-max-bulk-len",
+     .help = "longest argument of a request, and longest string value",
+     .def = "512mb",
+     .offset = offsetof(struct command_options, proto_max_bulk_len),
+     .min = 1024 * 1024,
+     .max = STORE_VALUE_MAX,
+     .type = OPTION_BYTES},
+    {.name = "enable-debug-command",
+     .help = "allow DEBUG, which can stop or slow the server",
+     .def = "no",
+     .offset = offsetof(struct command_options, enable_debug_command),
+     .type = OPTION_BOOL,
+     .flags = OPTION_FIXED},
+};
+const struct option_table command_option_table = {
+    .title = "Commands", .rows = option_rows, .count = ARRAY_LEN(option_rows)};
+
+static const struct metric metric_rows[] = {
+    {.name = "total_commands_processed",
+     .help = "commands that were run",
+     .offset = offsetof(struct command_metrics, commands_processed)},
+    {.name = "keyspace_hits",
+     .help = "reads of a key that was there",
+     .offset = offsetof(struct command_metrics, keyspace_hits)},
+    {.name = "keyspace_misses",
+     .help = "reads of a key that was not there, or had to be loaded",
+     .offset = offsetof(struct command_metrics, keyspace_misses)},
+    {.name = "total_error_replies",
+     .help = "replies that were errors",
+     .offset = offsetof(struct command_metrics, error_replies)},
+};
+const struct metric_table command_metric_table = {
+    .section = "Stats", .rows = metric_rows, .count = ARRAY_LEN(metric_rows)};
+
+static const struct metric client_metric_rows[] = {
+    {.name = "blocked_clients",
+     .help = "clients whose command waits for a load",
+     .offset = offsetof(struct command_metrics, blocked_clients),
+     .kind = METRIC_GAUGE},
+};
+const struct metric_table command_client_metric_table = {
+    .section = "Clients", .rows = client_metric_rows, .count = ARRAY_LEN(client_metric_rows)};
+
+int command_env_init(struct command_env *env)
+{
+    struct command_table *table = calloc(1, sizeof(*table));
+    if (table == NULL) {
+        return -ENOMEM;
+    }
+    command_table_init(table);
+    env->table = table;
+    list_init(&env->sessions);
+    env->sessions_count = 0;
+    return 0;
+}
+
+void command_env_fini(struct command_env *env)
+{
+    free(env->table);
+    env->table = NULL;
+}

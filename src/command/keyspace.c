@@ -1,0 +1,376 @@
+/*
+ * Commands' door to the store, see keyspace.h.
+ *
+ * A read goes through these steps: has this command loaded the key already (then its result is the
+ * answer, whatever the store holds by now); is there a live entry; is it still good by the rules of
+ * its map; must the key be loaded. The plain case, a hit on an ordinary key, is one look-up and two
+ * predictable branches.
+ *
+ * Hits and misses are summed in the context and counted by dispatch when the command completes, so
+ * a command that is run again after its loads counts once; a loaded read counts as a miss.
+ */
+#include "keyspace.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "loads.h"
+#include "reply.h"
+#include "table.h"
+#include "tarn/source/source.h"
+
+bool keyspace_has_maps(const struct command_env *env)
+{
+    return env->sources != NULL && sources_has_maps(env->sources);
+}
+
+struct store_key key_at(const struct cmd_ctx *ctx, int i)
+{
+    const struct strview key = ctx->argv[i];
+    const struct store_key *first = ctx->first_key;
+    if (LIKELY(first != NULL && first->key.data == key.data && first->key.len == key.len)) {
+        return *first;
+    }
+    return store_key_init(ctx->env->store, ctx->session->db, key);
+}
+
+size_t key_batch(const struct cmd_ctx *ctx, int first, int step, struct store_key out[KEY_BATCH])
+{
+    const struct store *store = ctx->env->store;
+    size_t n = 0;
+    for (int i = first; i < ctx->argc && n < KEY_BATCH; i += step) {
+        out[n] = key_at(ctx, i);
+        store_prefetch(store, &out[n]);
+        n++;
+    }
+    for (size_t i = 0; i < n; i++) {
+        store_prefetch_entry(store, &out[i]);
+    }
+    return n;
+}
+
+/* ---- looking ---- */
+
+enum lookup {
+    LOOKUP_MISS,   /* the store does not know: a mapped key may be loaded */
+    LOOKUP_ABSENT, /* known to have no row */
+    LOOKUP_LIVE,
+};
+
+static enum lookup judge(const struct cmd_ctx *ctx, const struct entry_view *e)
+{
+    if (LIKELY(e->aux == NULL) || ctx->env->sources == NULL) {
+        return e->type == ENTRY_NEGATIVE ? LOOKUP_ABSENT : LOOKUP_LIVE;
+    }
+    switch (sources_judge(ctx->env->sources, e)) {
+    case SOURCE_FRESH:
+        return LOOKUP_LIVE;
+    case SOURCE_ABSENT:
+        return LOOKUP_ABSENT;
+    case SOURCE_GONE:
+        break;
+    }
+    return LOOKUP_MISS;
+}
+
+static enum lookup look_up(const struct cmd_ctx *ctx, const struct store_key *k, bool is_use,
+                           struct entry_view *out)
+{
+    struct store *store = ctx->env->store;
+    const bool leaves_trace = is_use && (ctx->session->flags & SESSION_NO_TOUCH) == 0;
+    const bool found = leaves_trace ? store_find(store, k, out) : store_peek(store, k, out);
+    return found ? judge(ctx, out) : LOOKUP_MISS;
+}
+
+/* What a load of this command says of the key. */
+static bool read_load(struct cmd_ctx *ctx, const struct session_load *load, struct entry_view *out)
+{
+    if (!load->is_done) {
+        ctx->loads_pending++;
+        return false;
+    }
+    if (load->status == LOAD_FAILED) {
+        ctx->load_error = load_error(load);
+    }
+    if (load->status != LOAD_FOUND) {
+        return false;
+    }
+    *out = (struct entry_view){
+        .key = strview_of(load->key, load->key_len),
+        .value = strview_of(load->bytes, load->bytes_len),
+        .expires_at_ms = STORE_NO_EXPIRY,
+        .type = load->type,
+    };
+    return true;
+}
+
+/* After a miss: asks the source when the key belongs to a map. True when the answer is here at
+ * once. */
+static bool load_missing(struct cmd_ctx *ctx, const struct store_key *k, bool is_use,
+                         struct entry_view *out)
+{
+    if ((ctx->command->flags & CMD_LOADS) == 0 || (ctx->session->flags & SESSION_NO_LOAD) != 0 ||
+        ctx->load_error.len > 0 || !keyspace_has_maps(ctx->env)) {
+        return false;
+    }
+    struct source_map *map = sources_match(ctx->env->sources, k->key);
+    if (map == NULL || (!is_use && !source_map_exists_loads(map))) {
+        return false;
+    }
+    const struct session_load *load = loads_start(ctx, map, k);
+    if (load == NULL) {
+        ctx->load_error = strview_str(ERROR_LOAD_MEMORY);
+        return false;
+    }
+    return read_load(ctx, load, out);
+}
+
+bool key_look(struct cmd_ctx *ctx, const struct store_key *k, bool is_use, struct entry_view *out)
+{
+    if (UNLIKELY(ctx->session->loads != NULL)) {
+        const struct session_load *load = loads_find(ctx->session->loads, k);
+        if (load != NULL) {
+            ctx->misses++;
+            return read_load(ctx, load, out);
+        }
+    }
+    switch (look_up(ctx, k, is_use, out)) {
+    case LOOKUP_LIVE:
+        ctx->hits++;
+        return true;
+    case LOOKUP_ABSENT:
+        ctx->misses++;
+        return false;
+    case LOOKUP_MISS:
+        break;
+    }
+    ctx->misses++;
+    return load_missing(ctx, k, is_use, out);
+}
+
+enum key_state key_read(struct cmd_ctx *ctx, const struct store_key *k, enum entry_type type,
+                        struct entry_view *out)
+{
+    if (!key_look(ctx, k, true, out)) {
+        return KEY_ABSENT;
+    }
+    return LIKELY(out->type == type) ? KEY_FOUND : KEY_WRONG_TYPE;
+}
+
+enum key_state key_read_string(struct cmd_ctx *ctx, const struct store_key *k,
+                               struct strview *value_out)
+{
+    struct entry_view e;
+    const enum key_state state = key_read(ctx, k, ENTRY_STRING, &e);
+    if (LIKELY(state == KEY_FOUND)) {
+        *value_out = e.value;
+    } else if (state == KEY_WRONG_TYPE) {
+        reply_error(ctx, ERROR_WRONG_TYPE);
+    }
+    return state;
+}
+
+bool key_find(struct cmd_ctx *ctx, const struct store_key *k, struct entry_view *out)
+{
+    return look_up(ctx, k, true, out) == LOOKUP_LIVE;
+}
+
+enum key_state key_find_string(struct cmd_ctx *ctx, const struct store_key *k,
+                               struct strview *value_out)
+{
+    struct entry_view e;
+    if (!key_find(ctx, k, &e)) {
+        return KEY_ABSENT;
+    }
+    if (e.type != ENTRY_STRING) {
+        reply_error(ctx, ERROR_WRONG_TYPE);
+        return KEY_WRONG_TYPE;
+    }
+    *value_out = e.value;
+    return KEY_FOUND;
+}
+
+const char *key_type_name(enum entry_type type)
+{
+    switch (type) {
+    case ENTRY_STRING:
+        return "string";
+    case ENTRY_HASH:
+        return "hash";
+    case ENTRY_NEGATIVE:
+        break;
+    }
+    return "none";
+}
+
+bool key_is_visible(const struct cmd_ctx *ctx, const struct entry_view *e)
+{
+    return judge(ctx, e) == LOOKUP_LIVE;
+}
+
+/* ---- changing ---- */
+
+static void void_flight(struct cmd_ctx *ctx, const struct store_key *k)
+{
+    if (UNLIKELY(keyspace_has_maps(ctx->env))) {
+        sources_void_key(ctx->env->sources, k->db, k->key);
+    }
+}
+
+/* The common end of every change: an error becomes the reply. */
+static bool accept(struct cmd_ctx *ctx, enum store_result result)
+{
+    if (UNLIKELY(result != STORE_OK)) {
+        reply_store_error(ctx, result);
+        return false;
+    }
+    return true;
+}
+
+bool key_set(struct cmd_ctx *ctx, const struct store_key *k, struct strview value,
+             int64_t expires_at_ms)
+{
+    void_flight(ctx, k);
+    if (UNLIKELY(expires_at_ms <= ctx->env->clock->mono_ms)) {
+        (void)store_remove(ctx->env->store, k); /* written and expired in the same moment */
+        return true;
+    }
+    const struct store_write w = {.expires_at_ms = expires_at_ms};
+    return accept(ctx, store_set(ctx->env->store, k, value, &w));
+}
+
+bool key_set_keep_expiry(struct cmd_ctx *ctx, const struct store_key *k, struct strview value)
+{
+    void_flight(ctx, k);
+    const struct store_write w = {.expires_at_ms = STORE_NO_EXPIRY, .keep_expiry = true};
+    return accept(ctx, store_set(ctx->env->store, k, value, &w));
+}
+
+bool key_resize(struct cmd_ctx *ctx, const struct store_key *k, size_t len, bool is_present,
+                char **out)
+{
+    void_flight(ctx, k);
+    if (is_present) {
+        return accept(ctx, store_resize(ctx->env->store, k, len, out));
+    }
+    char *bytes = NULL;
+    const struct store_write w = {.expires_at_ms = STORE_NO_EXPIRY};
+    if (!accept(ctx, store_set_uninit(ctx->env->store, k, len, &w, &bytes))) {
+        return false;
+    }
+    if (len > 0) {
+        memset(bytes, 0, len);
+    }
+    *out = bytes;
+    return true;
+}
+
+/* Copies a cached row without what ties it to its map: under the new key no map answers for it. */
+static enum store_result copy_row(struct cmd_ctx *ctx, const struct entry_view *e,
+                                  const struct store_key *to)
+{
+    const struct store_write w = {.expires_at_ms = e->expires_at_ms, .type = e->type};
+    return store_set(ctx->env->store, to, e->value, &w);
+}
+
+bool key_copy(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to)
+{
+    struct entry_view e;
+    void_flight(ctx, to);
+    if (store_peek(ctx->env->store, from, &e) && e.aux != NULL) {
+        return accept(ctx, copy_row(ctx, &e, to));
+    }
+    return accept(ctx, store_copy(ctx->env->store, from, to));
+}
+
+bool key_rename(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to)
+{
+    struct entry_view e;
+    void_flight(ctx, from);
+    void_flight(ctx, to);
+    if (!store_peek(ctx->env->store, from, &e) || e.aux == NULL) {
+        return accept(ctx, store_rename(ctx->env->store, from, to));
+    }
+    if (!accept(ctx, copy_row(ctx, &e, to))) {
+        return false;
+    }
+    (void)store_remove(ctx->env->store, from);
+    return true;
+}
+
+bool key_remove(struct cmd_ctx *ctx, const struct store_key *k)
+{
+    struct entry_view e;
+    if (LIKELY(!keyspace_has_maps(ctx->env))) {
+        return store_remove(ctx->env->store, k);
+    }
+    const bool was_visible = store_peek(ctx->env->store, k, &e) && key_is_visible(ctx, &e);
+    sources_void_key(ctx->env->sources, k->db, k->key);
+    (void)store_remove(ctx->env->store, k);
+    return was_visible;
+}
+
+bool key_expire(struct cmd_ctx *ctx, const struct store_key *k, int64_t expires_at_ms)
+{
+    struct entry_view e;
+    if (expires_at_ms <= ctx->env->clock->mono_ms) {
+        (void)key_remove(ctx, k);
+        return true;
+    }
+    if (!store_peek(ctx->env->store, k, &e) ||
+        (e.aux != NULL && expires_at_ms >= e.expires_at_ms)) {
+        return true;
+    }
+    return accept(ctx, store_set_expiry(ctx->env->store, k, expires_at_ms));
+}
+
+void keyspace_flush(struct cmd_ctx *ctx, unsigned db)
+{
+    if (keyspace_has_maps(ctx->env)) {
+        sources_void_db(ctx->env->sources, db);
+    }
+    store_flush(ctx->env->store, db);
+}
+
+void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b)
+{
+    if (keyspace_has_maps(ctx->env)) {
+        sources_void_db(ctx->env->sources, a);
+        sources_void_db(ctx->env->sources, b);
+    }
+    store_swap(ctx->env->store, a, b);
+}
+
+/* ---- maps ---- */
+
+static bool is_writable(struct cmd_ctx *ctx, int i)
+{
+    const struct source_map *map = sources_match(ctx->env->sources, ctx->argv[i]);
+    if (map == NULL) {
+        return true;
+    }
+    const struct strview source = source_map_source_name(map);
+    resp_write_errorf(
+        ctx->reply,
+        "SOURCEWRITE key is loaded from source '%.*s'; write to the database, then DEL it",
+        STRVIEW_ARG(source));
+    return false;
+}
+
+bool keyspace_may_write(struct cmd_ctx *ctx)
+{
+    const struct command *c = ctx->command;
+    if (LIKELY((c->flags & (CMD_MAPPED_WRITE | CMD_MAPPED_DEST)) == 0 ||
+               !keyspace_has_maps(ctx->env))) {
+        return true;
+    }
+    if ((c->flags & CMD_MAPPED_DEST) != 0) {
+        return is_writable(ctx, c->keys.last);
+    }
+    for (int i = command_first_key(c, ctx->argc); i > 0; i = command_next_key(c, ctx->argc, i)) {
+        if (!is_writable(ctx, i)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,184 @@
+/*
+ * Loads of a suspended command.
+ *
+ * The results are copied and kept until the command completes: a row that was answered but not
+ * stored (too big, voided, cache full) still has to reach the client, and a key that was found
+ * absent must not be asked for again by the next run of the same command. A failed load ends the
+ * wait at once, because it decides the reply.
+ *
+ * A load of zero length results has bytes == NULL. The error of a result that could not be copied
+ * is a static text.
+ */
+#include "loads.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct session_load *loads_find(const struct session_loads *loads, const struct store_key *k)
+{
+    struct session_load *load = loads->buckets[k->hash % LOADS_BUCKETS];
+    while (load != NULL && !(load->hash == k->hash && load->db == k->db &&
+                             strview_eq(strview_of(load->key, load->key_len), k->key))) {
+        load = load->next;
+    }
+    return load;
+}
+
+/* Keeps a copy of what the source layer lends. */
+static void keep_result(struct session_load *load, const struct load_result *r)
+{
+    const struct strview bytes = r->status == LOAD_FOUND ? r->value : r->error;
+    load->is_done = true;
+    load->status = r->status;
+    load->type = r->type;
+    if (r->status == LOAD_ABSENT || bytes.len == 0) {
+        return;
+    }
+    load->bytes = malloc(bytes.len);
+    if (load->bytes == NULL) {
+        load->status = LOAD_FAILED;
+        return;
+    }
+    memcpy(load->bytes, bytes.data, bytes.len);
+    load->bytes_len = bytes.len;
+}
+
+static void on_done(struct load_waiter *w, const struct load_result *r)
+{
+    struct session_load *load = container_of(w, struct session_load, waiter);
+    struct session_loads *loads = load->owner;
+    struct session *s = loads->session;
+    assert(!load->is_done);
+    assert(loads->pending > 0);
+    keep_result(load, r);
+    loads->pending--;
+    if ((s->flags & SESSION_BLOCKED) != 0 && (loads->pending == 0 || load->status == LOAD_FAILED)) {
+        s->flags &= ~(unsigned)SESSION_BLOCKED;
+        loads->env->stats.blocked_clients--;
+        s->ops->resume(s);
+    }
+}
+
+static struct session_loads *loads_of(struct cmd_ctx *ctx)
+{
+    struct session *s = ctx->session;
+    if (s->loads == NULL) {
+        struct session_loads *loads = malloc(sizeof(*loads));
+        if (loads == NULL) {
+            return NULL;
+        }
+        *loads = (struct session_loads){.session = s, .env = ctx->env};
+        s->loads = loads;
+    }
+    return s->loads;
+}
+
+struct strview load_error(const struct session_load *load)
+{
+    assert(load->status == LOAD_FAILED);
+    return load->bytes == NULL ? strview_str(ERROR_LOAD_MEMORY)
+                               : strview_of(load->bytes, load->bytes_len);
+}
+
+static struct session_load *add_load(struct cmd_ctx *ctx, const struct store_key *k)
+{
+    struct session_loads *loads = loads_of(ctx);
+    struct session_load *load = malloc(sizeof(*load) + k->key.len);
+    if (loads == NULL || load == NULL) {
+        free(load);
+        return NULL;
+    }
+    struct session_load **bucket = &loads->buckets[k->hash % LOADS_BUCKETS];
+    *load = (struct session_load){
+        .next = *bucket,
+        .owner = loads,
+        .waiter = {.done = on_done, .client_loads = loads->pending},
+        .hash = k->hash,
+        .db = k->db,
+        .key_len = k->key.len,
+    };
+    memcpy(load->key, k->key.data, k->key.len);
+    *bucket = load;
+    return load;
+}
+
+static void on_started(struct session_load *load, enum load_start start,
+                       const struct load_result *now)
+{
+    if (start == LOAD_WAITS) {
+        load->owner->pending++;
+    } else {
+        keep_result(load, now);
+    }
+}
+
+struct session_load *loads_start(struct cmd_ctx *ctx, struct source_map *m,
+                                 const struct store_key *k)
+{
+    struct load_result now = {0};
+    struct session_load *load = add_load(ctx, k);
+    if (load != NULL) {
+        on_started(
+            load,
+            sources_load(ctx->env->sources, m, k, ctx->session->arrived_ms, &load->waiter, &now),
+            &now);
+    }
+    return load;
+}
+
+const struct session_load *loads_await(struct cmd_ctx *ctx, struct strview name, load_starter start,
+                                       void *arg)
+{
+    const struct store_key k = {.key = name, .db = STORE_DATABASES};
+    struct session_loads *loads = ctx->session->loads;
+    struct session_load *load = loads != NULL ? loads_find(loads, &k) : NULL;
+    if (load == NULL) {
+        struct load_result now = {0};
+        load = add_load(ctx, &k);
+        if (load == NULL) {
+            ctx->load_error = strview_str(ERROR_LOAD_MEMORY);
+            return NULL;
+        }
+        on_started(load, start(arg, &load->waiter, &now), &now);
+    }
+    if (!load->is_done) {
+        ctx->loads_pending++;
+        return NULL;
+    }
+    if (load->status == LOAD_FAILED) {
+        ctx->load_error = load_error(load);
+        return NULL;
+    }
+    return load;
+}
+
+void loads_suspend(struct session_loads *loads)
+{
+    assert(loads->pending > 0);
+    loads->session->flags |= SESSION_BLOCKED;
+    loads->env->stats.blocked_clients++;
+}
+
+void loads_drop(struct session *s)
+{
+    struct session_loads *loads = s->loads;
+    if (loads == NULL) {
+        return;
+    }
+    if ((s->flags & SESSION_BLOCKED) != 0) {
+        s->flags &= ~(unsigned)SESSION_BLOCKED;
+        loads->env->stats.blocked_clients--;
+    }
+    for (size_t i = 0; i < LOADS_BUCKETS; i++) {
+        while (loads->buckets[i] != NULL) {
+            struct session_load *load = loads->buckets[i];
+            loads->buckets[i] = load->next;
+            load_waiter_cancel(&load->waiter);
+            free(load->bytes);
+            free(load);
+        }
+    }
+    free(loads);
+    s->loads = NULL;
+}

@@ -1,0 +1,66 @@
+/*
+ * The loads of one command: which keys it asked the sources for, and what came back. They live in
+ * session->loads from the first miss that has to be loaded until the command completes, through all
+ * its runs.
+ */
+#ifndef TARN_COMMAND_LOADS_H
+#define TARN_COMMAND_LOADS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "handler.h"
+#include "tarn/source/source.h"
+#include "tarn/store/store.h"
+
+struct session_load {
+    struct session_load *next; /* in its bucket of session_loads */
+    struct session_loads *owner;
+    struct load_waiter waiter;
+    bool is_done;
+    enum load_status status; /* once done */
+    enum entry_type type;
+    char *bytes; /* owned; the value or the error text */
+    size_t bytes_len;
+    uint64_t hash;
+    unsigned db;
+    size_t key_len;
+    char key[];
+};
+
+#define LOADS_BUCKETS 32
+/* A row came but its copy did not get memory, or a load could not even begin. */
+#define ERROR_LOAD_MEMORY "SOURCEERR out of memory"
+
+struct session_loads {
+    struct session *session;
+    struct command_env *env;
+    unsigned pending;
+    struct session_load *buckets[LOADS_BUCKETS]; /* by hash; owned */
+};
+
+/* The load of this key by the running command; NULL: it has asked for none. */
+struct session_load *loads_find(const struct session_loads *loads, const struct store_key *k);
+
+/* Asks the source. The load may be done when this returns. NULL without memory. */
+struct session_load *loads_start(struct cmd_ctx *ctx, struct source_map *m,
+                                 const struct store_key *k);
+
+/* Work at a source that belongs to no key of the store (SOURCE TEST, SOURCE PING): `start` is
+ * called on the first run of the command. NULL: it is under way, or has failed, and dispatch knows
+ * what to do; the handler just returns. */
+typedef enum load_start (*load_starter)(void *arg, struct load_waiter *w, struct load_result *now);
+const struct session_load *loads_await(struct cmd_ctx *ctx, struct strview name, load_starter start,
+                                       void *arg);
+
+/* The text of a failed load; lives as long as the load. */
+struct strview load_error(const struct session_load *load);
+
+/* The command waits: session->ops->resume will be called once when all are done, or the first has
+ * failed. */
+void loads_suspend(struct session_loads *loads);
+
+/* Cancels what is under way and frees. Accepts a session without loads. */
+void loads_drop(struct session *s);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * Replies shared by commands: errors that are worded from the running command, help texts, and
+ * arrays whose length is known only after their elements were written.
+ */
+#include "reply.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "tarn/base/buf.h"
+
+/* Headers of aggregates and a number or two. */
+#define HEAD_MAX 128
+
+void reply_arity_error(struct cmd_ctx *ctx)
+{
+    resp_write_errorf(ctx->reply, "ERR wrong number of arguments for '%s' command",
+                      ctx->command->full_name);
+}
+
+void reply_store_error(struct cmd_ctx *ctx, enum store_result result)
+{
+    assert(result != STORE_OK);
+    buf_truncate(ctx->reply->out, ctx->reply_start);
+    reply_error(ctx, result == STORE_TOO_BIG ? ERROR_TOO_LONG : ERROR_OUT_OF_MEMORY);
+}
+
+void reply_head_first(struct cmd_ctx *ctx, size_t begin, size_t elements_end)
+{
+    struct buf *out = ctx->reply->out;
+    if (out->failed) {
+        return; /* parts are missing; the connection will be closed */
+    }
+    const size_t head_len = buf_len(out) - elements_end;
+    assert(head_len <= HEAD_MAX);
+    char head[HEAD_MAX];
+    char *elements = out->data + out->head + begin;
+    memcpy(head, out->data + out->head + elements_end, head_len);
+    memmove(elements + head_len, elements, elements_end - begin);
+    memcpy(elements, head, head_len);
+}
+
+void reply_array_of(struct cmd_ctx *ctx, size_t begin, size_t count)
+{
+    const size_t elements_end = reply_mark(ctx);
+    resp_write_array(ctx->reply, count);
+    reply_head_first(ctx, begin, elements_end);
+}

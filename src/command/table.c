@@ -1,0 +1,159 @@
+/*
+ * The rows, and the look-up of a command by name.
+ *
+ * A name is at most 16 bytes: it is taken as two 64-bit words, in lower case, and the words are
+ * compared instead of the bytes. The words' product with a multiplier picks a slot; the multiplier
+ * is chosen when the table is built so that no two names share one, hence a look-up is one slot and
+ * no loop. Subcommands are few and off the hot path: they are searched in order.
+ */
+#include "table.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "tarn/base/compiler.h"
+
+#define COMMAND(key, ...)                         \
+    [COMMAND_ID_##key] = {.name = #key,           \
+                          .full_name = #key,      \
+                          .handler = cmd_##key,   \
+                          .id = COMMAND_ID_##key, \
+                          __VA_ARGS__},
+#define CONTAINER(key, handler_or_null, ...)                                             \
+    [COMMAND_ID_##key] = {.name = #key,                                                  \
+                          .full_name = #key,                                             \
+                          .handler = handler_or_null,                                    \
+                          .id = COMMAND_ID_##key,                                        \
+                          .subcommands = &command_rows[COMMAND_ID_##key + 1],            \
+                          .subcommands_count = COMMAND_END_##key - COMMAND_ID_##key - 1, \
+                          __VA_ARGS__},
+#define SUBCOMMAND(container, key, word, ...)                                            \
+    [COMMAND_ID_##container##_##key] = {.name = word,                                    \
+                                        .full_name = #container "|" word,                \
+                                        .handler = cmd_##container##_##key,              \
+                                        .id = COMMAND_ID_##container##_##key,            \
+                                        .parent = &command_rows[COMMAND_ID_##container], \
+                                        __VA_ARGS__},
+#define CONTAINER_END(name)
+const struct command command_rows[COMMAND_ROWS] = {
+#include "commands.def"
+};
+#undef COMMAND
+#undef CONTAINER
+#undef SUBCOMMAND
+#undef CONTAINER_END
+
+/* ASCII capitals in eight bytes at once become small letters; all other bytes stay. */
+static uint64_t lower_bytes(uint64_t w)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t low7 = w & (0x7f * ones);
+    const uint64_t above_z = low7 + (0x7f - 'Z') * ones;
+    const uint64_t from_a = low7 + (0x80 - 'A') * ones;
+    const uint64_t is_capital = (from_a ^ above_z) & ~w & (0x80 * ones);
+    return w | is_capital >> 2;
+}
+
+/* 1..8 bytes as a number that is different for different bytes of the same length; reads nothing
+ * beyond them. */
+static uint64_t load_bytes(const char *p, size_t len)
+{
+    assert(len >= 1);
+    assert(len <= 8);
+    if (len >= 4) {
+        uint32_t first, last;
+        memcpy(&first, p, sizeof(first));
+        memcpy(&last, p + len - 4, sizeof(last));
+        return first | (uint64_t)last << 32;
+    }
+    return (unsigned char)p[0] | (uint64_t)(unsigned char)p[len / 2] << 8 |
+           (uint64_t)(unsigned char)p[len - 1] << 16;
+}
+
+/* The words of a name of 1..COMMAND_NAME_MAX bytes; with its length they are the name. */
+static void name_words(struct strview name, uint64_t *low, uint64_t *high)
+{
+    const size_t n = size_min(name.len, 8);
+    *low = lower_bytes(load_bytes(name.data, n));
+    *high = lower_bytes(load_bytes(name.data + name.len - n, n));
+}
+
+static size_t slot_of(uint64_t multiplier, uint64_t low, uint64_t high)
+{
+    return (size_t)(((low ^ high * UINT64_C(0x9e3779b97f4a7c15)) * multiplier) >>
+                    (64 - COMMAND_SLOTS_LOG2));
+}
+
+/* False when two names meet in one slot. */
+static bool try_multiplier(struct command_table *t, uint64_t multiplier)
+{
+    memset(t->slots, 0, sizeof(t->slots));
+    for (size_t i = 0; i < COMMAND_ROWS; i++) {
+        const struct command *c = &command_rows[i];
+        if (c->parent != NULL) {
+            continue;
+        }
+        assert(strlen(c->name) <= COMMAND_NAME_MAX);
+        uint64_t low, high;
+        name_words(strview_str(c->name), &low, &high);
+        struct command_slot *slot = &t->slots[slot_of(multiplier, low, high)];
+        if (slot->command != NULL) {
+            return false;
+        }
+        *slot = (struct command_slot){
+            .low = low, .high = high, .len = strlen(c->name), .command = c};
+    }
+    t->multiplier = multiplier;
+    return true;
+}
+
+void command_table_init(struct command_table *t)
+{
+    uint64_t multiplier = UINT64_C(0xd1b54a32d192ed03);
+    while (!try_multiplier(t, multiplier)) {
+        multiplier = multiplier * UINT64_C(6364136223846793005) + 1442695040888963406u;
+        multiplier |= 1;
+    }
+}
+
+const struct command *command_table_find(const struct command_table *t, struct strview name)
+{
+    if (name.len == 0 || name.len > COMMAND_NAME_MAX) {
+        return NULL;
+    }
+    uint64_t low, high;
+    name_words(name, &low, &high);
+    const struct command_slot *slot = &t->slots[slot_of(t->multiplier, low, high)];
+    return slot->low == low && slot->high == high && slot->len == name.len ? slot->command : NULL;
+}
+
+const struct command *command_find_subcommand(const struct command *container, struct strview name)
+{
+    for (int i = 0; i < container->subcommands_count; i++) {
+        if (strview_eq_nocase(name, container->subcommands[i].name)) {
+            return &container->subcommands[i];
+        }
+    }
+    return NULL;
+}
+
+const struct command *command_table_resolve(const struct command_table *t,
+                                            const struct strview *argv, int argc)
+{
+    const struct command *c = command_table_find(t, argv[0]);
+    if (c != NULL && argc > 1 && command_is_container(c)) {
+        return command_find_subcommand(c, argv[1]);
+    }
+    return c;
+}
+
+size_t command_count(void)
+{
+    return COMMAND_ROWS;
+}
+
+const char *command_name(size_t i)
+{
+    assert(i < COMMAND_ROWS);
+    return command_rows[i].full_name;
+}

@@ -1,0 +1,108 @@
+/*
+ * The rows of all commands, and finding them. Rows are declared in commands_<group>.def, one file
+ * per family, and nowhere else; from them come the prototypes of the handlers, the ids and the
+ * rows.
+ *
+ *     COMMAND(get, .arity = 2, .flags = ..., .keys = {1, 1, 1}, .group = "string", ...)    handler
+ * cmd_get CONTAINER(client, NULL, .arity = -2, ...)                       handler or NULL, then its
+ * subcommands: SUBCOMMAND(client, no_evict, "no-evict", .arity = 3, ...)       handler
+ * cmd_client_no_evict CONTAINER_END(client)
+ */
+#ifndef TARN_COMMAND_TABLE_H
+#define TARN_COMMAND_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "handler.h"
+#include "tarn/base/strview.h"
+
+/* Prototypes. */
+#define COMMAND(name, ...)                     void cmd_##name(struct cmd_ctx *ctx);
+#define CONTAINER(name, handler_or_null, ...)  void cmd_##name(struct cmd_ctx *ctx);
+#define SUBCOMMAND(container, name, word, ...) void cmd_##container##_##name(struct cmd_ctx *ctx);
+#define CONTAINER_END(name)
+#include "commands.def"
+#undef COMMAND
+#undef CONTAINER
+#undef SUBCOMMAND
+#undef CONTAINER_END
+
+/* The place of each row; a container's subcommands follow it. CONTAINER_END names the place after
+ * them and then steps back, so that it takes no row. */
+#define COMMAND(name, ...)                     COMMAND_ID_##name,
+#define CONTAINER(name, handler_or_null, ...)  COMMAND_ID_##name,
+#define SUBCOMMAND(container, name, word, ...) COMMAND_ID_##container##_##name,
+#define CONTAINER_END(name)                    COMMAND_END_##name, COMMAND_BACK_##name = COMMAND_END_##name - 1,
+enum command_id {
+#include "commands.def"
+    COMMAND_ROWS
+};
+#undef COMMAND
+#undef CONTAINER
+#undef SUBCOMMAND
+#undef CONTAINER_END
+
+/* All rows, subcommands included; a row with a parent is a subcommand. */
+extern const struct command command_rows[COMMAND_ROWS];
+
+/* Per command and subcommand, in env->table. Time is sampled: see dispatch.c. */
+struct command_stat {
+    uint64_t calls;    /* runs of the handler that completed */
+    uint64_t usec;     /* estimate over all calls */
+    uint64_t rejected; /* refused before the handler: arity, authentication, memory, a mapped key */
+    uint64_t failed;   /* the handler's reply was an error */
+};
+
+#define COMMAND_SLOTS_LOG2 9
+#define COMMAND_NAME_MAX   16
+
+struct command_slot {
+    uint64_t low, high; /* the name's bytes, see table.c */
+    size_t len;
+    const struct command *command;
+};
+
+struct command_table {
+    uint64_t multiplier; /* makes the hash of all names perfect; found when the table is built */
+    struct command_slot slots[1 << COMMAND_SLOTS_LOG2];
+    struct command_stat stats[COMMAND_ROWS];
+};
+
+/* Fills a zeroed table. */
+void command_table_init(struct command_table *t);
+
+/* Case is ignored; NULL: no such command. */
+const struct command *command_table_find(const struct command_table *t, struct strview name);
+const struct command *command_find_subcommand(const struct command *container, struct strview name);
+
+/* The row that argv means: the subcommand's where the command has some and argc > 1. NULL: unknown.
+ */
+const struct command *command_table_resolve(const struct command_table *t,
+                                            const struct strview *argv, int argc);
+
+/* Is `name` a command with subcommands? (For COMMAND and for error texts.) */
+static inline bool command_is_container(const struct command *c)
+{
+    return c->subcommands_count > 0;
+}
+
+static inline struct command_stat *command_stat_of(struct command_env *env, const struct command *c)
+{
+    return &env->table->stats[c->id];
+}
+
+/* Positions of keys in a call that fits the row's arity; each in turn: for (i =
+ * command_first_key(c, argc); i > 0; i = command_next_key(c, argc, i)). 0: no (more) keys. */
+static inline int command_first_key(const struct command *c, int argc)
+{
+    return c->keys.first < argc ? c->keys.first : 0;
+}
+
+static inline int command_next_key(const struct command *c, int argc, int i)
+{
+    const int last = c->keys.last < 0 ? argc + c->keys.last : c->keys.last;
+    return c->keys.step > 0 && i + c->keys.step <= last ? i + c->keys.step : 0;
+}
+
+#endif

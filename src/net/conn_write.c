@@ -1,0 +1,157 @@
+/*
+ * Replies to the socket, and the end of a connection.
+ *
+ * One send per connection and turn. What the socket does not take stays in `out`, and the
+ * connection waits for EV_WRITE; until then nothing more is sent. Above NET_OUT_SOFT_BYTES of
+ * unsent replies its requests wait too (CONN_HOLD_OUTPUT, set by the batch), so a client that sends
+ * without reading costs that much memory and one reply.
+ *
+ * A reply buffer that was sent goes back to a pool, from which the next connection takes it while
+ * it is still in the cache; an idle connection has none.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "conn.h"
+#include "state.h"
+#include "tarn/base/clock.h"
+#include "tarn/base/compiler.h"
+#include "tarn/base/log.h"
+
+#define SEND_MAX (1024 * 1024) /* at once: what one client may have per turn */
+#define OUT_RESUME \
+    (NET_OUT_SOFT_BYTES / 4) /* held requests run again when no more than this is unsent */
+
+static void give_out_buffer(struct net *net, struct conn *c)
+{
+    assert(buf_len(&c->out) == 0);
+    if (c->out.cap > 0 && c->out.cap <= NET_OUT_BYTES && net->out_pool_count < NET_OUT_POOL) {
+        net->out_pool[net->out_pool_count++] = c->out;
+        buf_init(&c->out);
+    } else {
+        buf_fini(&c->out);
+    }
+}
+
+static void kill_by_output_limit(struct conn *c)
+{
+    log_warning(
+        "closing client %s: %zu bytes of unread replies are above client-output-buffer-limit",
+        c->session.address, buf_len(&c->out));
+    c->net->stats.client_output_buffer_limit_disconnections++;
+    conn_kill(c);
+}
+
+void conn_check_output(struct conn *c)
+{
+    const struct output_limit *limit = &c->net->output_limit;
+    int64_t now_ms = c->net->env->clock->mono_ms;
+    uint64_t unsent = buf_len(&c->out);
+    if (limit->hard > 0 && unsent > limit->hard) {
+        kill_by_output_limit(c);
+    } else if (limit->soft == 0 || unsent <= limit->soft) {
+        c->soft_since_ms = 0;
+    } else if (c->soft_since_ms == 0) {
+        c->soft_since_ms = now_ms;
+    } else if ((uint64_t)(now_ms - c->soft_since_ms) / 1000 >= limit->soft_seconds) {
+        kill_by_output_limit(c);
+    }
+}
+
+/* Closing with unread bytes in the socket makes the kernel send a reset, which may overtake our
+ * last reply. */
+static void discard_input(struct conn *c)
+{
+    struct net *net = c->net;
+    assert(net->ring_at == 0);
+    for (int i = 0; i < 16 && recv(c->watcher.fd, net->ring, NET_RING_BYTES, MSG_DONTWAIT) > 0;
+         i++) {
+    }
+}
+
+/* Everything is sent: is there still something to wait for? */
+static bool is_over(const struct conn *c)
+{
+    if ((c->session.flags & SESSION_CLOSING) != 0) {
+        return true;
+    }
+    return (c->is_eof || c->net->is_draining) && c->hold == 0 && (c->work & CONN_WORK_PARSE) == 0;
+}
+
+/* Returns false when the socket is broken. */
+static bool send_some(struct conn *c)
+{
+    struct strview out = buf_view(&c->out);
+    ssize_t n = send(c->watcher.fd, out.data, size_min(out.len, SEND_MAX), MSG_NOSIGNAL);
+    if (n < 0) {
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    }
+    c->net->stats.total_net_output_bytes += (uint64_t)n;
+    buf_consume(&c->out, (size_t)n);
+    return true;
+}
+
+/* After a send: waits for the socket, or gives the buffer back. */
+static void settle(struct conn *c)
+{
+    struct net *net = c->net;
+    if (UNLIKELY(buf_len(&c->out) > 0)) {
+        list_remove(&c->wait_link);
+        list_push_back(&net->waiting, &c->wait_link);
+        conn_check_output(c);
+    } else {
+        give_out_buffer(net, c);
+        if (UNLIKELY(!list_is_empty(&c->wait_link))) {
+            list_remove(&c->wait_link);
+            c->soft_since_ms = 0;
+        }
+    }
+    if (UNLIKELY((c->hold & CONN_HOLD_OUTPUT) != 0) && buf_len(&c->out) <= OUT_RESUME) {
+        conn_release(c, CONN_HOLD_OUTPUT);
+    }
+    conn_account(c);
+    conn_watch(c);
+}
+
+void conn_flush(struct conn *c)
+{
+    if (UNLIKELY(c->is_dead)) {
+        return;
+    }
+    if (UNLIKELY((c->hold & CONN_HOLD_DELAY) != 0)) {
+        conn_watch(c);
+        return;
+    }
+    if (UNLIKELY(c->out.failed)) {
+        log_warning("closing client %s: no memory for its replies", c->session.address);
+        conn_kill(c);
+        return;
+    }
+    bool is_blocked = (c->watcher.events & EV_WRITE) != 0;
+    if (LIKELY(buf_len(&c->out) > 0) && !is_blocked) {
+        if (!send_some(c)) {
+            conn_kill(c);
+            return;
+        }
+    }
+    settle(c);
+    if (buf_len(&c->out) == 0 && UNLIKELY(is_over(c))) {
+        discard_input(c);
+        conn_kill(c);
+    }
+}
+
+void conn_on_writable(struct conn *c)
+{
+    if (!send_some(c)) {
+        conn_kill(c);
+        return;
+    }
+    idle_touch(c);
+    settle(c);
+    if (buf_len(&c->out) == 0) {
+        conn_add_work(c,
+                      CONN_WORK_FLUSH); /* it may be over; that is decided at the end of the turn */
+    }
+}

@@ -1,0 +1,284 @@
+/*
+ * The network layer as a whole: its options and metrics, creation, drain and end.
+ */
+#include "tarn/net/net.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "state.h"
+#include "tarn/base/log.h"
+#include "tarn/base/num.h"
+#include "tarn/base/strview.h"
+
+#define OUTPUT_LIMIT_DEFAULT "normal 1gb 256mb 60"
+
+/* clang-format off */
+#define FIELD(f) offsetof(struct net_options, f)
+static const struct option net_option_rows[] = {
+    {.name = "bind", .type = OPTION_STRINGS, .offset = FIELD(bind), .def = "127.0.0.1 -::1", .flags = OPTION_FIXED,
+     .help = "addresses to listen on; * and ::* mean all; one with a leading - may be missing on this machine"},
+    {.name = "port", .type = OPTION_INT, .offset = FIELD(port), .def = "6379", .min = 0, .max = 65535,
+     .flags = OPTION_FIXED, .help = "TCP port; 0 listens on no TCP port"},
+    {.name = "tcp-backlog", .type = OPTION_INT, .offset = FIELD(tcp_backlog), .def = "511", .min = 1, .max = 65535,
+     .flags = OPTION_FIXED, .help = "connections the kernel keeps waiting to be accepted (see net.core.somaxconn)"},
+    {.name = "unixsocket", .type = OPTION_STRING, .offset = FIELD(unixsocket), .def = "", .flags = OPTION_FIXED,
+     .help = "path of a Unix socket to listen on"},
+    {.name = "unixsocketperm", .type = OPTION_STRING, .offset = FIELD(unixsocketperm), .def = "0",
+     .flags = OPTION_FIXED, .help = "mode of the Unix socket in octal; 0 leaves it to the umask"},
+    {.name = "maxclients", .type = OPTION_INT, .offset = FIELD(maxclients), .def = "10000", .min = 1, .max = 1 << 24,
+     .help = "connections at the same time; lowered at start when the limit of open files is smaller"},
+    {.name = "timeout", .type = OPTION_INT, .offset = FIELD(timeout_s), .def = "0", .min = 0, .max = INT32_MAX,
+     .help = "seconds after which an idle connection is closed; 0 keeps it"},
+    {.name = "tcp-keepalive", .type = OPTION_INT, .offset = FIELD(tcp_keepalive_s), .def = "300", .min = 0,
+     .max = 86400, .help = "seconds within which a vanished client is noticed; 0 does not probe"},
+    {.name = "client-query-buffer-limit", .type = OPTION_BYTES, .offset = FIELD(client_query_buffer_limit),
+     .def = "576mb", .min = 1 << 20, .max = INT64_MAX, .help = "unread input of one connection above which it is closed"},
+    {.name = "client-output-buffer-limit", .type = OPTION_STRINGS, .offset = FIELD(client_output_buffer_limit),
+     .def = OUTPUT_LIMIT_DEFAULT, .help = "unsent replies of one connection above which it is closed: class, at "
+     "once, for some time, that time in seconds"},
+    {.name = "maxmemory-clients", .type = OPTION_MEMORY, .offset = FIELD(maxmemory_clients), .def = "0", .min = 0,
+     .max = INT64_MAX, .help = "memory for all connections together; 0 does not limit it"},
+};
+#undef FIELD
+
+#define FIELD(f) offsetof(struct net_metrics, f)
+static const struct metric net_metric_rows[] = {
+    {"total_connections_received", "connections accepted", FIELD(total_connections_received), METRIC_COUNTER},
+    {"rejected_connections", "connections refused because of maxclients or a lack of resources",
+     FIELD(rejected_connections), METRIC_COUNTER},
+    {"total_net_input_bytes", "bytes read from clients", FIELD(total_net_input_bytes), METRIC_COUNTER},
+    {"total_net_output_bytes", "bytes written to clients", FIELD(total_net_output_bytes), METRIC_COUNTER},
+    {"client_query_buffer_limit_disconnections", "connections closed because of client-query-buffer-limit",
+     FIELD(client_query_buffer_limit_disconnections), METRIC_COUNTER},
+    {"client_output_buffer_limit_disconnections", "connections closed because of client-output-buffer-limit",
+     FIELD(client_output_buffer_limit_disconnections), METRIC_COUNTER},
+    {"client_timeout_disconnections", "connections closed because of timeout", FIELD(client_timeout_disconnections),
+     METRIC_COUNTER},
+};
+static const struct metric net_clients_metric_rows[] = {
+    {"connected_clients", "connections now", FIELD(connected_clients), METRIC_GAUGE},
+    {"maxclients", "connections allowed", FIELD(maxclients), METRIC_GAUGE},
+};
+#undef FIELD
+/* clang-format on */
+
+const struct option_table net_option_table = {
+    .title = "Network", .rows = net_option_rows, .count = ARRAY_LEN(net_option_rows)};
+const struct metric_table net_metric_table = {
+    .section = "Stats", .rows = net_metric_rows, .count = ARRAY_LEN(net_metric_rows)};
+const struct metric_table net_clients_metric_table = {.section = "Clients",
+                                                      .rows = net_clients_metric_rows,
+                                                      .count = ARRAY_LEN(net_clients_metric_rows)};
+
+/* ---- options with a meaning of their own
+ * ---------------------------------------------------------------- */
+
+static struct strview next_word(struct strview *rest)
+{
+    size_t len = 0;
+    while (len < rest->len && rest->data[len] != ' ') {
+        len++;
+    }
+    struct strview word = strview_of(rest->data, len);
+    size_t skip = len < rest->len ? len + 1 : len;
+    *rest = strview_of(rest->data + skip, rest->len - skip);
+    return word;
+}
+
+/* "normal 1gb 256mb 60", perhaps followed by groups for classes of clients that there are none of
+ * here. */
+static int parse_output_limit(const char *text, struct output_limit *out, struct errtext *err)
+{
+    struct strview rest = strview_str(text);
+    struct output_limit normal = *out; /* unless the text says something else */
+    while (rest.len > 0) {
+        struct output_limit limit = {0};
+        struct strview class = next_word(&rest);
+        if (!num_parse_bytes(next_word(&rest), &limit.hard) ||
+            !num_parse_bytes(next_word(&rest), &limit.soft) ||
+            !num_parse_u64(next_word(&rest), &limit.soft_seconds)) {
+            errtext_set(err,
+                        "client-output-buffer-limit: expected class, two sizes and seconds, e.g. "
+                        "normal 1gb 256mb 60");
+            return NET_BAD_OPTION;
+        }
+        if (strview_eq_nocase(class, "normal")) {
+            normal = limit;
+        } else if (!strview_eq_nocase(class, "slave") && !strview_eq_nocase(class, "replica") &&
+                   !strview_eq_nocase(class, "pubsub")) {
+            errtext_set(err, "client-output-buffer-limit: no class '%.*s' of clients",
+                        STRVIEW_ARG(class));
+            return NET_BAD_OPTION;
+        }
+    }
+    *out = normal;
+    return NET_OK;
+}
+
+/* Raises the limit of open files to what maxclients needs, or lowers maxclients to what the limit
+ * allows. */
+static int fit_maxclients(struct net_options *options, struct errtext *err)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        return 0; /* accept will tell */
+    }
+    rlim_t wanted = (rlim_t)options->maxclients + NET_FDS_RESERVED;
+    if (limit.rlim_cur >= wanted) {
+        return 0;
+    }
+    struct rlimit raised = {.rlim_cur = wanted,
+                            .rlim_max = limit.rlim_max > wanted ? limit.rlim_max : wanted};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+        return 0;
+    }
+    raised = (struct rlimit){.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+        limit = raised;
+    }
+    if (limit.rlim_cur <= NET_FDS_RESERVED) {
+        errtext_set(err,
+                    "the limit of %llu open files leaves none for clients: at least %d are needed",
+                    (unsigned long long)limit.rlim_cur, NET_FDS_RESERVED + 1);
+        return -EMFILE;
+    }
+    int64_t fits = (int64_t)limit.rlim_cur - NET_FDS_RESERVED;
+    if (fits < options->maxclients) {
+        log_warning(
+            "maxclients lowered from %lld to %lld: the limit of open files is %llu (ulimit -n)",
+            (long long)options->maxclients, (long long)fits, (unsigned long long)limit.rlim_cur);
+        options->maxclients = fits;
+    }
+    return 0;
+}
+
+int net_apply_option(void *ctx, const struct option *option, struct errtext *err)
+{
+    struct net *net = ctx;
+    if (strcmp(option->name, "client-output-buffer-limit") == 0) {
+        return parse_output_limit(net->options->client_output_buffer_limit, &net->output_limit,
+                                  err);
+    }
+    if (strcmp(option->name, "tcp-keepalive") == 0) {
+        listeners_apply_keepalive(net);
+    } else if (strcmp(option->name, "maxclients") == 0) {
+        int64_t wanted = net->options->maxclients;
+        int result = fit_maxclients(net->options, err);
+        if (result == 0 && net->options->maxclients < wanted) {
+            errtext_set(err,
+                        "the limit of open files does not allow that many clients (ulimit -n)");
+            result = NET_BAD_OPTION;
+        }
+        if (result != 0) {
+            return result;
+        }
+        net->stats.maxclients = (uint64_t)net->options->maxclients;
+    }
+    return 0;
+}
+
+/* ---- life
+ * -----------------------------------------------------------------------------------------------
+ */
+
+int net_create(struct net **out, struct ev_loop *loop, struct net_options *options,
+               struct command_env *env, struct errtext *err)
+{
+    struct net *net = malloc(sizeof(*net));
+    char *ring = malloc(NET_RING_BYTES);
+    if (net == NULL || ring == NULL) {
+        errtext_set(err, "no memory for the network layer");
+        free(net);
+        free(ring);
+        return -ENOMEM;
+    }
+    *net = (struct net){.loop = loop, .options = options, .env = env, .ring = ring, .spare_fd = -1};
+    list_init(&net->work);
+    list_init(&net->conns);
+    list_init(&net->waiting);
+    int result = fit_maxclients(options, err);
+    if (result == 0) {
+        result = parse_output_limit(OUTPUT_LIMIT_DEFAULT, &net->output_limit, err);
+    }
+    if (result == 0) {
+        result = parse_output_limit(options->client_output_buffer_limit, &net->output_limit, err);
+    }
+    if (result != 0) {
+        free(ring);
+        free(net);
+        return result;
+    }
+    net->stats.maxclients = (uint64_t)options->maxclients;
+    net->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    turn_start(net);
+    idle_start(net);
+    *out = net;
+    return 0;
+}
+
+int net_listen(struct net *net, struct errtext *err)
+{
+    return listeners_open(net, err);
+}
+
+void net_check_drained(struct net *net)
+{
+    if (net->is_draining && net->conns_count == 0 && net->drained != NULL) {
+        void (*drained)(void *ctx) = net->drained;
+        net->drained = NULL;
+        drained(net->drained_ctx);
+    }
+}
+
+void net_drain(struct net *net, void (*done)(void *ctx), void *ctx)
+{
+    assert(!net->is_draining);
+    net->is_draining = true;
+    net->drained = done;
+    net->drained_ctx = ctx;
+    listeners_close(net);
+    list_for_each (link, &net->conns) {
+        struct conn *c = container_of(link, struct conn, idle_link);
+        conn_watch(c);
+        conn_add_work(c, CONN_WORK_FLUSH);
+    }
+}
+
+void net_destroy(struct net *net)
+{
+    if (net == NULL) {
+        return;
+    }
+    listeners_close(net);
+    turn_stop(net);
+    idle_stop(net);
+    for (struct list *link = net->conns.next; link != &net->conns; link = net->conns.next) {
+        conn_destroy(container_of(link, struct conn, idle_link));
+    }
+    for (unsigned i = 0; i < net->out_pool_count; i++) {
+        buf_fini(&net->out_pool[i]);
+    }
+    if (net->spare_fd >= 0) {
+        (void)close(net->spare_fd);
+    }
+    resp_request_fini(&net->request);
+    free(net->ring);
+    free(net);
+}
+
+size_t net_memory(const struct net *net)
+{
+    return sizeof(*net) + NET_RING_BYTES + net->out_pool_count * NET_OUT_BYTES +
+           net->buffers_bytes + net->conns_count * sizeof(struct conn);
+}
+
+struct net_metrics *net_metrics(struct net *net)
+{
+    return &net->stats;
+}

@@ -1,0 +1,130 @@
+/*
+ * struct net: everything the network layer holds. Private to the layer; each file works on its own
+ * part, marked below.
+ */
+#ifndef TARN_NET_STATE_H
+#define TARN_NET_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ev.h>
+
+#include "batch.h"
+#include "conn.h"
+#include "tarn/base/buf.h"
+#include "tarn/base/list.h"
+#include "tarn/base/log.h"
+#include "tarn/command/command.h"
+#include "tarn/net/net.h"
+#include "tarn/proto/resp_parse.h"
+
+#define NET_READ_BYTES \
+    (32 * 1024) /* asked from a socket at once: what one client may have per turn */
+#define NET_RING_BYTES \
+    (256 * 1024) /* requests of one turn; small enough to stay in the second-level cache */
+#define NET_OUT_BYTES (16 * 1024) /* of a reply buffer out of the pool */
+#define NET_OUT_POOL  128         /* buffers kept */
+#define NET_OUT_SOFT_BYTES \
+    (1024 * 1024)                     /* unsent output above which a connection's requests wait */
+#define NET_HELD_IN_BYTES (64 * 1024) /* input read for a connection whose requests wait */
+#define NET_TURN_REQUESTS 4096        /* of one connection per turn */
+#define NET_ACCEPTS       64          /* per listener and turn */
+#define NET_LISTENERS_MAX 32
+#define NET_FDS_RESERVED  48 /* beside clients: listeners, logs, databases, the loop */
+#define NET_TICK_S        0.1
+
+/* Watcher priorities: in one turn, callbacks of higher priority run first. */
+enum net_priority {
+    NET_PRIORITY_CLOCK = 2,   /* ev_check: the time of this turn, before anybody asks for it */
+    NET_PRIORITY_CLIENT = 0,  /* connections */
+    NET_PRIORITY_ACCEPT = -1, /* those who are here come before those who arrive */
+    NET_PRIORITY_BUSY = -2,   /* ev_idle: keeps the loop from sleeping while work is left */
+};
+
+struct output_limit {
+    uint64_t hard, soft; /* bytes, 0: none */
+    uint64_t soft_seconds;
+};
+
+struct listener {
+    struct ev_io watcher;
+    struct net *net; /* borrowed */
+    bool is_unix;
+    char name[128]; /* "127.0.0.1:6379" or the path, for messages and sessions */
+};
+
+struct net {
+    struct ev_loop *loop;        /* borrowed */
+    struct net_options *options; /* borrowed */
+    struct command_env *env;     /* borrowed */
+    struct net_metrics stats;
+
+    /* turn.c, batch.c */
+    struct ev_check clock_watcher;
+    struct ev_prepare turn_watcher;
+    struct ev_idle busy_watcher;
+    struct list work;     /* struct conn::work_link */
+    struct conn *running; /* whose request is being run, or NULL */
+    struct conn *parsing; /* whose bytes are being parsed, or NULL */
+    const char *held_at;  /* where requests of `parsing` that wait begin, NULL: none do */
+    struct batch batch;
+
+    /* conn_read.c */
+    struct resp_request request; /* the parser's result */
+    char *ring;                  /* owned; NET_RING_BYTES */
+    size_t ring_at;              /* bytes in use by queued requests */
+
+    /* conn.c, conn_write.c, idle.c */
+    struct list conns;   /* struct conn::idle_link; all of them, longest idle first */
+    struct list waiting; /* struct conn::wait_link */
+    size_t conns_count;
+    size_t buffers_bytes;
+    struct buf out_pool[NET_OUT_POOL]; /* empty, with memory */
+    unsigned out_pool_count;
+    struct output_limit output_limit;
+    struct log_limit protocol_log;
+
+    /* idle.c */
+    struct ev_timer tick_watcher;
+    struct ev_timer delay_watcher; /* the earliest end of a delay */
+
+    /* listener.c */
+    struct listener listeners[NET_LISTENERS_MAX];
+    unsigned listeners_count;
+    struct ev_timer retry_watcher; /* accept again after the process ran out of something */
+    struct log_limit accept_log;
+    int spare_fd; /* given up for a moment to refuse a client when there are no descriptors left */
+    bool is_unix_bound;
+    char unix_path[108];
+
+    /* net.c */
+    bool is_draining;
+    void (*drained)(void *ctx); /* NULL once called */
+    void *drained_ctx;
+};
+
+/* turn.c */
+void turn_start(struct net *net);
+void turn_stop(struct net *net);
+
+/* idle.c */
+void idle_start(struct net *net);
+void idle_stop(struct net *net);
+/* The client did something: its place among the idle ones is last. */
+void idle_touch(struct conn *c);
+/* A connection was delayed until `until_ms`. */
+void idle_delay_until(struct net *net, int64_t until_ms);
+
+/* listener.c */
+int listeners_open(struct net *net, struct errtext *err) WARN_UNUSED;
+void listeners_close(struct net *net);
+/* tcp-keepalive for connections to come. */
+void listeners_apply_keepalive(struct net *net);
+bool unix_perm_parse(const char *text, unsigned *mode_out);
+
+/* net.c: the last connection of a drain may have gone. */
+void net_check_drained(struct net *net);
+
+#endif

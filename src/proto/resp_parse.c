@@ -1,0 +1,373 @@
+/*
+ * The parser, twice: once for requests that are there whole, once for all others.
+ *
+ * parse_whole() is the hottest code of the server. It reads a well-formed array that lies complete
+ * in the buffer straight into the request's argv: no state, no copies, no calls. At anything else
+ * (bytes missing, odd spelling, an error, a client that has not authenticated) it gives up without
+ * having touched the parser and leaves the request to the second.
+ *
+ * The stepwise parser is a machine of one function per state. It keeps the arguments found so far
+ * as spans, which are offsets because the caller may move the bytes, and for lines how much of them
+ * has been looked at; nothing is read or copied again when more bytes arrive. Only parse_whole()'s
+ * first look may have been in vain, which happens once per request. Memory follows the arguments
+ * that have arrived, never those that were announced.
+ *
+ * What is accepted, and in which order mistakes are found, is Redis 7's: the byte behind a line's
+ * CR and the two behind a bulk are skipped unseen; an inline command ends at LF with or without CR;
+ * numbers have no sign, blank or leading zero; a zero byte hides the rest of its line, which is
+ * refused once it is too long. Where Redis's answer depends on how the bytes were cut (lines of
+ * more than 64 KiB), the limit holds here however they arrive.
+ */
+#include "tarn/proto/resp_parse.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "resp_request.h"
+#include "tarn/base/num.h"
+
+#define PROTOCOL_ERROR "ERR Protocol error: "
+#define CRLF_LEN       2
+#define ARRAY_MIN      4 /* "*1\r\n" */
+#define BULK_MIN       6 /* "$0\r\n\r\n" */
+#define DIGITS_MAX     9 /* what parse_whole() reads; fits into 32 bits */
+#define SPANS_MIN      8
+
+struct resp_span {
+    size_t offset, len;
+};
+
+static_assert(sizeof(struct resp_parser) == 40, "an idle connection holds one of these");
+
+/* ---- requests that are there whole ---- */
+
+/* The rest of a number whose first three digits are in *value. */
+static NO_INLINE const char *read_long_number(const char *s, const char *end, size_t *value)
+{
+    for (int digits = 3; digits < DIGITS_MAX && end - s >= CRLF_LEN; digits++) {
+        unsigned digit = (unsigned char)*s++ - (unsigned)'0';
+        if (digit > 9) {
+            return NULL;
+        }
+        *value = *value * 10 + digit;
+        if (*s == '\r' && end - s >= CRLF_LEN) {
+            return s + CRLF_LEN;
+        }
+    }
+    return NULL;
+}
+
+/*
+ * The number at `s` and the CR and LF behind it; returns what follows them, or NULL when it is not
+ * a plain number. One to three digits are nearly all there is, and spelt out they cost a third of a
+ * loop. At least 5 bytes are readable.
+ */
+static ALWAYS_INLINE const char *read_number(const char *s, const char *end, size_t *out)
+{
+    unsigned value = (unsigned char)s[0] - (unsigned)'0';
+    if (UNLIKELY(value > 9)) {
+        return NULL;
+    }
+    *out = value;
+    if (s[1] == '\r') {
+        return s + 3;
+    }
+    unsigned digit = (unsigned char)s[1] - (unsigned)'0';
+    if (UNLIKELY(digit > 9 || value == 0)) {
+        return NULL;
+    }
+    value = value * 10 + digit;
+    *out = value;
+    if (s[2] == '\r') {
+        return s + 4;
+    }
+    digit = (unsigned char)s[2] - (unsigned)'0';
+    if (UNLIKELY(digit > 9)) {
+        return NULL;
+    }
+    *out = value * 10 + digit;
+    if (s[3] == '\r') {
+        return s + 5;
+    }
+    return read_long_number(s + 3, end, out);
+}
+
+/* The length of the request at the front of `in`, which is then in `out`; 0: not for this parser.
+ */
+static ALWAYS_INLINE size_t parse_whole(const struct resp_limits *limits, struct strview in,
+                                        struct resp_request *out)
+{
+    const char *at = in.data;
+    const char *end = in.data + in.len;
+    if (UNLIKELY(in.len < ARRAY_MIN + BULK_MIN || *at != '*' || !limits->is_authenticated)) {
+        return 0;
+    }
+    size_t count;
+    at = read_number(at + 1, end, &count);
+    /* With so many bytes at hand, making room for the announced arguments amplifies nothing. */
+    if (UNLIKELY(at == NULL || count == 0 || count > (size_t)(end - at) / BULK_MIN ||
+                 count > (uint64_t)limits->args_max || !resp_request_reserve(out, count))) {
+        return 0;
+    }
+    for (struct strview *arg = out->argv, *last = arg + count; arg < last; arg++) {
+        if (UNLIKELY(end - at < BULK_MIN || *at != '$')) {
+            return 0;
+        }
+        size_t len;
+        at = read_number(at + 1, end, &len);
+        if (UNLIKELY(at == NULL || len + CRLF_LEN > (size_t)(end - at) ||
+                     len > (uint64_t)limits->bulk_max)) {
+            return 0;
+        }
+        *arg = strview_of(at, len);
+        at += len + CRLF_LEN;
+    }
+    out->argc = (int)count;
+    return (size_t)(at - in.data);
+}
+
+/* ---- all others, step by step ---- */
+
+/* One call of the stepwise parser. */
+struct run {
+    struct resp_parser *parser;
+    const struct resp_limits *limits;
+    struct strview in;
+    struct resp_request *out;
+    enum resp_status status; /* set when a step returns false */
+    const char *error;
+};
+
+/* A step returns true to go on with what is now the parser's state. */
+typedef bool (*step_fn)(struct run *r);
+
+static bool stop(struct run *r, enum resp_status status)
+{
+    r->status = status;
+    return false;
+}
+
+static bool refuse(struct run *r, const char *error)
+{
+    r->error = error;
+    return stop(r, RESP_ERROR);
+}
+
+/*
+ * Looks for the CR or LF that ends the line at parser->at. True when all of the line is there, with
+ * the byte behind a CR; *len_out is its length up to `terminator`. Looks at no byte twice, except
+ * at a CR that is the last byte and at a zero byte, behind which nothing can be found.
+ */
+static bool find_line_end(struct run *r, char terminator, const char *too_big, size_t *len_out)
+{
+    struct resp_parser *p = r->parser;
+    size_t left = r->in.len - p->at;
+    size_t have = size_min(left, RESP_INLINE_MAX + 1);
+    const char *from = r->in.data + p->at + p->line_seen;
+    assert(p->line_seen <= have);
+
+    const char *found = memchr(from, terminator, have - p->line_seen);
+    size_t seen = found != NULL ? (size_t)(found - from) : have - p->line_seen;
+    const char *zero = memchr(from, '\0', seen);
+    p->line_seen += (uint32_t)(zero != NULL ? (size_t)(zero - from) : seen);
+    if (found == NULL || zero != NULL) {
+        return have > RESP_INLINE_MAX ? refuse(r, too_big) : stop(r, RESP_MORE);
+    }
+    if (terminator == '\r' && left < p->line_seen + CRLF_LEN) {
+        return stop(r, RESP_MORE);
+    }
+    *len_out = p->line_seen;
+    p->line_seen = 0;
+    return true;
+}
+
+static bool step_start(struct run *r)
+{
+    if (r->in.len == 0) {
+        return stop(r, RESP_MORE);
+    }
+    r->parser->state = r->in.data[0] == '*' ? RESP_ARRAY_LINE : RESP_INLINE_LINE;
+    return true;
+}
+
+static bool step_array_line(struct run *r)
+{
+    struct resp_parser *p = r->parser;
+    size_t len;
+    int64_t count;
+    if (!find_line_end(r, '\r', PROTOCOL_ERROR "too big mbulk count string", &len)) {
+        return false;
+    }
+    if (!num_parse_i64(strview_of(r->in.data + 1, len - 1), &count) ||
+        count > r->limits->args_max) {
+        return refuse(r, PROTOCOL_ERROR "invalid multibulk length");
+    }
+    if (count > RESP_AUTH_ARGS_MAX && !r->limits->is_authenticated) {
+        return refuse(r, PROTOCOL_ERROR "unauthenticated multibulk length");
+    }
+    p->at = len + CRLF_LEN;
+    if (count <= 0) {
+        return stop(r, RESP_EMPTY);
+    }
+    assert(count <= INT_MAX);
+    p->args_left = (uint32_t)count;
+    p->state = RESP_BULK_LINE;
+    return true;
+}
+
+static bool refuse_type(struct run *r, char c)
+{
+    static const char text[] = PROTOCOL_ERROR "expected '$', got '?'";
+    static_assert(sizeof(text) <= sizeof(r->out->error_text), "the text fits");
+    memcpy(r->out->error_text, text, sizeof(text));
+    r->out->error_text[sizeof(text) - 3] = c == '\r' || c == '\n' ? ' ' : c;
+    return refuse(r, r->out->error_text);
+}
+
+static bool step_bulk_line(struct run *r)
+{
+    struct resp_parser *p = r->parser;
+    size_t line_len;
+    int64_t len;
+    if (!find_line_end(r, '\r', PROTOCOL_ERROR "too big bulk count string", &line_len)) {
+        return false;
+    }
+    const char *line = r->in.data + p->at;
+    if (line[0] != '$') {
+        return refuse_type(r, line[0]);
+    }
+    if (!num_parse_i64(strview_of(line + 1, line_len - 1), &len) || len < 0 ||
+        len > r->limits->bulk_max) {
+        return refuse(r, PROTOCOL_ERROR "invalid bulk length");
+    }
+    if (len > RESP_AUTH_BULK_MAX && !r->limits->is_authenticated) {
+        return refuse(r, PROTOCOL_ERROR "unauthenticated bulk length");
+    }
+    p->at += line_len + CRLF_LEN;
+    p->bulk_len = (uint64_t)len;
+    p->state = RESP_BULK_DATA;
+    return true;
+}
+
+/* The array has room for SPANS_MIN spans, then for the next power of two: it is full exactly when
+ * the number found is one of these. */
+static bool add_span(struct resp_parser *p, struct resp_span span)
+{
+    uint32_t found = p->args_found;
+    if (found == 0 || (found >= SPANS_MIN && (found & (found - 1)) == 0)) {
+        size_t cap = found == 0 ? SPANS_MIN : (size_t)found * 2;
+        struct resp_span *spans = realloc(p->spans, cap * sizeof(*spans));
+        if (spans == NULL) {
+            return false;
+        }
+        p->spans = spans;
+    }
+    p->spans[p->args_found++] = span;
+    return true;
+}
+
+/* All arguments are there. */
+static bool finish_array(struct run *r)
+{
+    struct resp_parser *p = r->parser;
+    if (!resp_request_reserve(r->out, p->args_found)) {
+        return stop(r, RESP_NOMEM);
+    }
+    for (uint32_t i = 0; i < p->args_found; i++) {
+        r->out->argv[i] = strview_of(r->in.data + p->spans[i].offset, p->spans[i].len);
+    }
+    r->out->argc = (int)p->args_found;
+    return stop(r, RESP_REQUEST);
+}
+
+static bool step_bulk_data(struct run *r)
+{
+    struct resp_parser *p = r->parser;
+    if (r->in.len - p->at < p->bulk_len + CRLF_LEN) {
+        return stop(r, RESP_MORE);
+    }
+    if (!add_span(p, (struct resp_span){.offset = p->at, .len = p->bulk_len})) {
+        return stop(r, RESP_NOMEM);
+    }
+    p->at += p->bulk_len + CRLF_LEN;
+    p->args_left--;
+    p->state = RESP_BULK_LINE;
+    return p->args_left > 0 || finish_array(r);
+}
+
+static bool step_inline_line(struct run *r)
+{
+    size_t len;
+    if (!find_line_end(r, '\n', PROTOCOL_ERROR "too big inline request", &len)) {
+        return false;
+    }
+    r->parser->at = len + 1;
+    if (len > 0 && r->in.data[len - 1] == '\r') {
+        len--;
+    }
+    int words = resp_split_words(strview_of(r->in.data, len), r->out);
+    if (words == -1) {
+        return refuse(r, PROTOCOL_ERROR "unbalanced quotes in request");
+    }
+    if (words < 0) {
+        return stop(r, RESP_NOMEM);
+    }
+    return stop(r, words > 0 ? RESP_REQUEST : RESP_EMPTY);
+}
+
+static NO_INLINE enum resp_status parse_stepwise(struct run *r, size_t *used_out)
+{
+    static const step_fn steps[] = {
+        [RESP_AT_START] = step_start,          [RESP_ARRAY_LINE] = step_array_line,
+        [RESP_BULK_LINE] = step_bulk_line,     [RESP_BULK_DATA] = step_bulk_data,
+        [RESP_INLINE_LINE] = step_inline_line,
+    };
+    struct resp_parser *p = r->parser;
+    assert(p->at + p->line_seen <= r->in.len);
+    while (steps[p->state](r)) {
+        continue;
+    }
+    if (r->status == RESP_REQUEST || r->status == RESP_EMPTY) {
+        *used_out = p->at;
+        resp_parser_fini(p);
+    }
+    return r->status;
+}
+
+/* ---- public ---- */
+
+enum resp_status resp_parse(struct resp_parser *p, const struct resp_limits *limits,
+                            struct strview in, struct resp_request *out, size_t *used_out,
+                            const char **error_out)
+{
+    if (LIKELY(p->state == RESP_AT_START)) {
+        size_t used = parse_whole(limits, in, out);
+        if (LIKELY(used > 0)) {
+            *used_out = used;
+            return RESP_REQUEST;
+        }
+    }
+    struct run r = {.parser = p, .limits = limits, .in = in, .out = out};
+    enum resp_status status = parse_stepwise(&r, used_out);
+    if (status == RESP_ERROR) {
+        *error_out = r.error;
+    }
+    return status;
+}
+
+size_t resp_parser_wants(const struct resp_parser *p, size_t have)
+{
+    if (p->state != RESP_BULK_DATA) {
+        return 0;
+    }
+    size_t need = p->at + p->bulk_len + CRLF_LEN;
+    return need > have ? need - have : 0;
+}
+
+void resp_parser_fini(struct resp_parser *p)
+{
+    free(p->spans);
+    *p = (struct resp_parser){0};
+}

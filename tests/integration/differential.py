@@ -1,0 +1,292 @@
+"""Runs the same random stream of requests against two servers and compares every reply, byte for byte.
+
+    differential.py [--commands N] [--seed N] [--reference PORT] [--subject PORT]
+
+Without ports it starts redis-server as the reference and tarn (TARN_BIN) as the subject; `--subject redis` compares
+redis-server with itself, which proves that the stream is fair. On a difference the stream is shortened to what is
+needed to show it, and printed. What may differ is in DIFFERENCES below and nowhere else; docs/compatibility.md
+repeats that table.
+"""
+import argparse
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+
+import tarn  # noqa: E402
+from resp import Error, encode  # noqa: E402
+from stream import Stream  # noqa: E402
+
+TOLERANCE_MS = 5000   # how far apart the two servers may run a step; lifetimes in the stream are 1000 s and more
+SHRINK_SECONDS = 60
+BATCH = 30            # steps sent before replies are read
+DUMP_EVERY = 1000     # steps between two comparisons of everything stored
+DATABASES = 16
+
+
+@dataclass
+class Difference:
+    """One intended difference. `accepts` is None when the stream never meets it."""
+    topic: str
+    redis: str
+    tarn: str
+    accepts: Optional[Callable] = None  # (request, redis reply, tarn reply) -> bool
+
+
+DIFFERENCES = [
+]
+
+
+class Mismatch(Exception):
+    def __init__(self, step, what):
+        super().__init__(what)
+        self.step = step
+        self.what = what
+
+
+def scan_all(connection, request):
+    """The whole iteration: the set of keys, or the error that ended it. From a cursor that is not the start only the
+    form of the reply is comparable."""
+    if len(request) < 2 or request[1] != b"0":
+        reply = connection.cmd(*request)
+        return reply if isinstance(reply, Error) else [type(part) for part in reply]
+    keys = set()
+    request = list(request)
+    for _ in range(100000):
+        reply = connection.cmd(*request)
+        if isinstance(reply, Error) or not isinstance(reply, list):
+            return reply
+        request[1], found = reply
+        keys.update(found)
+        if request[1] == b"0":
+            return keys
+    raise AssertionError("SCAN does not end")
+
+
+def is_near(left, right, unit_ms):
+    if left < 0 or right < 0:
+        return left == right
+    return abs(left - right) * unit_ms <= TOLERANCE_MS
+
+
+def compare(kind, request, left, right):
+    """left and right are (value, bytes). True when they are the same as far as `kind` asks."""
+    (lvalue, lraw), (rvalue, rraw) = left, right
+    if lraw == rraw or isinstance(lvalue, Error) or isinstance(rvalue, Error) or kind == "exact":
+        return lraw == rraw
+    if kind == "seconds":
+        return is_near(lvalue, rvalue, 1000)
+    if kind == "milliseconds":
+        return is_near(lvalue, rvalue, 1)
+    if kind == "shape":
+        return lraw[:1] == rraw[:1] and type(lvalue) is type(rvalue)
+    if kind == "unordered":
+        return lraw[:1] == rraw[:1] and sorted(lvalue) == sorted(rvalue)
+    if kind == "hello":
+        return lraw[:1] == rraw[:1] and hello_fields(lvalue) == hello_fields(rvalue)
+    raise AssertionError(f"no such comparison: {kind}")
+
+
+def hello_fields(reply):
+    items = list(reply.items()) if isinstance(reply, dict) else list(zip(reply[::2], reply[1::2]))
+    return [(k, None if k in (b"server", b"version", b"id") else v) for k, v in items]
+
+
+def is_intended(request, left, right):
+    return any(d.accepts and d.accepts(request, left[0], right[0]) for d in DIFFERENCES)
+
+
+class Pair:
+    """The two servers, with the same connections to each."""
+
+    def __init__(self, reference, subject, connections=3):
+        self.servers = (reference, subject)
+        self.count = connections
+        self.links = []
+        self.open()
+
+    def open(self):
+        for pair in self.links:
+            for connection in pair:
+                connection.close()
+        self.links = [self.connect() for _ in range(self.count)]
+        self.checker = self.connect()
+
+    def connect(self):
+        return tuple(tarn.Connection(server) for server in self.servers)
+
+    def reset(self):
+        """Fresh connections and empty databases."""
+        self.checker[0].close(), self.checker[1].close()
+        self.open()
+        for connection in self.checker:
+            assert connection.cmd("FLUSHALL") == "OK"
+
+    def run(self, steps):
+        """Runs steps in batches; raises Mismatch at the first difference."""
+        batch = []
+        since_dump = 0
+        for step in steps:
+            if batch and (batch[0].connection != step.connection or len(batch) >= BATCH):
+                self.run_batch(batch)
+                batch = []
+            if step.kind in ("scan", "quit"):
+                self.run_batch(batch)
+                batch = []
+                self.run_alone(step)
+            else:
+                batch.append(step)
+            if step.pause:
+                self.run_batch(batch)
+                batch = []
+                time.sleep(step.pause)
+            since_dump += 1
+            if since_dump >= DUMP_EVERY:
+                self.run_batch(batch)
+                batch = []
+                self.compare_stored(step)
+                since_dump = 0
+        self.run_batch(batch)
+        if since_dump:
+            self.compare_stored(step)
+
+    def run_batch(self, batch):
+        if not batch:
+            return
+        links = self.links[batch[0].connection]
+        data = b"".join(step.wire() for step in batch)
+        for link in links:
+            link.send(data)
+        for step in batch:
+            for number in range(step.replies):
+                left, right = (link.reply_with_bytes() for link in links)
+                request = step.requests[number if step.replies > 1 else -1]
+                if not compare(step.kind, request, left, right) and not is_intended(request, left, right):
+                    raise Mismatch(step, f"reference: {left[1][:400]!r}\nsubject:   {right[1][:400]!r}")
+
+    def run_alone(self, step):
+        links = self.links[step.connection]
+        if step.kind == "scan":
+            left, right = (scan_all(link, step.requests[0]) for link in links)
+        else:
+            for link in links:
+                link.send(step.wire())
+            left, right = (link.until_closed() for link in links)
+            for link in links:
+                link.close()
+            self.links[step.connection] = self.connect()
+        if left != right or type(left) is not type(right):
+            raise Mismatch(step, f"reference: {left!r}\nsubject:   {right!r}")
+
+    def compare_stored(self, step):
+        """Every key of every database: names, values, lifetimes."""
+        for db in range(DATABASES):
+            left, right = (stored(connection, db) for connection in self.checker)
+            if left.keys() != right.keys():
+                raise Mismatch(step, f"keys of database {db}: reference only {left.keys() - right.keys()}, "
+                                     f"subject only {right.keys() - left.keys()}")
+            for key, (value, ttl) in left.items():
+                if value != right[key][0] or not is_near(ttl, right[key][1], 1):
+                    raise Mismatch(step, f"key {key!r} of database {db}:\nreference: {value[:200]!r} {ttl} ms\n"
+                                         f"subject:   {right[key][0][:200]!r} {right[key][1]} ms")
+
+
+def stored(connection, db):
+    assert connection.cmd("SELECT", db) == "OK"
+    keys = sorted(connection.cmd("KEYS", "*"))
+    connection.send(b"".join(encode("GET", k) + encode("PTTL", k) for k in keys))
+    return {key: (connection.reply(), connection.reply()) for key in keys}
+
+
+def reproduces(pair, steps):
+    pair.reset()
+    try:
+        pair.run(steps)
+        return None
+    except Mismatch as found:
+        return found
+    except (OSError, ValueError) as broken:  # a crash or a broken reply counts as well
+        return Mismatch(steps[-1], f"{type(broken).__name__}: {broken}")
+
+
+def shrink(pair, steps, found):
+    """Delta debugging: halves first, then smaller pieces, until nothing can be left out or time is up."""
+    deadline = time.monotonic() + SHRINK_SECONDS
+    recent = steps[-300:]
+    shorter = reproduces(pair, recent)
+    if shorter:
+        steps, found = recent, shorter
+    piece = max(1, len(steps) // 2)
+    while time.monotonic() < deadline:
+        start, removed = 0, False
+        while start < len(steps) and time.monotonic() < deadline:
+            candidate = steps[:start] + steps[start + piece:]
+            again = reproduces(pair, candidate) if candidate else None
+            if again:
+                steps, found, removed = candidate, again, True
+            else:
+                start += piece
+        if piece == 1 and not removed:
+            break
+        piece = max(1, piece // 2)
+    return steps, found
+
+
+def explain(steps, found, seed):
+    lines = "\n".join("  " + step.text() for step in steps[-40:])
+    more = f"  ... {len(steps) - 40} steps before\n" if len(steps) > 40 else ""
+    return f"seed {seed}: the servers differ at\n  {found.step.text()}\n{found.what}\nafter (number: connection)\n{more}{lines}"
+
+
+def differential(reference, subject, commands, seed):
+    """None when all replies agree, else a description of the difference."""
+    pair = Pair(reference, subject)
+    pair.reset()
+    history = []
+    stream = Stream(seed, pair.count)
+
+    def record():
+        for _ in range(commands):
+            history.append(next(stream))
+            yield history[-1]
+
+    try:
+        pair.run(record())
+        return None
+    except Mismatch as found:
+        steps, found = shrink(pair, history, found)
+        return explain(steps, found, seed)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--commands", type=int, default=100000)
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
+    parser.add_argument("--reference", help="port of a running server")
+    parser.add_argument("--subject", help="port of a running server, or `redis`")
+    args = parser.parse_args()
+    started = []
+
+    def server(given, make):
+        if given and given.isdigit():
+            return int(given)
+        started.append(make())
+        return started[-1].address
+
+    try:
+        reference = server(args.reference, tarn.Redis)
+        subject = server(args.subject, tarn.Redis if args.subject == "redis" else tarn.Tarn)
+        print(f"seed {args.seed}, {args.commands} commands", flush=True)
+        problem = differential(reference, subject, args.commands, args.seed)
+    finally:
+        for process in started:
+            process.stop(check=False)
+    print(problem or "no difference")
+    sys.exit(1 if problem else 0)
+
+
+if __name__ == "__main__":
+    main()

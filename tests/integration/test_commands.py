@@ -1,0 +1,265 @@
+"""Commands beyond what the differential run covers: introspection, expiry in real time, the tools that come with Redis."""
+import shutil
+import subprocess
+import time
+import unittest
+
+from case import CompareCase, TarnCase
+from resp import Error, encode
+from tarn import Tarn, until
+
+
+def tool(server, *args, stdin=None, timeout=60):
+    """Runs redis-cli or redis-benchmark against the server; returns its output."""
+    binary = shutil.which(args[0])
+    if binary is None:
+        raise AssertionError(f"{args[0]} is not installed (script/setup test)")
+    done = subprocess.run([binary, "-p", str(server.port), *args[1:]], input=stdin, capture_output=True, text=True,
+                          timeout=timeout, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"{args}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+class Introspection(CompareCase):
+    def names(self, connection):
+        return {name.decode() for name in connection.cmd("COMMAND", "LIST")}
+
+    def test_command_info_says_what_redis_says(self):
+        """Name, arity, flags and key positions of every command that both have."""
+        shared = sorted(self.names(self.c) & self.names(self.r))
+        self.assertGreater(len(shared), 60)
+        for name in shared:
+            with self.subTest(command=name):
+                expected, got = (x.cmd("COMMAND", "INFO", name)[0] for x in (self.r, self.c))
+                self.assertEqual(got[0], expected[0])
+                self.assertEqual(got[1], expected[1], "arity")
+                self.assertEqual(set(got[2]), set(expected[2]), "flags")
+                self.assertEqual(got[3:6], expected[3:6], "key positions")
+                self.assertEqual(len(got), len(expected), "fields")
+
+    def commands(self):
+        """Without the subcommands, which COMMAND LIST names as well."""
+        return {name for name in self.names(self.c) if "|" not in name}
+
+    def test_count_and_list_agree(self):
+        self.assertEqual(self.c.cmd("COMMAND", "COUNT"), len(self.commands()))
+        self.assertEqual(len(self.c.cmd("COMMAND")), len(self.commands()))
+        self.assertIn("config|get", self.names(self.c))
+
+    def test_docs_hold_what_redis_cli_reads(self):
+        """redis-cli builds its hints from summary, group, arguments."""
+        self.c.cmd("HELLO", "3")
+        docs = self.c.cmd("COMMAND", "DOCS")
+        self.assertEqual({name.decode() for name in docs}, self.commands())
+        for name, doc in docs.items():
+            for field in (b"summary", b"since", b"group"):
+                self.assertIn(field, doc, name)
+
+    def test_getkeys(self):
+        for request in (("GET", "a"), ("MSET", "a", "1", "b", "2"), ("COPY", "x", "y", "REPLACE"),
+                        ("DEL", "a", "b", "c"), ("PING",), ("NOSUCH",), ("SET", "k", "v", "EX", "1")):
+            self.assertEqual(self.c.cmd("COMMAND", "GETKEYS", *request), self.r.cmd("COMMAND", "GETKEYS", *request))
+
+    def test_list_filters(self):
+        by_pattern = self.c.cmd("COMMAND", "LIST", "FILTERBY", "PATTERN", "get*")
+        self.assertIn(b"getrange", by_pattern)
+        self.assertNotIn(b"set", by_pattern)
+
+    def test_info_has_the_fields_that_tools_read(self):
+        everything = {}
+        for line in self.c.cmd("INFO").decode().split("\r\n"):
+            name, colon, value = line.partition(":")
+            if colon:
+                everything[name] = value
+        for name in ("redis_version process_id uptime_in_seconds tcp_port run_id arch_bits redis_mode os connected_clients "
+                     "blocked_clients maxclients used_memory used_memory_rss used_memory_peak maxmemory maxmemory_policy "
+                     "mem_fragmentation_ratio loading rdb_bgsave_in_progress aof_rewrite_in_progress "
+                     "total_connections_received total_commands_processed instantaneous_ops_per_sec rejected_connections "
+                     "expired_keys evicted_keys keyspace_hits keyspace_misses total_net_input_bytes "
+                     "total_net_output_bytes role connected_slaves used_cpu_sys used_cpu_user cluster_enabled").split():
+            self.assertIn(name, everything)
+        self.assertRegex(everything["run_id"], "^[0-9a-f]{40}$")
+        self.assertEqual(int(everything["process_id"]), self.tarn.pid)
+
+    def test_info_counts(self):
+        self.c.cmd("CONFIG", "RESETSTAT")
+        self.c.cmd("SET", "k", "v", "EX", "100")
+        self.c.cmd("SET", "l", "v")
+        self.c.cmd("GET", "k")
+        self.c.cmd("GET", "none")
+        stats = self.info("stats")
+        self.assertEqual((stats["keyspace_hits"], stats["keyspace_misses"]), ("1", "1"))
+        self.assertRegex(self.info("keyspace")["db0"], "^keys=2,expires=1,avg_ttl=")
+
+    def test_client_list_describes_each_client(self):
+        with self.tarn.connect() as other:
+            other.cmd("CLIENT", "SETNAME", "other")
+            other.cmd("SELECT", "3")
+            number = other.cmd("CLIENT", "ID")
+            lines = self.c.cmd("CLIENT", "LIST").decode().strip().split("\n")
+            self.assertEqual(len(lines), 2)
+            fields = dict(word.split("=", 1) for word in next(x for x in lines if f"id={number} " in x).split(" "))
+            self.assertEqual((fields["name"], fields["db"], fields["cmd"]), ("other", "3", "client|id"))
+            self.assertRegex(fields["addr"], r"^127\.0\.0\.1:\d+$")
+            self.assertEqual(len(self.c.cmd("CLIENT", "LIST", "ID", number).decode().strip().split("\n")), 1)
+
+
+class RealTime(TarnCase):
+    """Expiry as a client sees it; what depends on odd times is in the unit tests with a clock of their own."""
+
+    def test_keys_vanish_on_time(self):
+        self.c.cmd("SET", "k", "v", "PX", "150")
+        start = time.monotonic()
+        self.assertEqual(self.c.cmd("GET", "k"), b"v")
+        until(lambda: self.c.cmd("GET", "k") is None, "the key to expire", 5)
+        lived = time.monotonic() - start
+        self.assertGreater(lived, 0.13)
+        self.assertEqual(self.c.cmd("TTL", "k"), -2)
+        self.assertEqual(self.c.cmd("EXISTS", "k"), 0)
+
+    def test_an_expired_key_is_gone_for_every_command(self):
+        for words in (["TYPE", "k"], ["STRLEN", "k"], ["GETDEL", "k"], ["PERSIST", "k"], ["TOUCH", "k"], ["KEYS", "*"],
+                      ["RANDOMKEY"], ["SCAN", "0"], ["EXPIRE", "k", "100"], ["RENAMENX", "k", "l"]):
+            self.assertEqual(self.c.cmd("SET", "k", "v", "PX", "1"), "OK")
+            time.sleep(0.01)  # longer than its life
+            reply = self.c.cmd(*words)
+            self.assertTrue(isinstance(reply, Error) or reply in (0, None, "none", [], [b"0", []]), (words, reply))
+        self.assertEqual(self.c.cmd("DBSIZE"), 0)
+
+    def test_debug_sleep_is_refused_by_default(self):
+        self.assertIsInstance(self.c.cmd("DEBUG", "SLEEP", "0"), Error)
+
+    def test_time_is_the_wall_clock(self):
+        seconds, micros = self.c.cmd("TIME")
+        self.assertLess(abs(int(seconds) - time.time()), 60)
+        self.assertLess(int(micros), 1000000)
+
+
+class Scanning(TarnCase):
+    def scan(self, *options):
+        cursor, keys = b"0", []
+        while True:
+            cursor, found = self.c.cmd("SCAN", cursor, *options)
+            keys += found
+            if cursor == b"0":
+                return keys
+
+    def test_every_key_that_stays_is_returned(self):
+        """While other keys come and go and the index grows, nothing that was there all the time is missed."""
+        stay = {b"stay:%d" % i for i in range(5000)}
+        self.c.send(b"".join(encode("SET", k, "v") for k in stay))
+        self.c.replies(len(stay))
+        cursor, seen, n = b"0", set(), 0
+        while True:
+            cursor, found = self.c.cmd("SCAN", cursor, "COUNT", "50")
+            seen.update(found)
+            if cursor == b"0":
+                break
+            burst = b"".join(encode("SET", f"new:{n + i}", "v") + encode("DEL", f"new:{n + i - 300}")
+                             for i in range(500))
+            n += 500
+            self.c.send(burst)
+            self.c.replies(1000)
+        self.assertEqual(stay - seen, set())
+
+    def test_match_count_and_type(self):
+        for i in range(100):
+            self.c.cmd("SET", f"a:{i}", "v")
+            self.c.cmd("SET", f"b:{i}", "v")
+        self.assertEqual(len(set(self.scan("MATCH", "a:*"))), 100)
+        self.assertEqual(len(set(self.scan("COUNT", "1"))), 200)
+        self.assertEqual(len(set(self.scan("TYPE", "string"))), 200)
+        self.assertEqual(self.scan("TYPE", "hash"), [])
+
+    def test_any_cursor_is_survived(self):
+        self.c.cmd("SET", "k", "v")
+        for cursor in ("1", "18446744073709551615", "9223372036854775807", "4294967296"):
+            self.assertIsInstance(self.c.cmd("SCAN", cursor), list)
+
+    def test_patterns_that_blow_up_elsewhere_do_not_here(self):
+        self.c.cmd("SET", "a" * 1000, "v")
+        start = time.monotonic()
+        self.assertEqual(self.c.cmd("KEYS", "a*" * 500 + "b"), [])
+        self.c.cmd("KEYS", "*" * (1 << 20))
+        self.c.cmd("KEYS", "[" * 1000)
+        self.assertLess(time.monotonic() - start, 5)
+
+
+class Memory(unittest.TestCase):
+    def test_maxmemory_holds_while_values_stream_in(self):
+        limit = 64 << 20
+        with Tarn("--maxmemory", str(limit)) as tarn, tarn.connect() as c:
+            empty = tarn.rss()
+            for start in range(0, 300000, 5000):
+                c.send(b"".join(encode("SET", f"key:{i}", b"v" * 1000) for i in range(start, start + 5000)))
+                self.assertTrue(all(reply == "OK" for reply in c.replies(5000)))
+                self.assertLess(tarn.rss(), limit * 1.1 + empty)
+            info = dict(x.split(":", 1) for x in c.cmd("INFO").decode().split("\r\n") if ":" in x)
+            self.assertLessEqual(int(info["used_memory"]), limit)
+            self.assertGreater(int(info["evicted_keys"]), 100000)
+            self.assertEqual(c.cmd("GET", "key:299999"), b"v" * 1000)
+
+    def test_a_value_larger_than_the_limit_is_refused_and_evicts_nothing(self):
+        with Tarn("--maxmemory", "16mb") as tarn, tarn.connect() as c:
+            for i in range(1000):
+                self.assertEqual(c.cmd("SET", f"k{i}", "v"), "OK")
+            reply = c.cmd("SET", "big", b"x" * (20 << 20))
+            self.assertIsInstance(reply, Error)
+            self.assertTrue(reply.startswith("OOM "), reply)
+            self.assertEqual(c.cmd("DBSIZE"), 1000)
+
+
+class Tools(TarnCase):
+    def test_redis_cli_runs_commands(self):
+        self.assertEqual(tool(self.tarn, "redis-cli", "SET", "k", "v").strip(), "OK")
+        self.assertEqual(tool(self.tarn, "redis-cli", "-3", "GET", "k").strip(), "v")
+        self.assertEqual(tool(self.tarn, "redis-cli", "-n", "2", "GET", "k").strip(), "")
+
+    def test_redis_cli_scan(self):
+        for i in range(300):
+            self.c.cmd("SET", f"scan:{i}", "v")
+        out = tool(self.tarn, "redis-cli", "--scan", "--pattern", "scan:*")
+        self.assertEqual(len(set(out.split())), 300)
+
+    def test_redis_cli_pipe(self):
+        commands = "".join(f"SET pipe:{i} {i}\r\n" for i in range(1000))
+        out = tool(self.tarn, "redis-cli", "--pipe", stdin=commands)
+        self.assertIn("errors: 0, replies: 1000", out)
+        self.assertEqual(self.c.cmd("GET", "pipe:999"), b"999")
+
+    def test_redis_cli_stat(self):
+        """--stat never ends by itself: two lines are enough."""
+        process = subprocess.Popen(["redis-cli", "-p", str(self.tarn.port), "--stat", "-i", "0.1"], text=True,
+                                   stdout=subprocess.PIPE)
+        try:
+            lines = [process.stdout.readline() for _ in range(4)]
+        finally:
+            process.terminate()
+            process.wait()
+            process.stdout.close()
+        self.assertIn("keys", lines[1])
+        self.assertRegex(lines[3], r"^\d+ +\d")
+
+    def test_redis_cli_bigkeys(self):
+        self.c.cmd("SET", "big", b"x" * 1000)
+        self.assertIn("Biggest string found '\"big\"' has 1000 bytes", tool(self.tarn, "redis-cli", "--bigkeys"))
+
+    def test_redis_cli_interactive(self):
+        out = tool(self.tarn, "redis-cli", stdin="SET k 1\nINCR k\nGET k\n")
+        self.assertEqual(out.split(), ["OK", "2", "2"])
+
+    def test_redis_benchmark_default_run(self):
+        out = tool(self.tarn, "redis-benchmark", "-q", "-n", "2000", "-t", "ping_inline,ping_mbulk,set,get,incr,mset")
+        self.assertEqual(out.count("requests per second"), 6)
+        self.assertNotIn("rror", out)
+        self.assertNotIn("WARNING", out)
+
+    def test_redis_benchmark_pipelined(self):
+        out = tool(self.tarn, "redis-benchmark", "-q", "-P", "16", "-n", "50000", "-r", "10000", "-t", "get,set")
+        self.assertEqual(out.count("requests per second"), 2)
+        self.assertNotIn("rror", out)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,38 @@
+"""The random stream of differential.py against redis-server, and the promise that its table is documented."""
+import os
+import re
+import unittest
+
+import differential
+from tarn import Redis, Tarn
+
+COMMANDS = int(os.environ.get("TARN_DIFFERENTIAL_COMMANDS", "20000"))
+SEEDS = (1, 2)
+DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "compatibility.md")
+
+
+class Differential(unittest.TestCase):
+    def test_replies_equal_those_of_redis(self):
+        for seed in SEEDS:
+            with Redis() as redis, Tarn("--enable-debug-command", "yes") as tarn:
+                problem = differential.differential(redis.address, tarn.address, COMMANDS // len(SEEDS), seed)
+                self.assertIsNone(problem, problem)
+
+    def test_the_stream_is_fair(self):
+        """Two servers of the same kind do not differ: a difference is never the generator's doing."""
+        with Redis() as one, Redis() as other:
+            problem = differential.differential(one.address, other.address, 2000, 3)
+            self.assertIsNone(problem, problem)
+
+    def test_intended_differences_are_documented(self):
+        with open(DOC, encoding="utf-8") as f:
+            rows = [tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1])
+                    for line in f if line.startswith("| ")]
+        documented = [row for row in rows if len(row) == 3 and row[0] not in ("topic", "---")
+                      and not set(row[0]) <= {"-"}]
+        table = [(d.topic, d.redis, d.tarn) for d in differential.DIFFERENCES]
+        self.assertEqual(documented, table)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,382 @@
+"""A random but reproducible stream of requests over every command that Tarn shares with Redis.
+
+The stream depends on its seed alone, never on replies. It is wrong on purpose now and then: arguments missing,
+added, replaced by junk, options repeated, names in odd case. Keys are few, so that commands meet each other's work.
+Three things keep it comparable between two servers that run at slightly different moments: lifetimes are either
+long and random (no two are near each other) or over at once; a short lifetime is followed by a pause longer than
+itself and a look at the key; and a step says how its replies are to be compared.
+"""
+import random
+import time
+from dataclasses import dataclass
+
+from resp import encode
+
+LLONG_MAX, LLONG_MIN = 2**63 - 1, -2**63
+
+KEYS = [b"a", b"b", b"c", b"d", b"n1", b"n2", b"n3", b"user:1", b"user:2", b"", b"\x00\r\n\xff", b"a key", b"GET",
+        b"long" * 100]
+PATTERNS = [b"*", b"a*", b"?", b"n[12]", b"n[^1]", b"user:*", b"*r:[0-1]", b"\\a", b"", b"[a-c]", b"[c-a]", b"[",
+            b"n[1", b"*\\", b"[^", b"a[]b", b"**1", b"\x00*", b"????*"]
+NUMBERS = [0, 1, -1, 2, 10, 42, 100, -7, LLONG_MAX, LLONG_MIN, LLONG_MAX - 1, 2**31, 2**32, -2**31]
+NOT_NUMBERS = [b"", b" 1", b"1 ", b"+1", b"01", b"-0", b"1.5", b"1e3", b"abc", b"0x10", b"99999999999999999999",
+               b"9223372036854775808", b"-9223372036854775809", b"1_0", b"nan", b"inf", b"--1", b"1\x00"]
+FLOATS = [b"0.1", b"1.5", b"-2.25", b"1e3", b"3.0e-5", b"1000000.001", b"0.30000000000000004", b"-0.0", b"10",
+          b"1e17", b"123456789012345678", b"5e-324", b"1e308", b"1e309", b"nan", b"inf", b"-inf", b"infinity",
+          b"1_0", b" 1", b"1 ", b"", b".5", b"5.", b"0x1p3", b"1e", b"abc", b"+2"]
+JUNK = [b"", b"foo", b"-1", b"0", b"NX", b"EX", b"\xff\xfe", b"*", b"1e9", b"nx ", b"GET"]
+
+
+@dataclass
+class Step:
+    """Requests sent together on one connection, and how many replies they have."""
+    connection: int
+    requests: list        # of lists of byte strings
+    replies: int
+    kind: str = "exact"   # see differential.compare
+    inline: bool = False
+    pause: float = 0      # seconds to let pass before the next step
+
+    def wire(self):
+        return b"".join(inline(r) if self.inline else encode(*r) for r in self.requests)
+
+    def text(self):
+        lines = (" ".join(show(a) for a in r) for r in self.requests)
+        return f"[{self.connection}]{' inline' if self.inline else ''} " + " ; ".join(lines)
+
+
+def show(arg):
+    return repr(arg)[1:] if len(arg) <= 200 else f"{repr(arg[:80])[1:]}...({len(arg)} bytes)"
+
+
+def inline(args):
+    """The same request as a line; every byte that could mean something is escaped."""
+    words = []
+    for arg in args:
+        if arg.isalnum():
+            words.append(arg)
+        else:
+            words.append(b'"' + b"".join(b"\\x%02x" % byte for byte in arg) + b'"')
+    return b" ".join(words) + b"\r\n"
+
+
+class Stream:
+    """Yields steps: next(stream). `connections` are numbered from 0."""
+
+    def __init__(self, seed, connections=3):
+        self.r = random.Random(seed)
+        self.connections = connections
+        self.connection = 0
+        self.pending = []
+        self.rows = [(name[4:].replace("__", "-").replace("_", " ").upper().encode(), getattr(self, name))
+                     for name in sorted(dir(self)) if name.startswith("cmd_")]
+        self.weights = [WEIGHTS.get(name.decode(), 4) for name, _ in self.rows]
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.pending:
+            return self.pending.pop(0)
+        if self.r.random() < 0.06:
+            self.connection = self.r.randrange(self.connections)
+        special = self.r.random()
+        if special < 0.02:
+            return self.special()
+        if special < 0.025:
+            return self.short_life()
+        name, make = self.r.choices(self.rows, self.weights)[0]
+        words = name.split() + make()
+        kind = KINDS.get(name.decode(), "exact")
+        if self.r.random() < 0.08 and name not in NEVER_SPOILT:
+            words = name.split() + self.spoil(words[len(name.split()):])
+        words = [w if isinstance(w, bytes) else str(w).encode() for w in words]
+        words[0] = self.odd_case(words[0])
+        if any(w.upper() in (b"EXAT", b"PXAT") for w in words[2:]):
+            # A time in the past leaves a dead key behind that DBSIZE may or may not count: look at it.
+            self.pending.append(Step(self.connection, [[b"EXISTS", words[1]]], 1))
+        is_inline = self.r.random() < 0.03 and sum(map(len, words)) < 4000 and kind != "scan"
+        return Step(self.connection, [words], 1, kind, is_inline)
+
+    # Building blocks
+
+    def odd_case(self, word):
+        chance = self.r.random()
+        if chance < 0.6:
+            return word
+        return word.lower() if chance < 0.9 else bytes(self.r.choice((c, c ^ 32)) if chr(c).isalpha() else c
+                                                       for c in word)
+
+    def key(self):
+        return self.r.choice(KEYS[:9]) if self.r.random() < 0.85 else self.r.choice(KEYS)
+
+    def value(self):
+        chance = self.r.random()
+        if chance < 0.3:
+            return str(self.r.choice(NUMBERS)).encode()
+        if chance < 0.4:
+            return self.r.choice(NOT_NUMBERS)
+        if chance < 0.5:
+            return self.r.choice(FLOATS)
+        if chance < 0.54:
+            return self.r.randbytes(self.r.randrange(20000))
+        return self.r.randbytes(self.r.randrange(40)) if chance < 0.8 else b"value-%d" % self.r.randrange(100)
+
+    def number(self):
+        return self.r.choice(NUMBERS) if self.r.random() < 0.85 else self.r.choice(NOT_NUMBERS)
+
+    def some(self, make, low, high):
+        return [make() for _ in range(self.r.randint(low, high))]
+
+    def maybe(self, chance, *words):
+        return list(words) if self.r.random() < chance else []
+
+    def seconds(self):
+        """Lifetimes in seconds: long and never near each other, or over at once, or wrong."""
+        chance = self.r.random()
+        if chance < 0.7:
+            return self.r.randint(10**3, 10**7)
+        return self.r.choice([0, -1, -100, LLONG_MAX, LLONG_MIN, LLONG_MAX // 1000, LLONG_MAX // 1000 + 1, b"abc",
+                              b"", b"1.5", b"9223372036854775808", 10**15])
+
+    def milliseconds(self):
+        return self.r.randint(10**6, 10**10) if self.r.random() < 0.7 else self.seconds()
+
+    def timestamp(self):
+        chance = self.r.random()
+        now = int(time.time())
+        if chance < 0.6:
+            return now + self.r.randint(10**3, 10**7)
+        return now - self.r.randint(100, 10**6) if chance < 0.75 else self.seconds()
+
+    def timestamp_ms(self):
+        chance = self.r.random()
+        now = int(time.time())
+        return (now + self.r.randint(10**3, 10**7)) * 1000 + 7 if chance < 0.7 else self.timestamp()
+
+    def lifetime(self):
+        option = self.r.choice([b"EX", b"PX", b"EXAT", b"PXAT", b"ex", b"pxAt"])
+        make = {b"EX": self.seconds, b"PX": self.milliseconds, b"EXAT": self.timestamp,
+                b"PXAT": self.timestamp_ms}[option.upper()]
+        return [option, make()]
+
+    def spoil(self, words):
+        """One mistake that clients make, in the words behind the command's name."""
+        words = list(words)
+        chance = self.r.random()
+        if chance < 0.3 and words:
+            words.pop(self.r.randrange(len(words)))
+        elif chance < 0.55 or not words:
+            words.insert(self.r.randint(0, len(words)), self.r.choice(JUNK))
+        elif chance < 0.8:
+            words[self.r.randrange(len(words))] = self.r.choice(JUNK)
+        else:
+            words.append(self.r.choice(words))
+        return words
+
+    # Steps of more than one request
+
+    def special(self):
+        chance = self.r.randrange(6)
+        filler = [self.r.choice([[b"SET", self.key(), self.value()], [b"GET", self.key()], [b"NOSUCH"], [b"GET"]])
+                  for _ in range(self.r.randint(1, 3))]
+        if chance == 0:
+            return Step(self.connection, [[b"CLIENT", b"REPLY", b"OFF"], *filler, [b"CLIENT", b"REPLY", b"ON"]], 1)
+        if chance == 1:
+            return Step(self.connection, [[b"CLIENT", b"REPLY", b"SKIP"], filler[0], [b"PING", b"x"]], 1)
+        if chance == 2:
+            return Step(self.connection, [*filler, [b"QUIT"], [b"SET", b"a", b"after quit"]], 0, "quit")
+        if chance == 3:
+            return Step(self.connection, [[b"RESET"]], 1)
+        if chance == 4:
+            return Step(self.connection, [[b"DEBUG", b"SLEEP", b"0"]], 1)
+        return Step(self.connection, [self.r.choice([
+            [b"SHUTDOWN", b"FOO"], [b"SHUTDOWN", b"ABORT"], [b"SHUTDOWN", b"NOSAVE", b"SAVE"],
+            [b"CLIENT", b"KILL", b"ID", b"999999999"], [b"CLIENT", b"KILL", b"1.2.3.4:5"],
+            [b"CLIENT", b"KILL", b"ID", b"abc"], [b"CLIENT", b"KILL", b"ADDR", b"1.2.3.4:5", b"SKIPME", b"yes"],
+            [b"CLIENT", b"KILL", b"ID"], [b"CLIENT", b"KILL", b"SKIPME", b"maybe"], [b"CLIENT", b"KILL"],
+            [b"CLIENT", b"REPLY"], [b"CLIENT", b"REPLY", b"FOO"]])], 1)
+
+    def short_life(self):
+        key = self.key()
+        short = str(self.r.randint(1, 5)).encode()
+        first = self.r.choice([[b"SET", key, b"short", b"PX", short], [b"PEXPIRE", key, short],
+                               [b"GETEX", key, b"PX", short], [b"PSETEX", key, short, b"short"]])
+        self.pending.append(Step(self.connection, [[b"EXISTS", key]], 1))
+        return Step(self.connection, [first], 1, "exact", False, 0.015)
+
+    # One method per command; the name of the method is the command
+
+    def cmd_ping(self):
+        return self.maybe(0.4, self.value())
+
+    def cmd_echo(self):
+        return [self.value()]
+
+    def cmd_select(self):
+        return [self.r.choice([0, 0, 0, 0, 1, 1, 2, 15, 16, -1, b"abc", b"01"])]
+
+    def cmd_hello(self):
+        return self.r.choice([[], [2], [3], [3], [4], [1], [b"abc"], [3, b"SETNAME", b"me"], [2, b"SETNAME", b"a b"],
+                              [3, b"AUTH", b"default", b"x"], [3, b"AUTH", b"default"], [2, b"FOO"],
+                              [3, b"AUTH", b"nobody", b"x"], [3, b"SETNAME", b"x", b"AUTH", b"default", b""]])
+
+    def cmd_auth(self):
+        return self.r.choice([[b"secret"], [b"default", b"x"], [b"nobody", b"x"], [], [b"a", b"b", b"c"]])
+
+    def cmd_set(self):
+        words = [self.key(), self.value()]
+        options = self.maybe(0.3, "life") + self.maybe(0.15, b"NX") + self.maybe(0.15, b"XX") + \
+            self.maybe(0.1, b"KEEPTTL") + self.maybe(0.2, b"GET") + self.maybe(0.02, b"nx") + self.maybe(0.02, b"FOO")
+        self.r.shuffle(options)
+        for option in options:
+            words += self.lifetime() if option == "life" else [option]
+        return words
+
+    def cmd_setnx(self):
+        return [self.key(), self.value()]
+
+    def cmd_setex(self):
+        return [self.key(), self.seconds(), self.value()]
+
+    def cmd_psetex(self):
+        return [self.key(), self.milliseconds(), self.value()]
+
+    def cmd_get(self):
+        return [self.key()]
+
+    cmd_getdel = cmd_strlen = cmd_type = cmd_persist = cmd_ttl = cmd_pttl = cmd_expiretime = cmd_pexpiretime = \
+        cmd_incr = cmd_decr = cmd_get
+
+    def cmd_getset(self):
+        return [self.key(), self.value()]
+
+    cmd_append = cmd_getset
+
+    def cmd_getex(self):
+        return [self.key()] + self.r.choice([[], [b"PERSIST"], [b"PERSIST", b"EX", 100], self.lifetime(),
+                                             self.lifetime(), self.lifetime() + self.lifetime()])
+
+    def cmd_mget(self):
+        return self.some(self.key, 1, 6)
+
+    cmd_del = cmd_unlink = cmd_exists = cmd_touch = cmd_mget
+
+    def cmd_mset(self):
+        return [w for _ in range(self.r.randint(1, 4)) for w in (self.key(), self.value())]
+
+    cmd_msetnx = cmd_mset
+
+    def cmd_getrange(self):
+        return [self.key(), self.bound(), self.bound()]
+
+    cmd_substr = cmd_getrange
+
+    def bound(self):
+        return self.r.choice([0, 1, 2, 5, 10, 100, -1, -2, -5, -100]) if self.r.random() < 0.8 else self.number()
+
+    def cmd_setrange(self):
+        offset = self.r.choice([0, 1, 5, 30, 1000, -1, 536870911, 536870912, 4294967296, LLONG_MAX, LLONG_MIN, b"x"])
+        if offset == 536870911:  # half a gigabyte for one byte: only refused, never written
+            return [self.key(), offset, b"xy"]
+        return [self.key(), offset, self.r.choice([b"", b"x", b"hello", self.value()])]
+
+    def cmd_incrby(self):
+        return [self.key(), self.number()]
+
+    cmd_decrby = cmd_incrby
+
+    def cmd_incrbyfloat(self):
+        return [self.key(), self.r.choice(FLOATS)]
+
+    def cmd_rename(self):
+        return [self.key(), self.key()]
+
+    cmd_renamenx = cmd_rename
+
+    def cmd_copy(self):
+        return [self.key(), self.key()] + self.maybe(0.3, b"DB", self.r.choice([0, 1, 2, 15, 16, -1, b"x"])) + \
+            self.maybe(0.4, b"REPLACE")
+
+    def cmd_randomkey(self):
+        return []
+
+    cmd_dbsize = cmd_time = cmd_config_resetstat = cmd_command_count = cmd_client_id = cmd_client_getname = \
+        cmd_client_info = cmd_randomkey
+
+    def cmd_keys(self):
+        return [self.r.choice(PATTERNS)]
+
+    def cmd_scan(self):
+        cursor = 0 if self.r.random() < 0.9 else self.r.choice([b"abc", b"", b"-1", b"99999999999999999999999", b" 0"])
+        return [cursor] + self.maybe(0.4, b"MATCH", self.r.choice(PATTERNS)) + \
+            self.maybe(0.4, b"COUNT", self.r.choice([1, 2, 10, 1000, 0, -1, b"x"])) + \
+            self.maybe(0.2, b"TYPE", self.r.choice([b"string", b"hash", b"STRING", b"nosuch"]))
+
+    def cmd_expire(self):
+        return [self.key(), self.seconds()] + self.conditions()
+
+    def cmd_pexpire(self):
+        return [self.key(), self.milliseconds()] + self.conditions()
+
+    def cmd_expireat(self):
+        return [self.key(), self.timestamp()] + self.conditions()
+
+    def cmd_pexpireat(self):
+        return [self.key(), self.timestamp_ms()] + self.conditions()
+
+    def conditions(self):
+        return self.r.choice([[], [], [], [b"NX"], [b"XX"], [b"GT"], [b"LT"], [b"gt"], [b"XX", b"GT"], [b"NX", b"XX"],
+                              [b"GT", b"LT"], [b"NX", b"GT"], [b"FOO"]])
+
+    def cmd_flushdb(self):
+        return self.r.choice([[], [b"ASYNC"], [b"SYNC"], [b"FOO"]])
+
+    cmd_flushall = cmd_flushdb
+
+    def cmd_swapdb(self):
+        return [self.r.choice([0, 1, 2, 15, 16, b"x"]), self.r.choice([0, 1, 2, 3, -1, b"y"])]
+
+    def cmd_info(self):
+        return self.r.choice([[], [b"server"], [b"nosuch"], [b"CLIENTS", b"memory"], [b"all"], [b"everything"]])
+
+    def cmd_config_get(self):
+        return self.r.choice([[b"nosuch"], [b"nosuch*", b"alsonot"]])
+
+    def cmd_config_set(self):
+        return self.r.choice([[b"nosuch", b"1"], [b"nosuch"], [b"maxmemory", b"0", b"maxmemory"]])
+
+    def cmd_command_getkeys(self):
+        return self.r.choice([[b"GET", b"a"], [b"MSET", b"a", b"1", b"b", b"2"], [b"MGET", b"x", b"y", b"z"],
+                              [b"PING"], [b"NOSUCH"], [b"GET"], [b"COPY", b"a", b"b"], [b"DEL", b"a", b"b"],
+                              [b"SET", b"k", b"v", b"EX", b"1"], [b"RENAME", b"a", b"b"], []])
+
+    def cmd_command_info(self):
+        return [b"nosuch"]
+
+    def cmd_client_setname(self):
+        return [self.r.choice([b"me", b"", b"a b", b"x" * 100, b"tab\t", b"caf\xc3\xa9", b"nl\n"])]
+
+    def cmd_client_no__evict(self):
+        return [self.r.choice([b"on", b"off", b"maybe"])]
+
+    def cmd_client_nosuch(self):
+        return []
+
+    cmd_command_nosuch = cmd_config_nosuch = cmd_client_nosuch
+
+    def cmd_client_list(self):
+        return self.r.choice([[], [b"TYPE", b"normal"], [b"TYPE", b"foo"], [b"ID", 1, 2], [b"ID", b"x"], [b"FOO"]])
+
+    def cmd_nosuch(self):
+        return self.some(self.value, 0, 4)
+
+
+WEIGHTS = {"SET": 30, "GET": 30, "DEL": 8, "MSET": 8, "FLUSHALL": 1, "FLUSHDB": 1, "SWAPDB": 1, "SELECT": 4,
+           "HELLO": 4, "AUTH": 1, "INFO": 1, "TIME": 1, "RESET": 1, "APPEND": 8, "INCRBYFLOAT": 10, "INCR": 8,
+           "INCRBY": 8, "NOSUCH": 2, "CLIENT NOSUCH": 1, "COMMAND NOSUCH": 1, "CONFIG NOSUCH": 1,
+           "CONFIG RESETSTAT": 1, "CLIENT LIST": 1, "CLIENT INFO": 1, "CLIENT ID": 1}
+KINDS = {"TTL": "seconds", "EXPIRETIME": "seconds", "PTTL": "milliseconds", "PEXPIRETIME": "milliseconds",
+         "RANDOMKEY": "shape", "TIME": "shape", "INFO": "shape", "CLIENT ID": "shape", "CLIENT INFO": "shape",
+         "CLIENT LIST": "shape", "COMMAND COUNT": "shape", "KEYS": "unordered", "SCAN": "scan", "HELLO": "hello"}
+NEVER_SPOILT = (b"CONFIG GET", b"COMMAND INFO", b"COMMAND NOSUCH", b"COMMAND COUNT")  # a mistake would ask for what each server has of its own
