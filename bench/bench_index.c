@@ -6,10 +6,10 @@
  *   bench_index insert [keys] [huge]  ns per insert and the longest ones, then the same for removal
  *   bench_index churn [keys]          bytes per key and ns after many replacements at one size
  *
- * Entries are 128 bytes apart in one block and hold their own number, of which the hash is made; a look-up compares
- * that number, so it touches the memory that a look-up of the store touches.
+ * Entries are 128 bytes apart in one block and hold their own number, of which the hash is made; a
+ * look-up compares that number, so it touches the memory that a look-up of the store touches.
  */
-#include "../src/store/index.h"
+#include "src/store/index.h"
 
 #include "tarn/base/hash.h"
 
@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define ENTRY_BYTES 128
@@ -116,8 +117,7 @@ static uint64_t *find(const struct bench *b, uint64_t number, uint64_t hash)
     struct index_probe probe;
     uint64_t *p = index_first(b->ix, hash, &probe);
 
-    while (p != NULL &&
-           (b->stride == 0 ? slot_ref(*p) : *entry_at(b, slot_ref(*p))) != number) {
+    while (p != NULL && (b->stride == 0 ? slot_ref(*p) : *entry_at(b, slot_ref(*p))) != number) {
         p = index_next(&probe);
     }
     return p;
@@ -130,7 +130,8 @@ static void insert(struct bench *b, uint64_t ref)
     }
 }
 
-/* ---- sweep -------------------------------------------------------------------------------------- */
+/* ---- sweep --------------------------------------------------------------------------------------
+ */
 
 struct sweep {
     double worst, sum;
@@ -173,7 +174,8 @@ static void run_sweep(size_t keys)
     bench_fini(&b, keys);
 }
 
-/* ---- look-ups ----------------------------------------------------------------------------------- */
+/* ---- look-ups -----------------------------------------------------------------------------------
+ */
 
 static double lookup_single(struct bench *b, size_t from, size_t keys, size_t rounds)
 {
@@ -272,15 +274,31 @@ static void run_lookup(size_t keys, bool huge_pages)
     bench_fini(&b, keys);
 }
 
-/* ---- inserting and removing --------------------------------------------------------------------- */
+/* ---- inserting and removing ---------------------------------------------------------------------
+ */
 
 struct latency {
     uint64_t sum, calls, worst;
     uint64_t above_50us, above_100us, above_200us;
+    uint64_t preempted;
+    long switches; /* of this thread against its will, when last looked at */
 };
 
+/* A long call during which another process had the CPU says nothing and is counted apart. */
 static void latency_add(struct latency *l, uint64_t ns)
 {
+    if (ns > 50000) {
+        struct rusage usage;
+        bool was_preempted;
+
+        (void)getrusage(RUSAGE_THREAD, &usage);
+        was_preempted = usage.ru_nivcsw != l->switches;
+        l->switches = usage.ru_nivcsw;
+        if (was_preempted) {
+            l->preempted++;
+            return;
+        }
+    }
     l->sum += ns;
     l->calls++;
     l->above_50us += ns > 50000;
@@ -291,10 +309,12 @@ static void latency_add(struct latency *l, uint64_t ns)
 
 static void latency_print(const struct latency *l, const char *what)
 {
-    printf("  %s: mean %.0f ns, longest %.0f us, longer than 50/100/200 us: %llu %llu %llu of %llu\n",
+    printf("  %s: mean %.0f ns, longest %.0f us, longer than 50/100/200 us: %llu %llu %llu of %llu"
+           " (%llu preempted)\n",
            what, (double)l->sum / (double)l->calls, (double)l->worst / 1000,
            (unsigned long long)l->above_50us, (unsigned long long)l->above_100us,
-           (unsigned long long)l->above_200us, (unsigned long long)l->calls);
+           (unsigned long long)l->above_200us, (unsigned long long)l->calls,
+           (unsigned long long)l->preempted);
 }
 
 static void run_insert(size_t keys, bool huge_pages)

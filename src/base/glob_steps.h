@@ -1,8 +1,8 @@
 /*
  * The matcher with its work counted, so that a test can hold it to its bound without a stopwatch.
  */
-#ifndef TARN_SRC_BASE_GLOB_STEPS_H
-#define TARN_SRC_BASE_GLOB_STEPS_H
+#ifndef TARN_BASE_GLOB_STEPS_H
+#define TARN_BASE_GLOB_STEPS_H
 
 #include <stdbool.h>
 #include <stddef.h>

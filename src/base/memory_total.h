@@ -1,8 +1,8 @@
 /*
  * The reading of cgroup limits, with the places to read from as arguments.
  */
-#ifndef TARN_SRC_BASE_MEMORY_TOTAL_H
-#define TARN_SRC_BASE_MEMORY_TOTAL_H
+#ifndef TARN_BASE_MEMORY_TOTAL_H
+#define TARN_BASE_MEMORY_TOTAL_H
 
 #include <stdint.h>
 

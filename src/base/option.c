@@ -99,10 +99,7 @@ int option_set_add(struct option_set *set, const struct option_table *table, voi
             free_texts(table, values, i);
             return result < 0 ? result : -EINVAL;
         }
-        if (option->type == OPTION_STRING || option->type == OPTION_STRINGS) {
-            *(char **)(void *)((char *)values + option->offset) = NULL; /* may be uninitialised */
-        }
-        option_value_swap(option, values, &value);
+        option_value_put(option, values, &value);
     }
     set->bindings[set->count++] = (struct binding){
         .table = table, .values = values, .apply = apply, .ctx = ctx};

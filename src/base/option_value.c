@@ -225,17 +225,26 @@ static char *load_text(const struct option *option, const void *values)
     return *(char *const *)const_field_of(option, values);
 }
 
-void option_value_swap(const struct option *option, void *values, struct option_value *value)
+void option_value_put(const struct option *option, void *values, struct option_value *value)
 {
     if (has_text(option)) {
-        char *old = load_text(option, values);
         *(char **)field_of(option, values) = value->text;
-        value->text = old;
     } else {
-        int64_t old = load_number(option, values);
         store_number(option, values, value->number);
-        value->number = old;
     }
+    *value = (struct option_value){0};
+}
+
+void option_value_swap(const struct option *option, void *values, struct option_value *value)
+{
+    struct option_value old = {0};
+    if (has_text(option)) {
+        old.text = load_text(option, values);
+    } else {
+        old.number = load_number(option, values);
+    }
+    option_value_put(option, values, value);
+    *value = old;
 }
 
 bool option_value_is_current(const struct option *option, const void *values,

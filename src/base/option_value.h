@@ -1,8 +1,8 @@
 /*
  * One value of one option: read from text, exchanged with the field it is for, printed.
  */
-#ifndef TARN_SRC_BASE_OPTION_VALUE_H
-#define TARN_SRC_BASE_OPTION_VALUE_H
+#ifndef TARN_BASE_OPTION_VALUE_H
+#define TARN_BASE_OPTION_VALUE_H
 
 #include "tarn/base/option.h"
 
@@ -20,6 +20,10 @@ int option_value_parse(const struct option *option, struct strview text, struct 
 
 /* Frees the text; accepts a zeroed value. */
 void option_value_fini(struct option_value *value);
+
+/* Moves *value into the field without looking at what was there: for a struct that is not filled
+ * yet. */
+void option_value_put(const struct option *option, void *values, struct option_value *value);
 
 /* The field of `option` in `values` and *value change places. */
 void option_value_swap(const struct option *option, void *values, struct option_value *value);

@@ -74,8 +74,14 @@ static struct session_loads *loads_of(struct cmd_ctx *ctx)
     return s->loads;
 }
 
-struct session_load *loads_start(struct cmd_ctx *ctx, struct source_map *m,
-                                 const struct store_key *k)
+struct strview load_error(const struct session_load *load)
+{
+    assert(load->status == LOAD_FAILED);
+    return load->bytes == NULL ? strview_str(ERROR_LOAD_MEMORY)
+                               : strview_of(load->bytes, load->bytes_len);
+}
+
+static struct session_load *add_load(struct cmd_ctx *ctx, const struct store_key *k)
 {
     struct session_loads *loads = loads_of(ctx);
     struct session_load *load = malloc(sizeof(*load) + k->key.len);
@@ -94,12 +100,55 @@ struct session_load *loads_start(struct cmd_ctx *ctx, struct source_map *m,
     };
     memcpy(load->key, k->key.data, k->key.len);
     *bucket = load;
-    struct load_result now = {0};
-    if (sources_load(ctx->env->sources, m, k, ctx->session->arrived_ms, &load->waiter, &now) ==
-        LOAD_WAITS) {
-        loads->pending++;
+    return load;
+}
+
+static void on_started(struct session_load *load, enum load_start start,
+                       const struct load_result *now)
+{
+    if (start == LOAD_WAITS) {
+        load->owner->pending++;
     } else {
-        keep_result(load, &now);
+        keep_result(load, now);
+    }
+}
+
+struct session_load *loads_start(struct cmd_ctx *ctx, struct source_map *m,
+                                 const struct store_key *k)
+{
+    struct load_result now = {0};
+    struct session_load *load = add_load(ctx, k);
+    if (load != NULL) {
+        on_started(
+            load,
+            sources_load(ctx->env->sources, m, k, ctx->session->arrived_ms, &load->waiter, &now),
+            &now);
+    }
+    return load;
+}
+
+const struct session_load *loads_await(struct cmd_ctx *ctx, struct strview name, load_starter start,
+                                       void *arg)
+{
+    const struct store_key k = {.key = name, .db = STORE_DATABASES};
+    struct session_loads *loads = ctx->session->loads;
+    struct session_load *load = loads != NULL ? loads_find(loads, &k) : NULL;
+    if (load == NULL) {
+        struct load_result now = {0};
+        load = add_load(ctx, &k);
+        if (load == NULL) {
+            ctx->load_error = strview_str(ERROR_LOAD_MEMORY);
+            return NULL;
+        }
+        on_started(load, start(arg, &load->waiter, &now), &now);
+    }
+    if (!load->is_done) {
+        ctx->loads_pending++;
+        return NULL;
+    }
+    if (load->status == LOAD_FAILED) {
+        ctx->load_error = load_error(load);
+        return NULL;
     }
     return load;
 }
@@ -132,11 +181,4 @@ void loads_drop(struct session *s)
     }
     free(loads);
     s->loads = NULL;
-}
-
-struct strview load_error(const struct session_load *load)
-{
-    assert(load->status == LOAD_FAILED);
-    return load->bytes == NULL ? strview_str(ERROR_LOAD_MEMORY)
-                               : strview_of(load->bytes, load->bytes_len);
 }

@@ -46,6 +46,13 @@ struct session_load *loads_find(const struct session_loads *loads, const struct 
 struct session_load *loads_start(struct cmd_ctx *ctx, struct source_map *m,
                                  const struct store_key *k);
 
+/* Work at a source that belongs to no key of the store (SOURCE TEST, SOURCE PING): `start` is
+ * called on the first run of the command. NULL: it is under way, or has failed, and dispatch knows
+ * what to do; the handler just returns. */
+typedef enum load_start (*load_starter)(void *arg, struct load_waiter *w, struct load_result *now);
+const struct session_load *loads_await(struct cmd_ctx *ctx, struct strview name, load_starter start,
+                                       void *arg);
+
 /* The text of a failed load; lives as long as the load. */
 struct strview load_error(const struct session_load *load);
 

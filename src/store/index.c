@@ -21,6 +21,9 @@
 /* Rebuilds one insert may need: each makes room unless hashes are out of the ordinary. */
 #define GROW_TRIES 4
 
+/* A pass of shrinking is worth while after one removal for so many slots. */
+#define REMOVED_SHARE 32
+
 static_assert(sizeof(struct index_bucket) == 64, "a bucket is a cache line");
 static_assert(sizeof(struct index_table) == 16, "four directory entries to a cache line");
 static_assert(INDEX_REGIONS == 8 * 8 + 8 * 7 / 2, "8 + s regions in segment s");
@@ -40,7 +43,6 @@ int index_create(struct index **out, const struct index_owner *owner, size_t *me
         .owner = *owner,
         .memory_total = memory,
         .memory = bytes,
-        .shrink_below = SIZE_MAX,
     };
     index_pages_init(&ix->pages);
     *memory += bytes;
@@ -114,6 +116,7 @@ void index_remove(struct index *ix, uint64_t hash, uint64_t *p)
     table_take(&r->dir[at], fraction, p);
     r->dir[at].count--;
     ix->count--;
+    ix->removed++;
 }
 
 size_t index_count(const struct index *ix)
@@ -154,24 +157,28 @@ bool index_walk_next(struct index *ix, size_t at)
 
 bool index_shrink(struct index *ix, size_t budget_buckets)
 {
-    size_t spent = 0;
-
-    if (ix->count >= ix->shrink_below || ix->slots < ix->count * 2) {
-        return false;
+    if (!ix->is_shrinking) {
+        if (ix->removed <= ix->count / REMOVED_SHARE) {
+            return false;
+        }
+        ix->is_shrinking = true;
+        ix->shrink_found_some = false;
+        ix->removed = 0;
+        ix->walk_region = 0;
+        ix->walk_at = 0;
     }
-    while (spent < budget_buckets) {
+    for (size_t spent = 0; spent < budget_buckets;) {
         struct index_region *r = &ix->region[ix->walk_region];
         size_t at = region_first_entry(r, ix->walk_at & region_mask(r));
-        size_t walked = index_shrink_table(ix, r, at);
 
-        spent += walked + 1;
-        ix->shrink_found_some |= walked != 0;
+        spent += index_shrink_table(ix, r, at);
         if (index_walk_next(ix, at & region_mask(r))) {
-            if (!ix->shrink_found_some) {
-                ix->shrink_below = ix->count - ix->count / 64;
+            /* What has become smaller may now merge: another pass, until one finds nothing. */
+            ix->is_shrinking = ix->shrink_found_some;
+            ix->shrink_found_some = false;
+            if (!ix->is_shrinking) {
                 return false;
             }
-            ix->shrink_found_some = false;
         }
     }
     return true;

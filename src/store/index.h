@@ -158,7 +158,7 @@ struct index_region {
 };
 
 /* Pages of the tables; index_pages.c. */
-#define PAGES_RUN_MAX 6
+#define PAGES_RUN_MAX 5
 struct index_pages {
     struct list by_run[PAGES_RUN_MAX + 1]; /* struct chunk::link, by the longest free run */
     size_t in_use, dirty;                  /* pages */
@@ -172,11 +172,12 @@ struct index {
     struct index_pages pages;
     size_t *memory_total; /* borrowed for life */
     size_t memory, count, slots;
-    size_t shrink_below;    /* no table is sparse while the count is at least this */
+    size_t removed;         /* slots since the last pass of shrinking began */
     uint32_t walk_at;       /* where shrinking or draining goes on: directory entry */
     uint16_t walk_bucket;   /* draining: bucket of that table */
     uint8_t walk_region;    /* and region */
     uint8_t depth_max;      /* of any region; may be too high */
+    bool is_shrinking;      /* a pass is under way */
     bool shrink_found_some; /* in the present pass */
 };
 

@@ -1,7 +1,7 @@
 /*
  * Memory of the index's tables, so that what the index counts is what the process holds.
  *
- * Tables of a page and more are runs of pages in chunks of 2 MiB that are mapped one by one,
+ * Tables of two pages and more are runs of pages in chunks of 2 MiB that are mapped one by one,
  * aligned to their size. The chunk's first page is its header, so a table leads to its chunk by its
  * address alone. Chunks are listed by the longest run they have free (which is at most
  * PAGES_RUN_MAX and does not cross a group of 64 pages).
@@ -14,7 +14,7 @@
  * With the owner's `huge_pages`, chunks after the first few ask for a huge page and count as a
  * whole; nothing in them is given back singly, as that would tear the huge page.
  *
- * Tables below a page, at most some hundred KiB of them, come from malloc().
+ * Smaller tables, at most some hundred KiB of them, come from malloc().
  */
 #include "index_pages.h"
 
@@ -267,7 +267,7 @@ struct index_bucket *index_pages_alloc(struct index *ix, size_t buckets)
     if (!may_allocate(ix, bytes)) {
         return NULL;
     }
-    if (buckets >= PAGE_BUCKETS) {
+    if (buckets >= 2 * PAGE_BUCKETS) {
         return run_alloc(ix, (unsigned)(buckets / PAGE_BUCKETS));
     }
     b = aligned_alloc(sizeof(struct index_bucket), bytes);
@@ -280,7 +280,7 @@ struct index_bucket *index_pages_alloc(struct index *ix, size_t buckets)
 
 void index_pages_free(struct index *ix, struct index_bucket *buckets, size_t count)
 {
-    if (count >= PAGE_BUCKETS) {
+    if (count >= 2 * PAGE_BUCKETS) {
         run_free(ix, buckets, (unsigned)(count / PAGE_BUCKETS));
     } else {
         index_bytes_free(ix, buckets);

@@ -8,10 +8,11 @@
  * them goes, the reach is zero again, so the bounds do not wear out under a steady stream of
  * inserts and removals.
  *
- * Tables grow in steps of a third or a half, up to six pages, then split in two of four pages. The
- * old table stays as it is until the new one is complete: a rebuild that fails changes nothing. The
- * slots do not hold the hash, so a rebuild asks the owner for it, MOVE_AHEAD entries behind the
- * prefetch.
+ * Tables grow in steps of at most a half to three, four and five pages, then split in two of three.
+ * As regions differ in width, at any moment some tables have just grown and others are about to, so
+ * the average load is the same at every size of the index. The old table stays as it is until the
+ * new one is complete: a rebuild that fails changes nothing. The slots do not hold the hash, so a
+ * rebuild asks the owner for it, MOVE_AHEAD entries behind the prefetch.
  *
  * Hashes that do not spread (only a broken hash function makes them) find their end where growing
  * would not help: a table less than half full that has no place within reach does not grow, and the
@@ -33,11 +34,14 @@
 /* Entries prefetched ahead of the one whose hash is asked for. A power of two. */
 #define MOVE_AHEAD 32
 
+#define SLACK_SHARE 16
+
 /* A directory may have one entry per this many slots of the index. */
 #define SLOTS_PER_ENTRY_MIN 8
 
-static const uint16_t step_buckets[] = {0,  1,  2,  3,  4,   6,   8,   12, 16,
-                                        24, 32, 48, 64, 128, 192, 256, 384};
+static const uint16_t step_buckets[] = {
+    0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 320,
+};
 
 static_assert(ARRAY_LEN(step_buckets) == TABLE_STEP_MAX + 1, "one row per step");
 
@@ -50,7 +54,7 @@ unsigned table_limit(unsigned step)
 {
     unsigned slots = step_buckets[step] * BUCKET_SLOTS;
 
-    return slots - slots / 12;
+    return slots - slots / 8;
 }
 
 static unsigned table_slots(const struct index_table *t)
@@ -362,7 +366,6 @@ bool index_grow(struct index *ix, struct index_region *r, uint64_t fraction)
     if (t->count < table_limit(t->step) && t->count < table_slots(t) / 2) {
         return false;
     }
-    ix->shrink_below = SIZE_MAX;
     if (t->step < TABLE_STEP_MAX) {
         return region_resize(ix, r, at, t->step + 1u);
     }
@@ -378,12 +381,18 @@ bool index_grow(struct index *ix, struct index_region *r, uint64_t fraction)
 /* ---- shrinking ----------------------------------------------------------------------------------
  */
 
-/* The smallest step that holds `count` and a quarter more. */
+/* Tables are made smaller when that leaves room for so many more slots, so that the ups and downs
+ * of a constant size do not rebuild them all the time. */
+static size_t with_slack(size_t count)
+{
+    return count == 0 ? 0 : count + count / SLACK_SHARE + 1;
+}
+
 static unsigned step_for(size_t count)
 {
     unsigned step = 0;
 
-    while (step < TABLE_STEP_MAX && table_limit(step) < count + count / 4) {
+    while (step < TABLE_STEP_MAX && table_limit(step) < with_slack(count)) {
         step++;
     }
     return step;
@@ -417,23 +426,23 @@ size_t index_shrink_table(struct index *ix, struct index_region *r, size_t at)
 {
     struct index_table t = r->dir[at];
     size_t entries = region_entries_of(r, at);
-    size_t low = at & ~entries;
     const struct index_table *other = &r->dir[at ^ entries];
     unsigned step = step_for(t.count);
 
     if (t.depth != 0 && other->depth == t.depth) {
         size_t both = (size_t)t.count + other->count;
         size_t walked = (size_t)t.buckets_count + other->buckets_count;
-        unsigned merged = step_for(both);
 
-        if (both + both / 4 <= table_limit(TABLE_STEP_MAX) && region_merge(ix, r, low, merged)) {
+        if (with_slack(both) <= table_limit(TABLE_STEP_MAX)) {
+            ix->shrink_found_some |= region_merge(ix, r, at & ~entries, step_for(both));
             return walked;
         }
     }
-    if (step < t.step && region_resize(ix, r, at, step)) {
+    if (step < t.step) {
+        ix->shrink_found_some |= region_resize(ix, r, at, step);
         return t.buckets_count;
     }
-    return 0;
+    return 1;
 }
 
 void index_free_table(struct index *ix, struct index_region *r, size_t at)

@@ -9,7 +9,7 @@
 
 /* Steps of size, 1 to TABLE_STEP_MAX; a table of TABLE_STEP_MAX splits into two of
  * TABLE_STEP_SPLIT. */
-#define TABLE_STEP_MAX   16
+#define TABLE_STEP_MAX   17
 #define TABLE_STEP_SPLIT 15
 
 unsigned table_buckets(unsigned step);

@@ -1,6 +1,6 @@
 /*
- * Runs a fuzz target over the files of its corpus, without libFuzzer: each file is one test case of the regression
- * suite. Output is TAP.
+ * Runs a fuzz target over the files of its corpus, without libFuzzer: each file is one test case of
+ * the regression suite. Output is TAP.
  */
 #include <dirent.h>
 #include <stdint.h>

@@ -1,4 +1,6 @@
 """Client libraries as Debian ships them: redis-py and hiredis."""
+import os
+import subprocess
 import unittest
 
 import redis
@@ -76,6 +78,13 @@ class RedisPy(TarnCase):
             other.set("k", "five")
             self.assertIsNone(self.client.get("k"))
             self.assertEqual(other.get("k"), b"five")
+
+
+class Hiredis(TarnCase):
+    def test_a_program_using_hiredis(self):
+        done = subprocess.run([os.environ["HIREDIS_CLIENT"], str(self.tarn.port)], capture_output=True, text=True,
+                              timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 if __name__ == "__main__":

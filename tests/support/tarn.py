@@ -163,7 +163,7 @@ class Tarn(Server):
 class Redis(Server):
     """redis-server without persistence, for comparison."""
 
-    def __init__(self, *args, port=None):
+    def __init__(self, *args, port=None, preexec=None):
         self.dir = tempfile.mkdtemp(prefix="tarn-redis-")
         chosen = port or free_port()
         binary = shutil.which("redis-server")
@@ -171,7 +171,7 @@ class Redis(Server):
             raise AssertionError("redis-server is not installed (script/setup test)")
         super().__init__([binary, "--port", str(chosen), "--bind", "127.0.0.1", "--save", "",
                           "--appendonly", "no", "--dir", self.dir, "--enable-debug-command", "yes", *args],
-                         chosen)
+                         chosen, preexec=preexec)
 
 
 def stop_on_signal(process_signal=signal.SIGTERM):

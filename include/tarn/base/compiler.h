@@ -54,6 +54,25 @@ static inline unsigned bits_set(uint64_t x)
     return (unsigned)__builtin_popcountll(x);
 }
 
+/* Memory that an allocator of ours hands out in pieces: what is free is poisoned, so that
+ * AddressSanitizer finds stale references. Without it these are nothing. */
+#if defined(__SANITIZE_ADDRESS__)
+#define HAVE_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAVE_ASAN 1
+#endif
+#endif
+#ifdef HAVE_ASAN
+void __asan_poison_memory_region(void const volatile *p, size_t n);
+void __asan_unpoison_memory_region(void const volatile *p, size_t n);
+#define memory_poison(p, n)   __asan_poison_memory_region((p), (n))
+#define memory_unpoison(p, n) __asan_unpoison_memory_region((p), (n))
+#else
+#define memory_poison(p, n)   ((void)(p), (void)(n))
+#define memory_unpoison(p, n) ((void)(p), (void)(n))
+#endif
+
 static inline size_t size_min(size_t a, size_t b)
 {
     return a < b ? a : b;

@@ -97,6 +97,7 @@ struct load_result {
  * load_waiter_cancel(). */
 struct load_waiter {
     struct list link; /* in the flight's list of waiters */
+    struct list by_deadline; /* in the map's list of waiters, earliest deadline first */
     struct flight *flight; /* borrowed; NULL when not waiting */
     int64_t deadline_ms;
     void (*done)(struct load_waiter *w, const struct load_result *r);
@@ -170,7 +171,12 @@ bool sources_pause(struct sources *s, struct strview source, bool is_paused);
 /* SOURCE RESETSTAT, CONFIG RESETSTAT. */
 void sources_reset_stats(struct sources *s);
 
-/* DEBUG SOURCE <name> HOLD|RELEASE|FAIL ...: gates of the mock driver. 0, or -EINVAL with text. */
+/* Acts on what is due by the clock: deadlines of waiters and flights. A timer calls it; tests with a clock of their own
+ * call it themselves. */
+void sources_tick(struct sources *s);
+
+/* DEBUG SOURCE <name> HOLD|RELEASE|FAIL ...: gates of the mock driver; argv[0] is the source's name. 0, or -EINVAL with
+ * text. */
 int sources_debug(struct sources *s, const struct strview *argv, int argc, struct buf *reply, struct errtext *err)
     WARN_UNUSED;
 

@@ -90,6 +90,10 @@ struct store_options {
 extern const struct option_table store_option_table;
 extern const char *const store_policy_names[]; /* NULL-terminated: noeviction, allkeys-fifo, ... */
 
+/* Tells the C library how to serve large values (they shall be pages of their own, that go back to the system when
+ * freed). Once per process, before the first store. */
+void store_tune_allocator(void);
+
 /* Both pointers are borrowed for the store's life. Changes of `options` take effect through
  * store_apply_options(). 0 or -errno with text. */
 int store_create(struct store **out, const struct store_options *options, const struct clock *clock,
@@ -201,6 +205,14 @@ struct store_stats {
     int64_t expire_lag_ms;               /* how late the latest proactive expiry was */
 };
 void store_stats(const struct store *s, struct store_stats *out);
+
+/* The counters of INFO, bound to the table; CONFIG RESETSTAT may set them to 0. */
+struct store_counters {
+    uint64_t expired_keys, evicted_keys;
+    uint64_t bytes_copied, bytes_evicted;
+};
+extern const struct metric_table store_metric_table;
+struct store_counters *store_counters(struct store *s);
 
 /* Bytes this store holds from the system: what the limit is compared with, beside other memory. */
 size_t store_used_memory(const struct store *s);

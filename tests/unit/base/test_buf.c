@@ -7,6 +7,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "fault_alloc.h"
+
 static int setup(void **state)
 {
     static struct buf b;
@@ -124,6 +126,40 @@ static void buf__refused_append_leaves_the_contents(void **state)
     assert_int_equal(buf_len(b), 0);
 }
 
+static void buf__short_memory_is_tried_with_what_is_needed(void **state)
+{
+    struct buf *b = *state;
+    char block[100];
+    memset(block, 'z', sizeof(block));
+    assert_true(buf_append(b, block, sizeof(block)));
+    fault_alloc_arm(0, 1); /* doubling fails, the exact size is had */
+    assert_true(buf_append(b, block, 1));
+    assert_true(fault_alloc_disarm());
+    assert_false(b->failed);
+    assert_int_equal(b->cap, 101);
+}
+
+static void buf__failed_allocation_leaves_the_contents(void **state)
+{
+    struct buf *b = *state;
+    for (size_t consumed = 0; consumed <= 1; consumed++) { /* realloc, and malloc with a copy */
+        buf_fini(b);
+        assert_true(buf_append_str(b, "kept"));
+        buf_consume(b, consumed);
+        fault_alloc_arm(0, 2);
+        assert_false(buf_reserve(b, 1000));
+        assert_true(fault_alloc_disarm());
+        assert_true(b->failed);
+        assert_holds(b, &"kept"[consumed]);
+        fault_alloc_arm(0, 2);
+        assert_false(buf_printf(b, "%1000d", 1));
+        assert_true(fault_alloc_disarm());
+        assert_holds(b, &"kept"[consumed]);
+        assert_true(buf_append_str(b, "!"));
+        assert_true(b->failed);
+    }
+}
+
 static void buf__reserve_and_commit_write_in_place(void **state)
 {
     struct buf *b = *state;
@@ -209,6 +245,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(buf__moves_to_the_front_before_it_grows, setup, teardown),
         cmocka_unit_test_setup_teardown(buf__growing_drops_what_was_consumed, setup, teardown),
         cmocka_unit_test_setup_teardown(buf__refused_append_leaves_the_contents, setup, teardown),
+        cmocka_unit_test_setup_teardown(buf__short_memory_is_tried_with_what_is_needed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(buf__failed_allocation_leaves_the_contents, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(buf__reserve_and_commit_write_in_place, setup, teardown),
         cmocka_unit_test_setup_teardown(buf__truncate_undoes_appends, setup, teardown),
         cmocka_unit_test_setup_teardown(buf__prints_numbers_at_their_limits, setup, teardown),

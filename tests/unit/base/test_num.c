@@ -1,6 +1,7 @@
 /* Strict reading and exact writing of numbers. */
 #include "tarn/base/num.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,8 +174,23 @@ static void num__ldouble_reads_as_strtold(void **state)
     }
 }
 
+/* valgrind computes long double with the precision of double; exact results need all of it, and are
+ * checked in the runs without valgrind. */
+static bool has_long_double(void)
+{
+    volatile long double one = 1;
+    if (one + LDBL_EPSILON == one) {
+        print_message("# not checked: long double has no more precision than double here\n");
+        return false;
+    }
+    return true;
+}
+
 static void num__floats_refuse_blanks_nan_overflow_and_rest(void **state)
 {
+    if (!has_long_double()) {
+        return;
+    }
     static const char *const bad[] = {
         "",     " 1",     "1 ",      "\t1",     "\n1", "\v1", "\f1", "\r1", "nan", "-nan", "nan(1)",
         "1.5x", "1e5000", "-1e5000", "1e-5000", "e",   ".",   "-",   "1,5", "1e",  "abc",  "1..2"};
@@ -219,6 +235,9 @@ static void assert_ldouble_text(long double value, const char *expected)
 /* The expectations are what redis-server 7.0 answers to INCRBYFLOAT. */
 static void num__ldouble_writes_as_incrbyfloat(void **state)
 {
+    if (!has_long_double()) {
+        return;
+    }
     assert_ldouble_text(0.0L, "0");
     assert_ldouble_text(-0.0L, "0");
     assert_ldouble_text(-1e-30L, "0");

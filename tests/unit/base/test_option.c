@@ -1,6 +1,7 @@
 /* Options: reading, printing, changes that are made together or not at all. */
 #include "tarn/base/option.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,8 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+
+#include "fault_alloc.h"
 
 enum mode { MODE_FAST, MODE_SAFE };
 
@@ -412,6 +415,52 @@ static void option__destroy_takes_null(void **state)
     option_set_destroy(NULL);
 }
 
+/* Every allocation of binding fails once; what was allocated before is given back (the sanitizers
+ * look). */
+static void option__binding_survives_failed_allocations(void **state)
+{
+    int result = -1;
+    for (size_t good = 0; result != 0; good++) {
+        struct option_set *set = NULL;
+        struct values values;
+        fault_alloc_arm(good, 1);
+        result = option_set_create(&set);
+        if (result == 0) {
+            result = option_set_add(set, &table, &values, NULL, NULL);
+        }
+        assert_int_equal(fault_alloc_disarm(), result != 0);
+        assert_true(result == 0 || result == -ENOMEM);
+        option_set_destroy(set);
+    }
+}
+
+static void option__changes_survive_failed_allocations(void **state)
+{
+    struct fixture *f = *state;
+    const char *const pairs[6] = {"name", "n", "words", "x y", "count", "20"};
+    for (size_t good = 0; good < 3; good++) {
+        fault_alloc_arm(good, 1);
+        assert_int_equal(change_three(f, pairs), -ENOMEM);
+        assert_true(fault_alloc_disarm());
+        option__defaults_are_written_when_bound(state);
+    }
+    fault_alloc_arm(0, 1);
+    assert_int_equal(load(f, "name", "n"), -ENOMEM);
+    assert_true(fault_alloc_disarm());
+    option__defaults_are_written_when_bound(state);
+    assert_int_equal(change_three(f, pairs), OPTION_OK);
+}
+
+static void option__walk_reports_failed_allocations(void **state)
+{
+    struct fixture *f = *state;
+    struct walk all = {0};
+    fault_alloc_arm(0, 2);
+    assert_int_equal(option_set_walk(f->set, visit, &all), -ENOMEM);
+    assert_true(fault_alloc_disarm());
+    assert_int_equal(all.calls, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -437,6 +486,10 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(option__suggests_the_nearest_name, setup, teardown),
         cmocka_unit_test(option__destroy_takes_null),
+        cmocka_unit_test(option__binding_survives_failed_allocations),
+        cmocka_unit_test_setup_teardown(option__changes_survive_failed_allocations, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(option__walk_reports_failed_allocations, setup, teardown),
     };
     return cmocka_run_group_tests_name("base/option", tests, NULL, NULL);
 }

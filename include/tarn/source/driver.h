@@ -1,0 +1,194 @@
+/*
+ * What the author of a source driver reads: how a kind of database is reached.
+ *
+ * A driver is one file with one const struct source_driver and one row in the list of drivers in
+ * src/source/meson.build. It opens an *upstream* (all connections to one database), takes requests in
+ * batches and reports each exactly once through driver_events.done. It knows neither maps nor keys nor
+ * the store: a request names a statement and carries bind values.
+ *
+ * Rules:
+ *  - load() and cancel() never block and never call back from within; done() comes later, on the thread
+ *    of the event loop, exactly once per request that load() took (a cancelled one included);
+ *  - the layer above never has more requests under way than upstream_config.connections, so a driver
+ *    needs no queue of its own and a request that was taken is a query that was sent;
+ *  - values reach the database as bind values only, never as part of the statement's text;
+ *  - a helper thread touches what it owns and the upstream's mailbox, nothing else.
+ */
+#ifndef TARN_SOURCE_DRIVER_H
+#define TARN_SOURCE_DRIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tarn/base/buf.h"
+#include "tarn/base/compiler.h"
+#include "tarn/base/err.h"
+#include "tarn/base/strview.h"
+
+struct ev_loop;
+struct upstream; /* the driver's own */
+
+#define DRIVER_PARAMS_MAX 16
+
+/* ---- rows ---------------------------------------------------------------------------------------- */
+
+enum cell_type {
+    CELL_NULL,
+    CELL_INT,   /* decimal digits, all of them */
+    CELL_REAL,  /* decimal text that reads back as the same number, or inf, -inf, nan */
+    CELL_BOOL,  /* "1" or "0" */
+    CELL_TEXT,
+    CELL_BYTES, /* binary */
+    CELL_JSON,  /* text the database declares to be JSON */
+};
+
+struct cell {
+    size_t at, len; /* bytes, counted from the start of the block */
+    enum cell_type type;
+};
+
+/* A result in one malloc block, so that it passes between threads as one pointer and goes with one free(). */
+struct rows {
+    size_t memory;   /* bytes of the block */
+    size_t cells_at; /* offset of struct cell[columns * (1 + count)]: the names, then row by row */
+    unsigned columns, count;
+    bool has_more; /* the statement had a row beyond these */
+};
+
+static inline const struct cell *rows_cells(const struct rows *r)
+{
+    return (const struct cell *)(const void *)((const char *)r + r->cells_at);
+}
+
+static inline struct strview rows_name(const struct rows *r, unsigned column)
+{
+    const struct cell *c = &rows_cells(r)[column];
+    return strview_of((const char *)r + c->at, c->len);
+}
+
+static inline const struct cell *rows_cell(const struct rows *r, unsigned row, unsigned column)
+{
+    return &rows_cells(r)[(size_t)r->columns * (1 + row) + column];
+}
+
+static inline struct strview rows_bytes(const struct rows *r, const struct cell *c)
+{
+    return strview_of((const char *)r + c->at, c->len);
+}
+
+/* Builds a result: rows_begin(), then rows_add() for each column name (type CELL_TEXT), then for each cell row
+ * by row, then rows_finish(). A failed allocation is remembered and reported by rows_finish(). */
+struct rows_builder {
+    char *block; /* owned */
+    size_t len, cap;
+    struct cell *cells; /* owned */
+    size_t cells_count, cells_cap;
+    unsigned columns;
+    bool failed;
+};
+void rows_begin(struct rows_builder *b, unsigned columns);
+void rows_add(struct rows_builder *b, enum cell_type type, struct strview bytes);
+/* NULL when memory ran out; the builder is empty either way. */
+struct rows *rows_finish(struct rows_builder *b, bool has_more) WARN_UNUSED;
+void rows_abandon(struct rows_builder *b);
+
+/* ---- requests and results ------------------------------------------------------------------------ */
+
+enum driver_task {
+    DRIVER_LOAD,
+    DRIVER_CHECK, /* prepare the statement, check it, run nothing; the result has the column names, no row */
+    DRIVER_PING,  /* connect if need be, run a trivial query; no statement */
+};
+
+enum driver_value_type { VALUE_INT, VALUE_TEXT, VALUE_BYTES };
+
+struct driver_value {
+    struct strview bytes; /* TEXT, BYTES; borrowed during load() */
+    int64_t number;       /* INT */
+    enum driver_value_type type;
+};
+
+struct driver_request {
+    uint64_t id; /* the caller's, unique among requests under way */
+    enum driver_task task;
+    unsigned statement; /* from add_statement() */
+    unsigned params_count;
+    const struct driver_value *params; /* borrowed during load() */
+    int64_t timeout_ms;                /* from now; the driver ends the query by itself then */
+    size_t row_bytes_max;              /* a larger row is DRIVER_TOO_BIG */
+    bool wants_more;                   /* find out whether there is a second row */
+};
+
+enum driver_status {
+    DRIVER_OK,
+    DRIVER_DOWN,    /* cannot connect, or the connection broke */
+    DRIVER_TIMEOUT, /* also: cancelled */
+    DRIVER_BUSY,    /* no room: upstream_config.result_bytes_max */
+    DRIVER_ERROR,   /* the database refused the statement, or it is not one read-only query */
+    DRIVER_TOO_BIG,
+};
+#define DRIVER_STATUS_COUNT 6
+
+struct driver_result {
+    uint64_t id;
+    enum driver_status status;
+    const struct rows *rows; /* LOAD, CHECK with DRIVER_OK; borrowed during done() */
+    const char *detail;      /* for the log, never for clients; may hold the database's own words */
+};
+
+enum driver_state { DRIVER_STATE_UNKNOWN, DRIVER_STATE_UP, DRIVER_STATE_DOWN };
+
+/* Called on the loop's thread. */
+struct driver_events {
+    void *ctx;
+    void (*done)(void *ctx, const struct driver_result *r);
+    /* The database was reached, or turned out to be out of reach. Only on a change. */
+    void (*state)(void *ctx, enum driver_state state);
+};
+
+/* ---- the driver ---------------------------------------------------------------------------------- */
+
+struct upstream_config {
+    const char *name; /* of the source; borrowed for the upstream's life */
+    const char *dsn;  /* the same */
+    struct ev_loop *loop;
+    struct driver_events events;
+    unsigned connections;
+    size_t result_bytes_max; /* rows that were read and not yet handed to done() */
+};
+
+struct source_driver {
+    const char *name, *help;
+    unsigned connections_default;
+    char placeholder;    /* '?' for ?1 ?2, '$' for $1 $2 */
+    bool bracket_quotes; /* [x] is a quoted identifier in this dialect */
+    bool is_for_tests;
+
+    /* Reaches for nothing yet: a database that is down does not fail it. 0 or -errno with text. */
+    int (*open)(struct upstream **out, const struct upstream_config *config, struct errtext *err);
+    /* Ends everything: no event comes afterwards. Waits at most `wait_ms` for helper threads; one that cannot be
+     * ended is left behind with all that it uses. Accepts NULL. */
+    void (*close)(struct upstream *u, int64_t wait_ms);
+
+    /* Copies the text, whose parameters are placeholders. The statement's number, or -errno. */
+    int (*add_statement)(struct upstream *u, struct strview sql, unsigned params_count);
+    /* Takes the requests from the front, returns how many; fewer only when memory is short. */
+    unsigned (*load)(struct upstream *u, const struct driver_request *requests, unsigned count);
+    /* Ends the request as soon as can be; done() still comes. Unknown ids are ignored. */
+    void (*cancel)(struct upstream *u, uint64_t id);
+    /* At start only, before the loop runs: waits at most so long for requests under way and calls done(). */
+    void (*settle)(struct upstream *u, int64_t wait_ms);
+
+    /* Bytes of results and requests held. Cheap. */
+    size_t (*memory)(const struct upstream *u);
+    /* DEBUG SOURCE; NULL: none. argv[0] is the verb. 0 or -EINVAL with text. */
+    int (*debug)(struct upstream *u, const struct strview *argv, int argc, struct buf *reply, struct errtext *err);
+};
+
+/* NULL: no such driver in this build. */
+const struct source_driver *source_driver_find(struct strview name);
+/* In order of the list; NULL after the last. */
+const struct source_driver *source_driver_at(size_t i);
+
+#endif

@@ -1,0 +1,159 @@
+/*
+ * Commands about the server: FLUSHDB FLUSHALL SWAPDB TIME DEBUG SHUTDOWN INFO.
+ */
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "args.h"
+#include "reply.h"
+#include "table.h"
+#include "handler.h"
+#include "info.h"
+#include "keyspace.h"
+#include "tarn/base/num.h"
+#include "tarn/source/source.h"
+
+#define DEBUG_SLEEP_MAX_S 60
+
+/* ASYNC and SYNC are accepted: memory always follows in slices, keys are always gone at once. */
+static bool parse_flush_mode(struct cmd_ctx *ctx)
+{
+    if (ctx->argc == 1 || (ctx->argc == 2 && (strview_eq_nocase(ctx->argv[1], "async") ||
+                                              strview_eq_nocase(ctx->argv[1], "sync")))) {
+        return true;
+    }
+    reply_error(ctx, ERROR_SYNTAX);
+    return false;
+}
+
+void cmd_flushdb(struct cmd_ctx *ctx)
+{
+    if (parse_flush_mode(ctx)) {
+        keyspace_flush(ctx, ctx->session->db);
+        resp_write_ok(ctx->reply);
+    }
+}
+
+void cmd_flushall(struct cmd_ctx *ctx)
+{
+    if (parse_flush_mode(ctx)) {
+        keyspace_flush(ctx, STORE_DATABASES);
+        resp_write_ok(ctx->reply);
+    }
+}
+
+void cmd_swapdb(struct cmd_ctx *ctx)
+{
+    int64_t db[2];
+    if (!num_parse_i64(ctx->argv[1], &db[0])) {
+        reply_error(ctx, "ERR invalid first DB index");
+        return;
+    }
+    if (!num_parse_i64(ctx->argv[2], &db[1])) {
+        reply_error(ctx, "ERR invalid second DB index");
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (db[i] < 0 || db[i] >= STORE_DATABASES) {
+            reply_error(ctx, "ERR DB index is out of range");
+            return;
+        }
+    }
+    keyspace_swap(ctx, (unsigned)db[0], (unsigned)db[1]);
+    resp_write_ok(ctx->reply);
+}
+
+void cmd_time(struct cmd_ctx *ctx)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    resp_write_array(ctx->reply, 2);
+    resp_write_bulk_i64(ctx->reply, now.tv_sec);
+    resp_write_bulk_i64(ctx->reply, now.tv_nsec / 1000);
+}
+
+void cmd_info(struct cmd_ctx *ctx)
+{
+    struct buf text;
+    buf_init(&text);
+    info_append(ctx->env, ctx->argv + 1, ctx->argc - 1, &text);
+    resp_write_verbatim(ctx->reply, "txt", buf_view(&text));
+    buf_fini(&text);
+}
+
+/* Saving means nothing here; the words are accepted so that scripts written for Redis end the
+ * server too. */
+void cmd_shutdown(struct cmd_ctx *ctx)
+{
+    bool is_abort = false;
+    for (int i = 1; i < ctx->argc; i++) {
+        if (strview_eq_nocase(ctx->argv[i], "abort")) {
+            is_abort = true;
+        } else if (!strview_eq_nocase(ctx->argv[i], "nosave") &&
+                   !strview_eq_nocase(ctx->argv[i], "save") &&
+                   !strview_eq_nocase(ctx->argv[i], "now") &&
+                   !strview_eq_nocase(ctx->argv[i], "force")) {
+            reply_error(ctx, ERROR_SYNTAX);
+            return;
+        }
+    }
+    if (is_abort && ctx->argc > 2) {
+        reply_error(ctx, ERROR_SYNTAX);
+    } else if (is_abort) {
+        reply_error(ctx, "ERR No shutdown in progress.");
+    } else {
+        ctx->session->flags |= SESSION_CLOSING;
+        ctx->env->host.shutdown(ctx->env->host.ctx);
+    }
+}
+
+/* ---- DEBUG
+ * --------------------------------------------------------------------------------------------- */
+
+/* Stops the whole server, which is its purpose: tests of clients and of watchdogs want exactly
+ * that. */
+void cmd_debug_sleep(struct cmd_ctx *ctx)
+{
+    long double seconds;
+    if (!num_parse_ldouble(ctx->argv[2], &seconds) ||
+        !(seconds >= 0 && seconds <= DEBUG_SLEEP_MAX_S)) {
+        resp_write_errorf(ctx->reply, "ERR DEBUG SLEEP takes 0 to %d seconds", DEBUG_SLEEP_MAX_S);
+        return;
+    }
+    struct timespec left = {
+        .tv_sec = (time_t)seconds,
+        .tv_nsec = (long)((seconds - (long double)(time_t)seconds) * 1000000000.0L)};
+    while (nanosleep(&left, &left) != 0) {
+    }
+    clock_update(ctx->env->clock);
+    resp_write_ok(ctx->reply);
+}
+
+/* DEBUG SOURCE name HOLD|RELEASE|...: the gates of a mock source. */
+void cmd_debug_source(struct cmd_ctx *ctx)
+{
+    struct errtext err;
+    struct buf text;
+    if (ctx->env->sources == NULL) {
+        reply_error(ctx, "ERR no source is configured");
+        return;
+    }
+    buf_init(&text);
+    if (sources_debug(ctx->env->sources, ctx->argv + 2, ctx->argc - 2, &text, &err) != 0) {
+        resp_write_errorf(ctx->reply, "ERR %s", err.text);
+    } else if (buf_len(&text) == 0) {
+        resp_write_ok(ctx->reply);
+    } else {
+        resp_write_bulk(ctx->reply, buf_view(&text));
+    }
+    buf_fini(&text);
+}
+
+/* Walks every invariant of the store; the process ends with a message when one is broken. */
+void cmd_debug_check(struct cmd_ctx *ctx)
+{
+    store_check(ctx->env->store);
+    resp_write_ok(ctx->reply);
+}

@@ -1,0 +1,294 @@
+/*
+ * SOURCE: looking at and steering the read-through. Everything known about sources and maps comes
+ * from the source layer as name/value fields; this file only turns them into replies.
+ */
+
+#include <string.h>
+
+#include "args.h"
+#include "reply.h"
+#include "table.h"
+#include "handler.h"
+#include "loads.h"
+#include "tarn/base/glob.h"
+#include "tarn/base/num.h"
+#include "tarn/source/source.h"
+
+/* ---- fields -> map
+ * --------------------------------------------------------------------------------------- The
+ * number of fields precedes them in a reply, so they are collected as encoded elements first. */
+
+struct fields {
+    struct buf bytes;
+    struct resp_writer writer;
+    size_t count;
+};
+
+static void fields_init(struct fields *f, int version)
+{
+    *f = (struct fields){.count = 0};
+    buf_init(&f->bytes);
+    f->writer = (struct resp_writer){.out = &f->bytes, .version = version};
+}
+
+static void add_field(void *arg, const char *name, struct strview value)
+{
+    struct fields *f = arg;
+    int64_t number;
+    resp_write_bulk_str(&f->writer, name);
+    if (num_parse_i64(value, &number)) {
+        resp_write_int(&f->writer, number);
+    } else {
+        resp_write_bulk(&f->writer, value);
+    }
+    f->count++;
+}
+
+static void fields_reply(struct cmd_ctx *ctx, struct fields *f)
+{
+    resp_write_map(ctx->reply, f->count);
+    buf_append_view(ctx->reply->out, buf_view(&f->bytes));
+    buf_fini(&f->bytes);
+}
+
+static bool has_sources(struct cmd_ctx *ctx)
+{
+    if (ctx->env->sources == NULL) {
+        reply_error(ctx, "ERR no source is configured");
+        return false;
+    }
+    return true;
+}
+
+static void reply_no_source(struct cmd_ctx *ctx, struct strview name)
+{
+    resp_write_errorf(ctx->reply, "ERR no source named '%.*s'",
+                      STRVIEW_ARG(word_shown(name, SHOWN_MAX)));
+}
+
+static void reply_no_map(struct cmd_ctx *ctx, struct strview name)
+{
+    resp_write_errorf(ctx->reply, "ERR no map named '%.*s'",
+                      STRVIEW_ARG(word_shown(name, SHOWN_MAX)));
+}
+
+/* ---- LIST, INFO, MAPS
+ * ------------------------------------------------------------------------------------ */
+
+struct walk {
+    struct cmd_ctx *ctx;
+    struct strview pattern;
+    bool is_counting;
+    size_t count;
+};
+
+static void list_source(void *arg, struct strview name)
+{
+    struct walk *walk = arg;
+    walk->count++;
+    if (!walk->is_counting) {
+        struct fields f;
+        fields_init(&f, walk->ctx->reply->version);
+        add_field(&f, "name", name);
+        (void)sources_describe(walk->ctx->env->sources, name, add_field, &f);
+        fields_reply(walk->ctx, &f);
+    }
+}
+
+void cmd_source_list(struct cmd_ctx *ctx)
+{
+    struct walk walk = {.ctx = ctx, .is_counting = true};
+    if (ctx->env->sources == NULL) {
+        resp_write_array(ctx->reply, 0);
+        return;
+    }
+    sources_walk(ctx->env->sources, list_source, &walk);
+    resp_write_array(ctx->reply, walk.count);
+    walk.is_counting = false;
+    sources_walk(ctx->env->sources, list_source, &walk);
+}
+
+/* The name of a source or of a map: the counters of either. */
+void cmd_source_info(struct cmd_ctx *ctx)
+{
+    struct fields f;
+    if (!has_sources(ctx)) {
+        return;
+    }
+    fields_init(&f, ctx->reply->version);
+    if (sources_describe(ctx->env->sources, ctx->argv[2], add_field, &f) ||
+        sources_describe_map(ctx->env->sources, ctx->argv[2], add_field, &f)) {
+        fields_reply(ctx, &f);
+    } else {
+        buf_fini(&f.bytes);
+        reply_no_source(ctx, ctx->argv[2]);
+    }
+}
+
+static void list_map(void *arg, struct strview name)
+{
+    struct walk *walk = arg;
+    if (!glob_match(walk->pattern, name)) {
+        return;
+    }
+    walk->count++;
+    if (!walk->is_counting) {
+        struct fields f;
+        fields_init(&f, walk->ctx->reply->version);
+        add_field(&f, "name", name);
+        (void)sources_define_map(walk->ctx->env->sources, name, add_field, &f);
+        (void)sources_describe_map(walk->ctx->env->sources, name, add_field, &f);
+        fields_reply(walk->ctx, &f);
+    }
+}
+
+void cmd_source_maps(struct cmd_ctx *ctx)
+{
+    struct walk walk = {.ctx = ctx,
+                        .pattern = ctx->argc > 2 ? ctx->argv[2] : strview_str("*"),
+                        .is_counting = true};
+    if (ctx->env->sources == NULL) {
+        resp_write_array(ctx->reply, 0);
+        return;
+    }
+    sources_walk_maps(ctx->env->sources, list_map, &walk);
+    resp_write_array(ctx->reply, walk.count);
+    walk.is_counting = false;
+    sources_walk_maps(ctx->env->sources, list_map, &walk);
+}
+
+void cmd_source_explain(struct cmd_ctx *ctx)
+{
+    struct fields f;
+    if (!has_sources(ctx)) {
+        return;
+    }
+    struct store_key key = store_key_init(ctx->env->store, ctx->session->db, ctx->argv[2]);
+    fields_init(&f, ctx->reply->version);
+    if (!sources_explain(ctx->env->sources, &key, add_field, &f)) {
+        add_field(&f, "map", strview_str(""));
+        add_field(&f, "why",
+                  strview_str("no map matches the key in its canonical spelling: an ordinary key"));
+    }
+    fields_reply(ctx, &f);
+}
+
+/* ---- TEST, PING: answered when the database has answered
+ * --------------------------------------------- */
+
+struct test {
+    struct sources *sources;
+    struct source_map *map;
+    struct strview name; /* the key, or the source */
+};
+
+static enum load_start start_test(void *arg, struct load_waiter *w, struct load_result *now)
+{
+    const struct test *test = arg;
+    return sources_test(test->sources, test->map, test->name, w, now);
+}
+
+static enum load_start start_ping(void *arg, struct load_waiter *w, struct load_result *now)
+{
+    const struct test *test = arg;
+    return sources_ping(test->sources, test->name, w, now);
+}
+
+void cmd_source_test(struct cmd_ctx *ctx)
+{
+    if (!has_sources(ctx)) {
+        return;
+    }
+    struct test test = {
+        .sources = ctx->env->sources,
+        .map = sources_map_by_name(ctx->env->sources, ctx->argv[2]),
+        .name = ctx->argv[3],
+    };
+    if (test.map == NULL) {
+        reply_no_map(ctx, ctx->argv[2]);
+        return;
+    }
+    const struct session_load *load = loads_await(ctx, test.name, start_test, &test);
+    if (load != NULL && load->status == LOAD_FOUND) {
+        resp_write_bulk(ctx->reply, strview_of(load->bytes, load->bytes_len));
+    } else {
+        resp_write_null(ctx->reply);
+    }
+}
+
+void cmd_source_ping(struct cmd_ctx *ctx)
+{
+    if (!has_sources(ctx)) {
+        return;
+    }
+    struct test test = {.sources = ctx->env->sources, .name = ctx->argv[2]};
+    (void)loads_await(ctx, test.name, start_ping, &test); /* a failure replaces this reply */
+    resp_write_simple(ctx->reply, strview_str("PONG"));
+}
+
+/* ---- steering
+ * -------------------------------------------------------------------------------------------- */
+
+static void invalidate_keys(struct cmd_ctx *ctx)
+{
+    int64_t removed = 0;
+    for (int i = 3; i < ctx->argc; i++) {
+        removed += sources_invalidate_key(ctx->env->sources, ctx->argv[i]);
+    }
+    resp_write_int(ctx->reply, removed);
+}
+
+/* SOURCE INVALIDATE KEY key... | MAP name | ALL */
+void cmd_source_invalidate(struct cmd_ctx *ctx)
+{
+    struct strview what = ctx->argv[2];
+    if (!has_sources(ctx)) {
+        return;
+    }
+    if (strview_eq_nocase(what, "key") && ctx->argc > 3) {
+        invalidate_keys(ctx);
+    } else if (strview_eq_nocase(what, "map") && ctx->argc == 4) {
+        struct source_map *map = sources_map_by_name(ctx->env->sources, ctx->argv[3]);
+        if (map == NULL) {
+            reply_no_map(ctx, ctx->argv[3]);
+            return;
+        }
+        sources_invalidate_map(ctx->env->sources, map);
+        resp_write_ok(ctx->reply);
+    } else if (strview_eq_nocase(what, "all") && ctx->argc == 3) {
+        sources_invalidate_all(ctx->env->sources);
+        resp_write_ok(ctx->reply);
+    } else {
+        reply_error(ctx, ERROR_SYNTAX);
+    }
+}
+
+static void pause_source(struct cmd_ctx *ctx, bool is_paused)
+{
+    if (!has_sources(ctx)) {
+        return;
+    }
+    if (sources_pause(ctx->env->sources, ctx->argv[2], is_paused)) {
+        resp_write_ok(ctx->reply);
+    } else {
+        reply_no_source(ctx, ctx->argv[2]);
+    }
+}
+
+void cmd_source_pause(struct cmd_ctx *ctx)
+{
+    pause_source(ctx, true);
+}
+
+void cmd_source_resume(struct cmd_ctx *ctx)
+{
+    pause_source(ctx, false);
+}
+
+void cmd_source_resetstat(struct cmd_ctx *ctx)
+{
+    if (has_sources(ctx)) {
+        sources_reset_stats(ctx->env->sources);
+        resp_write_ok(ctx->reply);
+    }
+}

@@ -1,0 +1,45 @@
+/*
+ * Names that clients give themselves. They end up in CLIENT LIST, one line per client with blanks
+ * between the columns, so nothing may be in them that breaks a line.
+ */
+#include "session_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool session_text_is_valid(struct strview text)
+{
+    if (text.len > SESSION_NAME_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '!' || text.data[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool session_text_set(char **field, struct strview text)
+{
+    char *copy = NULL;
+    if (text.len > 0) {
+        copy = malloc(text.len + 1);
+        if (copy == NULL) {
+            return false;
+        }
+        memcpy(copy, text.data, text.len);
+        copy[text.len] = '\0';
+    }
+    free(*field);
+    *field = copy;
+    return true;
+}
+
+void session_reset(struct session *s)
+{
+    (void)session_text_set(&s->name, (struct strview){0}); /* clearing cannot fail */
+    s->flags &= (unsigned)(SESSION_AUTHENTICATED | SESSION_UNIX | SESSION_CLOSING);
+    s->db = 0;
+    s->resp_version = 2;
+}

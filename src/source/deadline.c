@@ -1,0 +1,168 @@
+/*
+ * Keeps the lists of struct deadlines in order and runs what is due.
+ *
+ * A newcomer is put in from the back. All of a map have the same timeout, so it stays there; only a command that has
+ * waited before (a second round of loads) or a changed option makes it move forward a few places.
+ *
+ * The timer runs on the loop's time, deadlines on the server's clock. When the timer comes early it finds nothing due
+ * and is set again.
+ */
+#include "deadline.h"
+
+#include "flight.h"
+#include "load_error.h"
+
+#define TIMER_MIN_MS 1
+
+static int64_t flight_time(const struct list *link)
+{
+    return container_of(link, struct flight, by_deadline)->deadline_ms;
+}
+
+static int64_t waiter_time(const struct list *link)
+{
+    return container_of(link, struct load_waiter, by_deadline)->deadline_ms;
+}
+
+static void insert(struct list *l, struct list *link, int64_t (*time_of)(const struct list *))
+{
+    struct list *at = l->prev;
+    while (at != l && time_of(at) > time_of(link)) {
+        at = at->prev;
+    }
+    list_insert_after(at, link);
+}
+
+void deadline_add_flight(struct deadlines *d, struct flight *f)
+{
+    insert(&d->flights, &f->by_deadline, flight_time);
+}
+
+void deadline_add_held(struct deadlines *d, struct flight *f)
+{
+    insert(&d->held, &f->by_deadline, flight_time);
+}
+
+void deadline_add_waiter(struct deadlines *d, struct load_waiter *w)
+{
+    insert(&d->waiters, &w->by_deadline, waiter_time);
+}
+
+void deadline_arm(struct sources *s, int64_t at_ms)
+{
+    if (at_ms >= s->timer_at_ms) {
+        return;
+    }
+    int64_t delay_ms = at_ms - s->clock->mono_ms;
+    delay_ms = delay_ms < TIMER_MIN_MS ? TIMER_MIN_MS : delay_ms;
+    s->timer_at_ms = at_ms;
+    ev_timer_stop(s->loop, &s->timer);
+    ev_timer_set(&s->timer, (double)delay_ms / 1000, 0.0);
+    ev_timer_start(s->loop, &s->timer);
+}
+
+/* ---- what is due --------------------------------------------------------------------------------- */
+
+static bool is_due(const struct list *l, int64_t (*time_of)(const struct list *), int64_t now_ms)
+{
+    return !list_is_empty(l) && time_of(l->next) <= now_ms;
+}
+
+/* A waiter whose own time is up while the flight goes on for others. */
+static void time_out_waiter(struct load_waiter *w, int64_t now_ms)
+{
+    struct flight *f = w->flight;
+    if (f->waiters_count == 1 && f->state == FLIGHT_QUEUED) {
+        flight_fail(f, LOAD_ERROR_TIMEOUT, "nobody can wait any longer for a connection");
+        return;
+    }
+    char text[LOAD_ERROR_TEXT_MAX];
+    load_error_text(text, LOAD_ERROR_TIMEOUT, f->source, f->map, now_ms - f->started_ms, f->id);
+    load_waiter_cancel(w);
+    struct load_result result = {.status = LOAD_FAILED, .error = strview_str(text)};
+    w->done(w, &result);
+}
+
+static void run_due(struct deadlines *d, int64_t now_ms)
+{
+    while (is_due(&d->waiters, waiter_time, now_ms)) {
+        time_out_waiter(container_of(d->waiters.next, struct load_waiter, by_deadline), now_ms);
+    }
+    while (is_due(&d->flights, flight_time, now_ms)) {
+        struct flight *f = container_of(d->flights.next, struct flight, by_deadline);
+        bool was_sent = f->state == FLIGHT_SENT;
+        flight_fail(f, LOAD_ERROR_TIMEOUT,
+                    was_sent ? "the database did not answer in time" : "no connection was free in time");
+    }
+    while (is_due(&d->held, flight_time, now_ms)) {
+        flight_void(container_of(d->held.next, struct flight, by_deadline));
+    }
+}
+
+static int64_t earliest(const struct deadlines *d)
+{
+    int64_t at_ms = INT64_MAX;
+    at_ms = list_is_empty(&d->flights) ? at_ms : flight_time(d->flights.next);
+    if (!list_is_empty(&d->waiters) && waiter_time(d->waiters.next) < at_ms) {
+        at_ms = waiter_time(d->waiters.next);
+    }
+    if (!list_is_empty(&d->held) && flight_time(d->held.next) < at_ms) {
+        at_ms = flight_time(d->held.next);
+    }
+    return at_ms;
+}
+
+void sources_tick(struct sources *s)
+{
+    int64_t now_ms = s->clock->mono_ms;
+    int64_t next_ms = INT64_MAX;
+    for (size_t i = 0; i < s->maps_count; i++) {
+        run_due(&s->maps[i]->deadlines, now_ms);
+    }
+    for (size_t i = 0; i < s->sources_count; i++) {
+        run_due(&s->sources[i]->deadlines, now_ms);
+        source_pump(s->sources[i]);
+    }
+    ev_timer_stop(s->loop, &s->timer);
+    s->timer_at_ms = INT64_MAX;
+    for (size_t i = 0; i < s->maps_count; i++) {
+        int64_t at_ms = earliest(&s->maps[i]->deadlines);
+        next_ms = at_ms < next_ms ? at_ms : next_ms;
+    }
+    for (size_t i = 0; i < s->sources_count; i++) {
+        int64_t at_ms = earliest(&s->sources[i]->deadlines);
+        next_ms = at_ms < next_ms ? at_ms : next_ms;
+    }
+    if (next_ms != INT64_MAX) {
+        deadline_arm(s, next_ms);
+    }
+}
+
+void sources_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct sources *s = container_of(timer, struct sources, timer);
+    sources_tick(s);
+}
+
+static void fail_all(struct deadlines *d)
+{
+    while (!list_is_empty(&d->flights)) {
+        struct flight *f = container_of(d->flights.next, struct flight, by_deadline);
+        flight_fail(f, LOAD_ERROR_DOWN, "the server is shutting down");
+    }
+    while (!list_is_empty(&d->held)) {
+        flight_void(container_of(d->held.next, struct flight, by_deadline));
+    }
+}
+
+void sources_fail_all(struct sources *s)
+{
+    for (size_t i = 0; i < s->maps_count; i++) {
+        fail_all(&s->maps[i]->deadlines);
+    }
+    for (size_t i = 0; i < s->sources_count; i++) {
+        fail_all(&s->sources[i]->deadlines);
+    }
+}

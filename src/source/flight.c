@@ -1,0 +1,395 @@
+/*
+ * The life of a flight: created and queued, joined, handed to the driver, ended. Who may start one and what a result
+ * becomes is decided elsewhere (load.c, fill.c).
+ *
+ * Invariants:
+ *  - a flight is QUEUED (in its source's queue), SENT (in a slot) or HELD (failed, waiting for nothing);
+ *  - a SENT flight that ends before its answer leaves its slot taken and empty: the connection is busy until the driver
+ *    reports, whoever still cares;
+ *  - a waiter's `done` may call anything of this layer, so a flight that is answering is not freed under its own loop.
+ */
+#include "flight.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "deadline.h"
+#include "fill.h"
+#include "load_error.h"
+
+#define NO_SLOT UINT32_MAX
+
+/* A request's id is the slot's index below a running number, so an answer finds its slot at once. */
+#define SLOT_BITS 16
+#define SLOT_MASK ((UINT64_C(1) << SLOT_BITS) - 1)
+
+static struct deadlines *deadlines_of(const struct flight *f)
+{
+    return f->map != NULL ? &f->map->deadlines : &f->source->deadlines;
+}
+
+/* ---- beginning ----------------------------------------------------------------------------------- */
+
+size_t flight_cost(const struct flight_plan *plan)
+{
+    return sizeof(struct flight) + plan->key.key.len; /* keys of maps are bounded by max-param */
+}
+
+struct flight *flight_create(const struct flight_plan *plan)
+{
+    struct source *src = plan->source;
+    struct sources *s = src->owner;
+    size_t memory = flight_cost(plan);
+    struct flight *f = malloc(memory);
+    if (f == NULL) {
+        return NULL;
+    }
+    *f = (struct flight){
+        .source = src,
+        .map = plan->map,
+        .id = s->next_flight_id++,
+        .hash = plan->key.hash,
+        .db = plan->key.db,
+        .slot = NO_SLOT,
+        .state = FLIGHT_QUEUED,
+        .purpose = plan->purpose,
+        .epoch = plan->map != NULL ? plan->map->epoch : 0,
+        .db_voids = s->db_voids[plan->key.db],
+        .started_ms = plan->started_ms,
+        .deadline_ms = plan->deadline_ms,
+        .memory = memory,
+        .key_len = plan->key.key.len,
+    };
+    if (f->key_len > 0) {
+        memcpy(f->key, plan->key.key.data, f->key_len);
+    }
+    list_init(&f->waiters);
+    list_push_back(&src->queue, &f->in_queue);
+    src->queue_len++;
+    src->bytes += memory;
+    deadline_add_flight(deadlines_of(f), f);
+    deadline_arm(s, f->deadline_ms);
+    if (f->purpose == FLIGHT_READ) {
+        flight_table_insert(&s->flights, f);
+    }
+    return f;
+}
+
+void flight_join(struct flight *f, struct load_waiter *w, int64_t deadline_ms)
+{
+    assert(f->state != FLIGHT_HELD);
+    assert(w->flight == NULL);
+    w->flight = f;
+    w->deadline_ms = deadline_ms;
+    list_push_back(&f->waiters, &w->link);
+    list_init(&w->by_deadline);
+    if (deadline_ms < f->deadline_ms) { /* else the flight's own deadline comes first */
+        deadline_add_waiter(deadlines_of(f), w);
+        deadline_arm(f->source->owner, deadline_ms);
+    }
+    f->waiters_count++;
+    f->source->waiters++;
+}
+
+/* ---- parting ------------------------------------------------------------------------------------- */
+
+static void leave(struct load_waiter *w)
+{
+    struct flight *f = w->flight;
+    list_remove(&w->link);
+    list_remove(&w->by_deadline);
+    w->flight = NULL;
+    f->waiters_count--;
+    f->source->waiters--;
+}
+
+static void leave_queue(struct flight *f)
+{
+    if (f->state == FLIGHT_QUEUED) {
+        list_remove(&f->in_queue);
+        f->source->queue_len--;
+    }
+}
+
+/* The driver is told to give up; its slot stays taken until it has. */
+static void leave_slot(struct flight *f)
+{
+    if (f->slot == NO_SLOT) {
+        return;
+    }
+    struct slot *slot = &f->source->slots[f->slot];
+    assert(slot->flight == f);
+    slot->flight = NULL;
+    f->slot = NO_SLOT;
+    f->source->driver->cancel(f->source->upstream, slot->request);
+}
+
+static void unlist(struct flight *f)
+{
+    if (f->is_listed) {
+        flight_table_remove(&f->source->owner->flights, f);
+    }
+}
+
+/* Frees now, or as soon as the flight has answered. */
+static void release(struct flight *f)
+{
+    if (f->is_answering) {
+        f->is_released = true;
+        return;
+    }
+    assert(list_is_empty(&f->waiters));
+    unlist(f);
+    leave_queue(f);
+    leave_slot(f);
+    list_remove(&f->by_deadline);
+    if (f->state == FLIGHT_HELD) {
+        f->source->owner->flights_held--;
+    }
+    f->source->bytes -= f->memory;
+    free(f->error);
+    free(f);
+}
+
+static void answer(struct flight *f, const struct load_result *result)
+{
+    f->is_answering = true;
+    while (!list_is_empty(&f->waiters)) {
+        struct load_waiter *w = container_of(f->waiters.next, struct load_waiter, link);
+        leave(w);
+        w->done(w, result);
+    }
+    f->is_answering = false;
+    if (f->is_released) {
+        release(f);
+    }
+}
+
+void load_waiter_cancel(struct load_waiter *w)
+{
+    struct flight *f = w->flight;
+    if (f == NULL) {
+        return;
+    }
+    leave(w);
+    if (f->waiters_count == 0 && f->state == FLIGHT_QUEUED && !f->is_answering) {
+        release(f);
+    }
+}
+
+/* ---- voiding ------------------------------------------------------------------------------------- */
+
+bool flight_is_stale(const struct flight *f)
+{
+    if (f->state == FLIGHT_QUEUED) {
+        return false;
+    }
+    return f->is_void || (f->map != NULL && f->epoch != f->map->epoch) ||
+           f->db_voids != f->source->owner->db_voids[f->db];
+}
+
+void flight_void(struct flight *f)
+{
+    assert(f->state != FLIGHT_QUEUED);
+    f->is_void = true;
+    unlist(f);
+    if (f->state == FLIGHT_HELD) {
+        release(f);
+    }
+}
+
+/* ---- ending -------------------------------------------------------------------------------------- */
+
+void flight_finish(struct flight *f, const struct load_result *result)
+{
+    unlist(f);
+    leave_queue(f);
+    leave_slot(f);
+    list_remove(&f->by_deadline);
+    f->state = FLIGHT_SENT; /* in no queue any more */
+    f->is_released = true;
+    answer(f, result);
+}
+
+/* Keeps the failed flight in the table, so that the key fails at once for a while. */
+static bool hold(struct flight *f, const char *text)
+{
+    struct sources *s = f->source->owner;
+    int64_t hold_ms = f->map != NULL ? f->map->options.error_hold_ms : 0;
+    if (hold_ms == 0 || !f->is_listed || s->is_stopped || s->flights_held >= FLIGHTS_HELD_MAX ||
+        flight_is_stale(f)) {
+        return false;
+    }
+    f->error = strdup(text);
+    if (f->error == NULL) {
+        return false;
+    }
+    leave_queue(f);
+    leave_slot(f);
+    list_remove(&f->by_deadline);
+    f->state = FLIGHT_HELD;
+    f->deadline_ms = s->clock->mono_ms + hold_ms;
+    deadline_add_held(deadlines_of(f), f);
+    deadline_arm(s, f->deadline_ms);
+    s->flights_held++;
+    return true;
+}
+
+static void count_failure(struct flight *f, enum load_error code)
+{
+    bool is_timeout = code == LOAD_ERROR_TIMEOUT;
+    bool was_sent = f->state == FLIGHT_SENT;
+    struct source_stats *stats = &f->source->stats;
+    stats->loads += !was_sent; /* else counted when it was sent */
+    stats->timeouts += is_timeout;
+    stats->errors += !is_timeout;
+    if (f->map != NULL) {
+        f->map->stats.loads += !was_sent;
+        f->map->stats.timeouts += is_timeout;
+        f->map->stats.errors += !is_timeout;
+    }
+}
+
+void flight_fail(struct flight *f, enum load_error code, const char *detail)
+{
+    assert(f->state != FLIGHT_HELD);
+    char text[LOAD_ERROR_TEXT_MAX];
+    int64_t elapsed_ms = f->source->owner->clock->mono_ms - f->started_ms;
+    load_error_text(text, code, f->source, f->map, elapsed_ms, f->id);
+    load_error_log(f->source, code, f->map, f->id, detail);
+    count_failure(f, code);
+    struct load_result result = {.status = LOAD_FAILED, .error = strview_str(text)};
+    if (hold(f, text)) {
+        answer(f, &result);
+    } else {
+        flight_finish(f, &result);
+    }
+}
+
+/* ---- the driver's side --------------------------------------------------------------------------- */
+
+static unsigned bind_params(const struct flight *f, struct driver_value *params)
+{
+    struct strview values[PATTERN_PARAMS_MAX];
+    const struct pattern *pattern = &f->map->pattern;
+    bool matches = pattern_match(pattern, flight_key(f), SIZE_MAX, values);
+    assert(matches); /* the key was matched when the flight began */
+    (void)matches;   /* without assertions */
+    for (unsigned i = 0; i < pattern->params_count; i++) {
+        params[i] = param_value(&pattern->params[i], values[i]);
+    }
+    return pattern->params_count;
+}
+
+static struct driver_request make_request(struct flight *f, uint64_t id,
+                                          struct driver_value *params)
+{
+    int64_t left_ms = f->deadline_ms - f->source->owner->clock->mono_ms;
+    struct driver_request r = {.id = id,
+                               .task = DRIVER_PING,
+                               .timeout_ms = left_ms > 0 ? left_ms : 0,
+                               .params = params};
+    if (f->map != NULL) {
+        r.task = DRIVER_LOAD;
+        r.statement = (unsigned)f->map->statement_id;
+        r.params_count = bind_params(f, params);
+        r.row_bytes_max = (size_t)f->map->options.max_row;
+        r.wants_more = f->map->options.rows == SHAPE_ROWS_ONE;
+    }
+    return r;
+}
+
+static void take_slot(struct source *src, struct flight *f)
+{
+    assert(src->free_count > 0);
+    unsigned slot = src->free_slots[--src->free_count];
+    uint64_t request = ++src->next_request << SLOT_BITS | slot;
+    src->slots[slot] = (struct slot){.request = request, .flight = f};
+    f->slot = slot;
+}
+
+static void give_slot(struct source *src, unsigned slot)
+{
+    src->slots[slot] = (struct slot){0};
+    src->free_slots[src->free_count++] = slot;
+}
+
+static void mark_sent(struct flight *f)
+{
+    struct sources *s = f->source->owner;
+    leave_queue(f);
+    f->state = FLIGHT_SENT;
+    f->sent_ms = s->clock->mono_ms;
+    f->sent_us = s->clock->mono_us;
+    f->db_voids = s->db_voids[f->db];
+    f->source->stats.loads++;
+    if (f->map != NULL) {
+        f->epoch = f->map->epoch;
+        f->map->stats.loads++;
+    }
+}
+
+/* Sends one batch from the front of the queue. False: nothing more can be sent now. */
+static bool send_batch(struct source *src)
+{
+    struct flight *batch[FLIGHT_BATCH_MAX];
+    struct driver_request requests[FLIGHT_BATCH_MAX];
+    struct driver_value params[FLIGHT_BATCH_MAX][DRIVER_PARAMS_MAX];
+    unsigned count = 0;
+    list_for_each(it, &src->queue) {
+        if (count == FLIGHT_BATCH_MAX || src->free_count == 0) {
+            break;
+        }
+        struct flight *f = container_of(it, struct flight, in_queue);
+        take_slot(src, f);
+        requests[count] = make_request(f, src->slots[f->slot].request, params[count]);
+        batch[count++] = f;
+    }
+    unsigned taken = count > 0 ? src->driver->load(src->upstream, requests, count) : 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (i < taken) {
+            mark_sent(batch[i]);
+        } else { /* the driver is short of memory: stays queued */
+            unsigned slot = batch[i]->slot;
+            batch[i]->slot = NO_SLOT;
+            give_slot(src, slot);
+        }
+    }
+    return taken == FLIGHT_BATCH_MAX;
+}
+
+void source_pump(struct source *src)
+{
+    while (src->upstream != NULL && send_batch(src)) {
+    }
+}
+
+void source_on_done(void *ctx, const struct driver_result *r)
+{
+    struct source *src = ctx;
+    if (fill_check(src, r)) {
+        return;
+    }
+    unsigned slot = (unsigned)(r->id & SLOT_MASK);
+    assert(slot < src->capacity);
+    assert(src->slots[slot].request == r->id);
+    struct flight *f = src->slots[slot].flight;
+    give_slot(src, slot);
+    if (f != NULL) {
+        f->slot = NO_SLOT;
+        latency_add(&src->latency, src->owner->clock->mono_us - f->sent_us);
+        fill_from_result(f, r);
+    }
+    source_pump(src);
+}
+
+void source_on_state(void *ctx, enum driver_state state)
+{
+    struct source *src = ctx;
+    if (src->state == DRIVER_STATE_DOWN && state == DRIVER_STATE_UP) {
+        src->stats.reconnects++;
+        log_notice("source '%s' is up again", src->name);
+    }
+    src->state = state;
+}

@@ -1,0 +1,84 @@
+/*
+ * The option tables of sources and maps: one row each, and nothing else knows a default or a range.
+ */
+#include "options.h"
+
+#include <stddef.h>
+
+#define SECOND   INT64_C(1000)
+#define YEAR     (365 * 24 * 3600 * SECOND)
+#define KILOBYTE INT64_C(1024)
+#define MEGABYTE (1024 * KILOBYTE)
+
+#define FIELD(f) .offset = offsetof(struct source_options, f)
+
+static const struct setting source_rows[] = {
+    {.name = "pool", FIELD(pool), .type = SETTING_COUNT, .min = 1, .max = 128, .is_fixed = true,
+     .help = "connections to the database (sqlite: worker threads)"},
+    {.name = "load-timeout", FIELD(load_timeout_ms), .type = SETTING_DURATION, .def = "1s",
+     .min = 1, .max = 3600 * SECOND, .help = "for maps that do not set their own"},
+    {.name = "connect-timeout", FIELD(connect_timeout_ms), .type = SETTING_DURATION, .def = "1s",
+     .min = 1, .max = 3600 * SECOND, .help = "how long a check at start and a ping may take"},
+    {.name = "max-queue", FIELD(max_queue), .type = SETTING_COUNT, .def = "1024", .min = 0,
+     .max = 1 << 20, .help = "loads waiting for a connection; more is SOURCEBUSY"},
+    {.name = "max-waiters", FIELD(max_waiters), .type = SETTING_COUNT, .def = "10000", .min = 1,
+     .max = 1 << 24, .help = "clients waiting on this source"},
+    {.name = "max-waiters-per-key", FIELD(max_waiters_per_key), .type = SETTING_COUNT,
+     .def = "1000", .min = 1, .max = 1 << 24, .help = "clients waiting on one key"},
+    {.name = "inflight-memory", FIELD(inflight_memory), .type = SETTING_BYTES, .def = "64mb",
+     .min = 64 * KILOBYTE, .max = INT64_C(1) << 40,
+     .help = "bytes of loads under way and results on their way"},
+    {.name = "max-client-loads", FIELD(max_client_loads), .type = SETTING_COUNT, .def = "64",
+     .min = 1, .max = 1 << 20, .help = "loads one client may have under way"},
+};
+
+const struct setting_table source_settings = {source_rows,
+                                              sizeof(source_rows) / sizeof(source_rows[0])};
+
+#undef FIELD
+#define FIELD(f) .offset = offsetof(struct map_options, f)
+
+static const char *const as_names[] = {"string", "json", "raw", NULL};
+static const char *const null_names[] = {"nil", "empty", "error", NULL};
+static const char *const rows_names[] = {"one", "first", NULL};
+static const char *const bytes_names[] = {"base64", "hex", NULL};
+static const char *const utf8_names[] = {"error", "replace", NULL};
+static const char *const no_yes[] = {"no", "yes", NULL};
+static const char *const writes_names[] = {"reject", NULL};
+
+static const struct setting map_rows[] = {
+    {.name = "as", FIELD(as), .type = SETTING_CHOICE, .names = as_names, .def = "string",
+     .is_fixed = true, .help = "what the row becomes: one column, a JSON object, or JSON as it is"},
+    {.name = "ttl", FIELD(ttl_ms), .type = SETTING_DURATION, .def = "5m", .min = 0,
+     .max = 10 * YEAR, .help = "life of a value, from the moment its query was sent; 0: not stored"},
+    {.name = "jitter", FIELD(jitter), .type = SETTING_PERCENT, .def = "10%", .min = 0,
+     .max = SETTING_PERCENT_UNITS, .help = "shortens each life by a random part up to this"},
+    {.name = "negative-ttl", FIELD(negative_ttl_ms), .type = SETTING_DURATION, .def = "5s",
+     .min = 0, .max = 10 * YEAR, .help = "how long a missing row is remembered; 0: not"},
+    {.name = "load-timeout", FIELD(load_timeout_ms), .type = SETTING_DURATION, .min = 1,
+     .max = 3600 * SECOND, .help = "longest wait of a client, from the command's arrival"},
+    {.name = "error-hold", FIELD(error_hold_ms), .type = SETTING_DURATION, .def = "100ms",
+     .min = 0, .max = 60 * SECOND, .help = "after a failed load the key fails at once so long"},
+    {.name = "max-value", FIELD(max_value), .type = SETTING_BYTES, .def = "1mb", .min = 0,
+     .max = 512 * MEGABYTE, .help = "a larger value is answered but not stored"},
+    {.name = "max-row", FIELD(max_row), .type = SETTING_BYTES, .def = "16mb", .min = 64,
+     .max = 512 * MEGABYTE, .help = "a larger row is SOURCEBIG"},
+    {.name = "max-param", FIELD(max_param), .type = SETTING_BYTES, .def = "256", .min = 1,
+     .max = 64 * KILOBYTE, .help = "bytes of one parameter in a key; longer does not match"},
+    {.name = "exists-loads", FIELD(exists_loads), .type = SETTING_CHOICE, .names = no_yes,
+     .def = "yes", .help = "EXISTS asks the database"},
+    {.name = "writes", FIELD(writes), .type = SETTING_CHOICE, .names = writes_names,
+     .def = "reject", .help = "what SET and the like do on keys of this map"},
+    {.name = "null", FIELD(null), .type = SETTING_CHOICE, .names = null_names, .def = "nil",
+     .help = "SQL NULL as string or raw: absent, empty, or SOURCEERR"},
+    {.name = "rows", FIELD(rows), .type = SETTING_CHOICE, .names = rows_names, .def = "one",
+     .help = "more than one row: SOURCEERR, or take the first"},
+    {.name = "bytes", FIELD(bytes), .type = SETTING_CHOICE, .names = bytes_names, .def = "base64",
+     .help = "how JSON shows binary columns"},
+    {.name = "invalid-utf8", FIELD(invalid_utf8), .type = SETTING_CHOICE, .names = utf8_names,
+     .def = "error", .help = "text in JSON that is not UTF-8: SOURCEERR, or U+FFFD"},
+    {.name = "ttl-column", FIELD(ttl_column), .type = SETTING_NAME,
+     .help = "column with the row's own ttl in seconds, not part of the value"},
+};
+
+const struct setting_table map_settings = {map_rows, sizeof(map_rows) / sizeof(map_rows[0])};

@@ -1,0 +1,34 @@
+/*
+ * What can be set on a source and on a map. The rows (defaults, ranges, help) are in options.c.
+ */
+#ifndef TARN_SOURCE_OPTIONS_H
+#define TARN_SOURCE_OPTIONS_H
+
+#include <stdint.h>
+
+#include "settings.h"
+
+struct source_options {
+    int64_t pool; /* 0: the driver's default */
+    int64_t load_timeout_ms;
+    int64_t connect_timeout_ms;
+    int64_t max_queue;
+    int64_t max_waiters, max_waiters_per_key;
+    int64_t inflight_memory;
+    int64_t max_client_loads;
+};
+extern const struct setting_table source_settings;
+
+struct map_options {
+    int64_t as, null, rows, bytes, invalid_utf8; /* the enums of shape.h */
+    int64_t ttl_ms, jitter, negative_ttl_ms;
+    int64_t load_timeout_ms; /* 0: the source's */
+    int64_t error_hold_ms;
+    int64_t max_value, max_row, max_param;
+    int64_t exists_loads;
+    int64_t writes;
+    char ttl_column[SETTING_NAME_MAX];
+};
+extern const struct setting_table map_settings;
+
+#endif

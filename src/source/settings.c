@@ -1,0 +1,255 @@
+/*
+ * Option tables of sources and maps. An option that is not in the table is an error with the nearest known name, never
+ * ignored: an option that is accepted and does nothing is a trap.
+ */
+#include "settings.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+
+#include "tarn/base/num.h"
+
+#define SUGGEST_DISTANCE_MAX 3
+
+static int64_t *int_field(const struct setting *row, void *values)
+{
+    return (int64_t *)(void *)((char *)values + row->offset);
+}
+
+static int64_t int_value(const struct setting *row, const void *values)
+{
+    return *(const int64_t *)(const void *)((const char *)values + row->offset);
+}
+
+static char *name_field(const struct setting *row, void *values)
+{
+    return (char *)values + row->offset;
+}
+
+/* ---- parsing ------------------------------------------------------------------------------------- */
+
+static bool parse_choice(const struct setting *row, struct strview v, int64_t *out)
+{
+    for (int64_t i = 0; row->names[i] != NULL; i++) {
+        if (strview_eq_nocase(v, row->names[i])) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_percent(struct strview v, int64_t *out)
+{
+    double share;
+    if (!num_parse_percent(v, &share)) {
+        return false;
+    }
+    *out = (int64_t)llround(share * SETTING_PERCENT_UNITS);
+    return true;
+}
+
+static bool parse_int(const struct setting *row, struct strview v, int64_t *out)
+{
+    uint64_t bytes;
+    switch (row->type) {
+    case SETTING_DURATION:
+        return num_parse_duration_ms(v, 1000, out);
+    case SETTING_BYTES:
+        if (!num_parse_bytes(v, &bytes) || bytes > INT64_MAX) {
+            return false;
+        }
+        *out = (int64_t)bytes;
+        return true;
+    case SETTING_COUNT:
+        return num_parse_i64(v, out);
+    case SETTING_PERCENT:
+        return parse_percent(v, out);
+    case SETTING_CHOICE:
+        return parse_choice(row, v, out);
+    case SETTING_NAME:
+        break;
+    }
+    return false;
+}
+
+static bool parse_name(struct strview v, char *out)
+{
+    if (v.len >= SETTING_NAME_MAX || (v.len > 0 && memchr(v.data, '\0', v.len) != NULL)) {
+        return false;
+    }
+    memset(out, 0, SETTING_NAME_MAX);
+    if (v.len > 0) {
+        memcpy(out, v.data, v.len);
+    }
+    return true;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------- */
+
+static void write_duration(struct buf *out, int64_t ms)
+{
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = {{"h", 3600 * 1000}, {"m", 60 * 1000}, {"s", 1000}, {"ms", 1}};
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        if (ms % units[i].ms == 0 && (ms != 0 || units[i].ms == 1000)) {
+            buf_append_i64(out, ms / units[i].ms);
+            buf_append_str(out, units[i].unit);
+            return;
+        }
+    }
+}
+
+void setting_write(const struct setting *row, const void *values, struct buf *out)
+{
+    if (row->type == SETTING_NAME) {
+        buf_append_str(out, (const char *)values + row->offset);
+        return;
+    }
+    int64_t value = int_value(row, values);
+    switch (row->type) {
+    case SETTING_DURATION:
+        write_duration(out, value);
+        break;
+    case SETTING_PERCENT:
+        buf_printf(out, "%g%%", (double)value * 100 / SETTING_PERCENT_UNITS);
+        break;
+    case SETTING_CHOICE:
+        buf_append_str(out, row->names[value]);
+        break;
+    case SETTING_BYTES:
+    case SETTING_COUNT:
+    case SETTING_NAME:
+        buf_append_i64(out, value);
+        break;
+    }
+}
+
+/* ---- applying ------------------------------------------------------------------------------------ */
+
+static const struct setting *find(const struct setting_table *t, struct strview name)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (strview_eq_nocase(name, t->rows[i].name)) {
+            return &t->rows[i];
+        }
+    }
+    return NULL;
+}
+
+static void refuse_unknown(const struct setting_table *t, struct strview name, struct errtext *err)
+{
+    const char *nearest = NULL;
+    unsigned best = SUGGEST_DISTANCE_MAX + 1;
+    for (size_t i = 0; i < t->count; i++) {
+        unsigned distance = strview_distance(name, strview_str(t->rows[i].name));
+        if (distance < best) {
+            best = distance;
+            nearest = t->rows[i].name;
+        }
+    }
+    if (nearest != NULL) {
+        errtext_set(err, "unknown option '%.*s', did you mean '%s'?", STRVIEW_ARG(name), nearest);
+    } else {
+        errtext_set(err, "unknown option '%.*s'", STRVIEW_ARG(name));
+    }
+}
+
+static void refuse_value(const struct setting *row, struct strview v, struct errtext *err)
+{
+    struct buf range;
+    buf_init(&range);
+    if (row->type == SETTING_CHOICE) {
+        for (size_t i = 0; row->names[i] != NULL; i++) {
+            buf_printf(&range, "%s%s", i == 0 ? "one of " : ", ", row->names[i]);
+        }
+    } else if (row->type == SETTING_NAME) {
+        buf_printf(&range, "a name of less than %d bytes", SETTING_NAME_MAX);
+    } else {
+        int64_t limits[2] = {row->min, row->max};
+        struct setting limit = *row;
+        for (size_t i = 0; i < 2; i++) {
+            limit.offset = i * sizeof(limits[0]);
+            buf_append_str(&range, i == 0 ? "between " : " and ");
+            setting_write(&limit, limits, &range);
+        }
+    }
+    errtext_set(err, "option '%s' cannot be '%.*s': it is %.*s", row->name,
+                (int)size_min(v.len, 64), v.len > 0 ? v.data : "", STRVIEW_ARG(buf_view(&range)));
+    buf_fini(&range);
+}
+
+static bool set(const struct setting *row, void *values, struct strview v)
+{
+    if (row->type == SETTING_NAME) {
+        return parse_name(v, name_field(row, values));
+    }
+    int64_t value;
+    if (!parse_int(row, v, &value)) {
+        return false;
+    }
+    if (row->type != SETTING_CHOICE && (value < row->min || value > row->max)) {
+        return false;
+    }
+    *int_field(row, values) = value;
+    return true;
+}
+
+void settings_defaults(const struct setting_table *t, void *values)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        const struct setting *row = &t->rows[i];
+        if (row->type == SETTING_NAME) {
+            memset(name_field(row, values), 0, SETTING_NAME_MAX);
+        } else {
+            *int_field(row, values) = 0;
+        }
+        if (row->def != NULL) {
+            bool is_set = set(row, values, strview_str(row->def));
+            assert(is_set);
+            (void)is_set; /* without assertions */
+        }
+    }
+}
+
+int settings_apply(const struct setting_table *t, void *values, const struct strview *argv,
+                   int argc, bool is_running, struct errtext *err)
+{
+    for (int i = 0; i < argc; i += 2) {
+        const struct setting *row = find(t, argv[i]);
+        if (row == NULL) {
+            refuse_unknown(t, argv[i], err);
+            return -EINVAL;
+        }
+        if (i + 1 == argc) {
+            errtext_set(err, "option '%s' needs a value", row->name);
+            return -EINVAL;
+        }
+        if (row->is_fixed && is_running) {
+            errtext_set(err, "option '%s' can only be set at start", row->name);
+            return -EINVAL;
+        }
+        if (!set(row, values, argv[i + 1])) {
+            refuse_value(row, argv[i + 1], err);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+bool setting_is_default(const struct setting *row, const void *values)
+{
+    if (row->type == SETTING_NAME) {
+        return *((const char *)values + row->offset) == '\0';
+    }
+    int64_t def[1] = {0};
+    struct setting at_front = *row;
+    at_front.offset = 0;
+    if (row->def != NULL) {
+        (void)set(&at_front, def, strview_str(row->def)); /* defaults parse */
+    }
+    return def[0] == int_value(row, values);
+}

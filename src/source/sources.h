@@ -1,0 +1,206 @@
+/*
+ * The structures of this layer, shared by its files and by nothing else.
+ *
+ *     struct sources ──owns──> struct source  (a database: upstream, slots, queue)
+ *            │ owns
+ *            ├───────────────> struct source_map (pattern, statement, options, counters)
+ *            │ owns                    ▲
+ *            └─ flight table ──> struct flight ──borrows── source, map
+ *                                      │ links
+ *                                      └──> struct load_waiter (owned by those who wait)
+ *
+ * Life of a flight:
+ *
+ *     QUEUED ──a slot is free──> SENT ──result, deadline──> (answers its waiters) ──> freed
+ *        │                                                          │ failed
+ *        └──deadline, nobody waits any more                         └──> HELD for error-hold ──> freed
+ *
+ * A flight is in the table while readers may join it (or, HELD, be refused by it). One that was voided leaves the table,
+ * answers those who waited, and fills nothing. Invalidating a map or a database is a step of a counter; a flight
+ * remembers the counters' values at the moment its query was sent, and differs from then on. A QUEUED flight is never
+ * voided: its query will be newer than the event.
+ */
+#ifndef TARN_SOURCE_SOURCES_H
+#define TARN_SOURCE_SOURCES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ev.h>
+
+#include "aux.h"
+#include "flight_table.h"
+#include "latency.h"
+#include "map_index.h"
+#include "options.h"
+#include "pattern.h"
+#include "shape.h"
+#include "tarn/base/buf.h"
+#include "tarn/base/hash.h"
+#include "tarn/base/log.h"
+#include "tarn/base/metric.h"
+#include "tarn/source/driver.h"
+#include "tarn/source/source.h"
+
+#define SOURCES_MAX          64
+#define MAPS_MAX             4096 /* fits aux.map */
+#define OBJECT_NAME_MAX      64
+#define DSN_BYTES_MAX        4096
+#define SQL_BYTES_MAX        (64 * 1024)
+#define FLIGHTS_HELD_MAX     65536 /* failed keys remembered for error-hold */
+#define FLIGHT_BATCH_MAX     16
+#define LOAD_ERROR_TEXT_MAX  256
+#define SOURCE_STOP_WAIT_MS  1000
+
+static_assert(MAPS_MAX <= UINT16_MAX, "aux has 16 bits for the map");
+
+enum load_error {
+    LOAD_ERROR_DOWN,
+    LOAD_ERROR_TIMEOUT,
+    LOAD_ERROR_BUSY,
+    LOAD_ERROR_REFUSED, /* SOURCEERR */
+    LOAD_ERROR_BIG,
+};
+#define LOAD_ERRORS 5
+
+/* Flights and waiters of one owner by deadline, earliest first. All of an owner have the same timeout, so the place of a
+ * newcomer is nearly always the end. */
+struct deadlines {
+    struct list flights; /* struct flight::by_deadline, QUEUED and SENT */
+    struct list waiters; /* struct load_waiter::by_deadline, those due before their flight */
+    struct list held;    /* struct flight::by_deadline, HELD */
+};
+
+/* A place for one request at the driver. */
+struct slot {
+    uint64_t request; /* id of the request under way */
+    struct flight *flight; /* borrowed; NULL: it ended before its answer came */
+};
+
+struct source_stats {
+    uint64_t loads, errors, timeouts, rejected, reconnects;
+};
+extern const struct metric_table source_stat_table;
+
+struct source {
+    struct sources *owner;
+    const struct source_driver *driver;
+    struct upstream *upstream; /* owned; NULL before the start and after the stop */
+    char *name, *dsn;          /* owned */
+    struct source_options options;
+    struct slot *slots;        /* owned, `capacity` of them */
+    unsigned *free_slots;      /* owned stack of indexes */
+    unsigned capacity, free_count;
+    uint64_t next_request;
+    struct list queue; /* struct flight::in_queue */
+    size_t queue_len;
+    size_t waiters;
+    size_t bytes; /* of flights */
+    struct deadlines deadlines; /* of pings */
+    enum driver_state state;
+    bool is_paused;
+    struct source_stats stats;
+    struct latency latency; /* from sending a query to its answer, us */
+    struct log_limit log_limits[LOAD_ERRORS];
+};
+
+struct map_stats {
+    uint64_t hits, stale_hits, negative_hits, misses;
+    uint64_t miss_loads, coalesced, rejected;
+    uint64_t loads, batches, fills, negatives, voided, nofill, errors, timeouts;
+    uint64_t invalidated;
+};
+extern const struct metric_table map_stat_table;
+
+struct source_map {
+    struct source *source; /* borrowed */
+    char *name, *sql;      /* owned; the statement as configured */
+    struct buf statement;  /* with the driver's placeholders */
+    struct pattern pattern;
+    struct map_options options;
+    unsigned index;        /* in sources::maps */
+    int statement_id;      /* the upstream's; negative before the start */
+    uint32_t epoch;
+    struct deadlines deadlines;
+    struct map_stats stats;
+};
+
+enum flight_state { FLIGHT_QUEUED, FLIGHT_SENT, FLIGHT_HELD };
+enum flight_purpose { FLIGHT_READ, FLIGHT_TEST, FLIGHT_PING };
+
+struct flight {
+    struct list by_deadline; /* deadlines::flights or ::held */
+    struct list in_queue;    /* source::queue, while QUEUED */
+    struct list waiters;     /* struct load_waiter::link */
+    struct flight *next;     /* in its bucket of the table */
+    struct source *source;   /* borrowed */
+    struct source_map *map;  /* borrowed; NULL for a ping */
+    uint64_t id;
+    uint64_t hash;
+    unsigned db;
+    unsigned waiters_count;
+    unsigned slot;           /* while SENT */
+    enum flight_state state;
+    enum flight_purpose purpose;
+    bool is_listed;    /* in the table */
+    bool is_void;
+    bool is_answering; /* may not be freed by what a callback does */
+    bool is_released;  /* to be freed once it is not answering */
+    uint32_t epoch;    /* the map's when the query was sent */
+    uint64_t db_voids; /* the database's when the query was sent */
+    int64_t started_ms, sent_ms, sent_us;
+    int64_t deadline_ms; /* HELD: until when */
+    char *error;         /* owned; HELD: what to answer */
+    size_t memory;
+    size_t key_len;
+    char key[];
+};
+
+struct sources {
+    struct ev_loop *loop;      /* borrowed, like the next two */
+    struct store *store;
+    const struct clock *clock;
+    struct source *sources[SOURCES_MAX]; /* owned */
+    size_t sources_count;
+    struct source_map **maps; /* owned array of owned maps */
+    size_t maps_count;
+    struct map_index map_index;
+    struct flight_table flights;
+    size_t flights_held;
+    uint64_t next_flight_id;
+    uint64_t db_voids[STORE_DATABASES];
+    struct rng rng;
+    struct buf scratch; /* values while they are built */
+    ev_timer timer;
+    int64_t timer_at_ms; /* INT64_MAX: not set */
+    bool is_running, is_stopped;
+    char refusal[LOAD_ERROR_TEXT_MAX]; /* lent out with a result at once */
+    /* The check of one map at start: */
+    struct source_map *check_map; /* NULL: none under way */
+    enum driver_status check_status;
+    struct errtext check_text;
+};
+
+static inline struct strview flight_key(const struct flight *f)
+{
+    return strview_of(f->key, f->key_len);
+}
+
+/* NULL: no such source. */
+struct source *source_find(const struct sources *s, struct strview name);
+
+/* The map of an entry of this layer that may still be served; NULL: it is gone for readers. Counts nothing. */
+struct source_map *entry_live_map(struct sources *s, const struct entry_view *e, struct aux *aux_out);
+
+/* The map's own, or its source's. */
+int64_t map_load_timeout(const struct source_map *m);
+
+static inline void deadlines_init(struct deadlines *d)
+{
+    list_init(&d->flights);
+    list_init(&d->waiters);
+    list_init(&d->held);
+}
+
+#endif

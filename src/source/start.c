@@ -1,0 +1,139 @@
+/*
+ * From configuration to a running layer: upstreams are opened, statements handed over, maps checked.
+ *
+ * A check asks the database to prepare the map's statement. A database that answers "no" is a mistake in the
+ * configuration and refuses the start; one that does not answer is not waited for beyond its connect-timeout, and its
+ * maps are checked when they first load.
+ */
+#include "sources.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "flight.h"
+
+static int make_slots(struct source *src, struct errtext *err)
+{
+    int64_t pool = src->options.pool;
+    src->capacity = pool > 0 ? (unsigned)pool : src->driver->connections_default;
+    src->slots = calloc(src->capacity, sizeof(src->slots[0]));
+    src->free_slots = calloc(src->capacity, sizeof(src->free_slots[0]));
+    if (src->slots == NULL || src->free_slots == NULL) {
+        errtext_set(err, "out of memory");
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < src->capacity; i++) {
+        src->free_slots[src->free_count++] = src->capacity - 1 - i;
+    }
+    return 0;
+}
+
+static int open_source(struct source *src, struct errtext *err)
+{
+    int r = make_slots(src, err);
+    if (r != 0) {
+        return r;
+    }
+    struct upstream_config config = {
+        .name = src->name,
+        .dsn = src->dsn,
+        .loop = src->owner->loop,
+        .events = {.ctx = src, .done = source_on_done, .state = source_on_state},
+        .connections = src->capacity,
+        .result_bytes_max = (size_t)src->options.inflight_memory,
+    };
+    return src->driver->open(&src->upstream, &config, err);
+}
+
+static int add_statement(struct source_map *m, struct errtext *err)
+{
+    struct source *src = m->source;
+    int id = src->driver->add_statement(src->upstream, buf_view(&m->statement),
+                                        m->pattern.params_count);
+    if (id < 0) {
+        errtext_set(err, "out of memory");
+        return id;
+    }
+    m->statement_id = id;
+    return 0;
+}
+
+/* 0: fine. 1: no answer. -EINVAL with text: the map can never work. */
+static int check_map(struct source_map *m, struct errtext *err)
+{
+    struct source *src = m->source;
+    struct sources *s = src->owner;
+    int64_t wait_ms = src->options.connect_timeout_ms;
+    struct driver_request request = {.task = DRIVER_CHECK,
+                                     .statement = (unsigned)m->statement_id,
+                                     .params_count = m->pattern.params_count,
+                                     .timeout_ms = wait_ms,
+                                     .row_bytes_max = (size_t)m->options.max_row};
+    s->check_map = m;
+    if (src->driver->load(src->upstream, &request, 1) == 1) {
+        src->driver->settle(src->upstream, wait_ms);
+    }
+    bool has_answer = s->check_map == NULL;
+    s->check_map = NULL;
+    if (!has_answer) {
+        src->driver->cancel(src->upstream, request.id);
+        log_warning("source '%s' did not answer the check of map '%s' in time", src->name, m->name);
+        return 1;
+    }
+    if (s->check_status == DRIVER_ERROR) {
+        *err = s->check_text;
+        return -EINVAL;
+    }
+    if (s->check_status != DRIVER_OK) {
+        log_warning("source '%s' is not ready: %s", src->name, s->check_text.text);
+        return 1;
+    }
+    return 0;
+}
+
+static int check_maps(struct source *src, struct errtext *err)
+{
+    struct sources *s = src->owner;
+    for (size_t i = 0; i < s->maps_count; i++) {
+        struct source_map *m = s->maps[i];
+        if (m->source != src) {
+            continue;
+        }
+        int r = check_map(m, err);
+        if (r < 0) {
+            errtext_prefix(err, "map %s", m->name);
+            return r;
+        }
+        if (r > 0) {
+            return 0; /* one wait per source is enough */
+        }
+    }
+    return 0;
+}
+
+int sources_start(struct sources *s, struct errtext *err)
+{
+    assert(!s->is_running);
+    for (size_t i = 0; i < s->sources_count; i++) {
+        int r = open_source(s->sources[i], err);
+        if (r != 0) {
+            errtext_prefix(err, "source %s", s->sources[i]->name);
+            return r;
+        }
+    }
+    for (size_t i = 0; i < s->maps_count; i++) {
+        int r = add_statement(s->maps[i], err);
+        if (r != 0) {
+            return r;
+        }
+    }
+    for (size_t i = 0; i < s->sources_count; i++) {
+        int r = check_maps(s->sources[i], err);
+        if (r != 0) {
+            return r;
+        }
+    }
+    s->is_running = true;
+    return 0;
+}

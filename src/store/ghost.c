@@ -1,0 +1,110 @@
+/*
+ * Ghosts; see ghost.h. A fingerprint of 15 bits in a bucket of 16 cells takes a strange key for a
+ * ghost once in 2 000 look-ups, which is far below what the policy can notice.
+ */
+#include "ghost.h"
+
+#include <sys/mman.h>
+
+#define BUCKET_CELLS 16
+#define BUCKETS_MIN  64
+#define EPOCHS       4096 /* in which the evictions of one cacheful are counted */
+#define EPOCH_MASK   0xffffu
+/* Room for all that is worth remembering, in percent of the cached keys. */
+#define CELLS_PERCENT 120
+
+void ghost_fini(struct ghost *g)
+{
+    if (g->cells != NULL) {
+        (void)munmap(g->cells, g->bytes);
+    }
+    *g = (struct ghost){0};
+}
+
+bool ghost_fit(struct ghost *g, size_t keys)
+{
+    if (g->cells != NULL && keys <= g->keys + g->keys / 8 && keys >= g->keys / 3) {
+        return true;
+    }
+    size_t buckets = keys * CELLS_PERCENT / 100 / BUCKET_CELLS + BUCKETS_MIN;
+    size_t bytes = buckets * BUCKET_CELLS * sizeof(uint32_t);
+    void *cells = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (cells == MAP_FAILED) {
+        return g->cells != NULL;
+    }
+    ghost_fini(g);
+    *g = (struct ghost){.cells = cells,
+                        .buckets = buckets,
+                        .bytes = bytes,
+                        .keys = keys > BUCKETS_MIN ? keys : BUCKETS_MIN,
+                        .unit = keys / EPOCHS + 1};
+    return true;
+}
+
+static uint32_t *bucket_of(const struct ghost *g, uint64_t hash)
+{
+    return g->cells + ((hash >> 32) * g->buckets >> 32) * BUCKET_CELLS;
+}
+
+/* Never 0, and made of bits that do not choose the bucket. */
+static uint32_t fingerprint(uint64_t hash)
+{
+    uint32_t f = (uint32_t)(hash & 0x7fff);
+    return f != 0 ? f : 1;
+}
+
+static uint32_t epoch_now(const struct ghost *g, uint32_t origin)
+{
+    return (uint32_t)(g->evictions[origin] / g->unit) & EPOCH_MASK;
+}
+
+static uint32_t cell_epochs(const struct ghost *g, uint32_t cell)
+{
+    return (epoch_now(g, cell >> 31) - cell) & EPOCH_MASK;
+}
+
+/* How little a cell is worth: its age by the measure of its origin. */
+static uint32_t staleness(const struct ghost *g, uint32_t cell)
+{
+    return cell_epochs(g, cell) * (cell >> 31 == GHOST_FROM_MAIN ? GHOST_MAIN_PART : 1);
+}
+
+void ghost_add(struct ghost *g, uint64_t hash, enum ghost_origin origin)
+{
+    if (g->cells == NULL) {
+        return;
+    }
+    uint32_t *bucket = bucket_of(g, hash);
+    unsigned place = 0;
+    uint32_t stalest = 0;
+    for (unsigned i = 0; i < BUCKET_CELLS; i++) {
+        if (bucket[i] == 0) {
+            place = i;
+            break;
+        }
+        uint32_t stale = staleness(g, bucket[i]);
+        if (stale >= stalest) {
+            stalest = stale;
+            place = i;
+        }
+    }
+    bucket[place] = (uint32_t)origin << 31 | fingerprint(hash) << 16 | epoch_now(g, origin);
+    g->evictions[origin]++;
+}
+
+bool ghost_take(struct ghost *g, uint64_t hash, enum ghost_origin *origin, uint64_t *age)
+{
+    if (g->cells == NULL) {
+        return false;
+    }
+    uint32_t *bucket = bucket_of(g, hash);
+    for (unsigned i = 0; i < BUCKET_CELLS; i++) {
+        if (bucket[i] != 0 && (bucket[i] >> 16 & 0x7fff) == fingerprint(hash)) {
+            *origin = (enum ghost_origin)(bucket[i] >> 31);
+            *age = cell_epochs(g, bucket[i]) * g->unit;
+            bucket[i] = 0;
+            return true;
+        }
+    }
+    return false;
+}

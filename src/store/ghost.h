@@ -1,0 +1,48 @@
+/*
+ * Ghosts: fingerprints of keys that were evicted, so that a policy sees which of its decisions it
+ * has to regret. Private to the store.
+ *
+ * Buckets of 16 cells in one cache line, any number of buckets:
+ *
+ *      31       30 ........... 16   15 ........... 0
+ *     +--------+------------------+-----------------+
+ *     | origin | fingerprint      | epoch           |     0: empty
+ *     +--------+------------------+-----------------+
+ *
+ * The epoch is the number of evictions of the same origin at that time, in units, modulo 2^16. A
+ * full bucket gives up the cell that is nearest to being forgotten anyway.
+ */
+#ifndef TARN_STORE_GHOST_H
+#define TARN_STORE_GHOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Evictions from the main queue are remembered for a part of the time of those from the small one.
+ */
+#define GHOST_MAIN_PART 5
+
+enum ghost_origin { GHOST_FROM_MAIN, GHOST_FROM_SMALL, GHOST_ORIGINS };
+
+struct ghost {
+    uint32_t *cells; /* owned; NULL while there is none */
+    size_t buckets;
+    size_t bytes;
+    size_t keys;   /* cached keys it was sized for */
+    uint64_t unit; /* evictions per epoch */
+    uint64_t evictions[GHOST_ORIGINS];
+};
+
+void ghost_fini(struct ghost *g);
+
+/* Makes it fit a number of cached keys; forgets everything when its size has to change. False: no
+ * memory. */
+bool ghost_fit(struct ghost *g, size_t keys);
+
+void ghost_add(struct ghost *g, uint64_t hash, enum ghost_origin origin);
+
+/* Finds and removes a ghost. *age: evictions of that origin since. */
+bool ghost_take(struct ghost *g, uint64_t hash, enum ghost_origin *origin, uint64_t *age);
+
+#endif

@@ -1,0 +1,261 @@
+/*
+ * The reclaimer's walk over a segment; the errands are in reclaim.h.
+ *
+ * A step takes a batch of live entries: it reads their headers and keys in order, hashes the keys
+ * and prefetches their buckets, and only then decides. A walk may lie idle between steps while the
+ * store is used: no entry before the offset is live in a segment that is being emptied, and entries
+ * behind it keep their places, so the offset stays at a boundary.
+ *
+ * Survivors are copied to the head of their queue and class as they are; only their slot changes.
+ */
+#include "reclaim.h"
+
+#include "store_private.h"
+
+#define BATCH_ENTRIES 32
+/* Entries looked at in one step, dead ones and (in a sweep) those that stay included. */
+#define BATCH_VISITS 256
+
+struct batch_item {
+    unsigned char *e;
+    uint64_t hash;
+};
+
+void reclaim_begin(struct store *s, struct cursor *c, uint32_t id, enum cursor_mode mode)
+{
+    struct segment *seg = segment_at(&s->segs, id);
+    assert(c->seg == SEGMENT_NONE && seg->is_swept == 0);
+    if (mode == CURSOR_SWEEP) {
+        expiry_forget(s, id);
+        seg->is_swept = 1;
+        seg->expiry_lo_ms = STORE_NO_EXPIRY; /* the walk finds the true bounds */
+        seg->expiry_hi_ms = 0;
+    } else {
+        assert(seg->state == SEGMENT_SEALED);
+        store_unlink_segment(s, id);
+        seg->state = SEGMENT_EMPTYING;
+    }
+    *c = (struct cursor){.seg = id, .mode = mode};
+}
+
+static void put_back(struct store *s, uint32_t id)
+{
+    struct segment *seg = segment_at(&s->segs, id);
+    seg->state = SEGMENT_SEALED;
+    segment_list_push_front(&s->segs, &s->queues[seg->queue][seg->ttl_class > 0], LINK_QUEUE, id);
+    store_note_garbage(s, id);
+    expiry_requeue(s, id);
+}
+
+static void finish(struct store *s, struct cursor *c)
+{
+    uint32_t id = c->seg;
+    struct segment *seg = segment_at(&s->segs, id);
+    c->seg = SEGMENT_NONE;
+    seg->is_swept = 0;
+    if (c->mode == CURSOR_SWEEP) {
+        expiry_charge(s, c->visited, c->expelled);
+        expiry_requeue(s, id);
+    } else if (seg->live > 0) {
+        put_back(s, id);
+    }
+    if (seg->live == 0) {
+        store_settle(s, id);
+    }
+    store_update_pressure(s);
+}
+
+void reclaim_abort(struct store *s, struct cursor *c)
+{
+    if (c->seg != SEGMENT_NONE) {
+        finish(s, c);
+    }
+}
+
+/* Copies a live entry to a head of `queue`. False: no memory for it. */
+static bool relocate(struct store *s, unsigned char *e, uint64_t *slot, enum segment_queue queue,
+                     uint32_t freq)
+{
+    struct entry_parts parts;
+    entry_parse(e, &parts);
+    unsigned ttl_class = ttl_class_of(s, parts.expires_at_ms);
+    if (ttl_class == 0 && (parts.flags & ENTRY_IS_RELOADABLE) != 0) {
+        ttl_class = TTL_CLASSES - 1;
+    }
+    unsigned char *copy = append_entry(s, queue, ttl_class, parts.size, APPEND_FOR_RECLAIMER, NULL);
+    if (copy == NULL) {
+        return false;
+    }
+    memcpy(copy, e, parts.size);
+    uint32_t from_id = segment_of(&s->segs, ref_of(&s->segs, e));
+    uint32_t to_id = segment_of(&s->segs, ref_of(&s->segs, copy));
+    struct segment *from = segment_at(&s->segs, from_id);
+    *slot = slot_make(ref_of(&s->segs, copy),
+                      policy_bits_make(policy_time(slot_policy(*slot)), freq));
+    expiry_note(s, to_id, parts.expires_at_ms);
+    if (parts.large != NULL) {
+        from->large--;
+        segment_at(&s->segs, to_id)->large++;
+        s->queue_large_bytes[from->queue] -= parts.large->bytes;
+        s->queue_large_bytes[queue] += parts.large->bytes;
+    }
+    entry_mark_dead(e);
+    from->live -= parts.size;
+    s->live_bytes -= parts.size;
+    s->counters.bytes_copied += parts.size;
+    return true;
+}
+
+static size_t entry_bytes(unsigned char *e)
+{
+    struct entry_parts parts;
+    entry_parse(e, &parts);
+    return parts.size + (parts.large != NULL ? parts.large->bytes : 0);
+}
+
+static bool may_evict(const struct store *s, const unsigned char *e)
+{
+    if (s->policy->never_evicts) {
+        return false;
+    }
+    return !s->volatile_only || entry_expiry(e) != STORE_NO_EXPIRY ||
+           (e[0] & ENTRY_IS_RELOADABLE) != 0;
+}
+
+static void evict(struct store *s, const struct candidate *c, const struct batch_item *item,
+                  uint64_t *slot)
+{
+    s->counters.bytes_evicted += c->bytes;
+    if (s->policy->evicted != NULL) {
+        s->policy->evicted(s, c);
+    }
+    store_expel(s, item->hash, slot, STORE_EVENT_EVICTED);
+}
+
+/* Decides over one live entry of a segment that is emptied. False: it could not be moved. */
+static bool handle_item(struct store *s, struct cursor *c, const struct batch_item *item)
+{
+    const struct space *sp = &s->spaces[item->e[1] & ENTRY_SPACE_MASK];
+    uint64_t *slot = store_slot_of_ref(sp, item->hash, ref_of(&s->segs, item->e));
+    assert(slot != NULL);
+    if (sp->state == SPACE_DRAINING || entry_expiry(item->e) <= s->clock->mono_ms) {
+        store_expel(s, item->hash, slot, STORE_EVENT_EXPIRED);
+        c->expelled++;
+        return true;
+    }
+    enum segment_queue queue = (enum segment_queue)segment_at(&s->segs, c->seg)->queue;
+    uint32_t freq = policy_freq(slot_policy(*slot));
+    if (c->mode == CURSOR_COMPACT || !may_evict(s, item->e)) {
+        return relocate(s, item->e, slot, queue, freq);
+    }
+    struct candidate cand = {
+        .hash = item->hash, .bytes = entry_bytes(item->e), .freq = freq, .queue = queue};
+    if (c->is_forced || s->policy->judge(s, &cand) == VERDICT_DROP ||
+        !relocate(s, item->e, slot, cand.queue, cand.freq)) {
+        cand.queue = queue;
+        evict(s, &cand, item, slot);
+        c->expelled++;
+    }
+    return true;
+}
+
+static void sweep_item(struct store *s, struct cursor *c, const struct batch_item *item)
+{
+    const struct space *sp = &s->spaces[item->e[1] & ENTRY_SPACE_MASK];
+    uint64_t *slot = store_slot_of_ref(sp, item->hash, ref_of(&s->segs, item->e));
+    assert(slot != NULL);
+    s->expire_lag_ms = s->clock->mono_ms - entry_expiry(item->e);
+    store_expel(s, item->hash, slot, STORE_EVENT_EXPIRED);
+    c->expelled++;
+}
+
+/* Reads on from the offset; returns how many entries need a decision. */
+static unsigned collect(struct store *s, struct cursor *c, struct batch_item items[BATCH_ENTRIES])
+{
+    struct segment *seg = segment_at(&s->segs, c->seg);
+    unsigned char *data = segment_data(&s->segs, c->seg);
+    unsigned n = 0;
+    for (unsigned visits = 0; c->offset < seg->used && n < BATCH_ENTRIES && visits < BATCH_VISITS;
+         visits++) {
+        unsigned char *e = data + c->offset;
+        c->offset += entry_size(e);
+        c->visited++;
+        if (entry_is_dead(e)) {
+            continue;
+        }
+        if (c->mode == CURSOR_SWEEP) {
+            int64_t expires_at_ms = entry_expiry(e);
+            if (expires_at_ms > s->clock->mono_ms) {
+                expiry_note(s, c->seg, expires_at_ms);
+                continue;
+            }
+        }
+        struct batch_item *item = &items[n++];
+        *item = (struct batch_item){.e = e, .hash = hash_bytes(&s->hash_key, entry_key(e))};
+        const struct index *ix = s->spaces[e[1] & ENTRY_SPACE_MASK].ix;
+        index_prefetch(ix, item->hash);
+    }
+    return n;
+}
+
+bool reclaim_step(struct store *s, struct cursor *c)
+{
+    struct batch_item items[BATCH_ENTRIES];
+    uint32_t id = c->seg;
+    unsigned n = collect(s, c, items);
+    for (unsigned i = 0; i < n; i++) {
+        if (c->mode == CURSOR_SWEEP) {
+            sweep_item(s, c, &items[i]);
+        } else if (!handle_item(s, c, &items[i])) {
+            finish(s, c);
+            return false;
+        }
+    }
+    if (c->offset >= segment_at(&s->segs, id)->used) {
+        finish(s, c);
+        return false;
+    }
+    return true;
+}
+
+/* ---- choosing
+ * ------------------------------------------------------------------------------------------ */
+
+static bool begin_compaction(struct store *s)
+{
+    for (unsigned level = GARBAGE_LEVELS - 1; level >= GARBAGE_LEVEL_MIN; level--) {
+        uint32_t id = s->garbage[level].head;
+        while (id != SEGMENT_NONE) {
+            const struct segment *seg = segment_at(&s->segs, id);
+            if (seg->is_swept == 0 && seg->pins == 0) {
+                reclaim_begin(s, &s->reclaim, id, CURSOR_COMPACT);
+                return true;
+            }
+            id = seg->links[LINK_GARBAGE].next;
+        }
+    }
+    return false;
+}
+
+bool reclaim_some(struct store *s, bool is_forced)
+{
+    if (s->reclaim.seg == SEGMENT_NONE && !begin_compaction(s)) {
+        uint32_t id = s->policy->victim != NULL ? s->policy->victim(s) : SEGMENT_NONE;
+        if (id == SEGMENT_NONE) {
+            return false;
+        }
+        reclaim_begin(s, &s->reclaim, id, CURSOR_EVICT);
+    }
+    s->reclaim.is_forced = is_forced;
+    (void)reclaim_step(s, &s->reclaim);
+    return true;
+}
+
+bool reclaim_compact(struct store *s)
+{
+    if (s->reclaim.seg == SEGMENT_NONE && !begin_compaction(s)) {
+        return false;
+    }
+    (void)reclaim_step(s, &s->reclaim);
+    return true;
+}

@@ -1,0 +1,160 @@
+/*
+ * struct store and what the files of the store share. Private to the layer.
+ *
+ * Who does what:
+ *   store.c          life, look-up, how an entry dies          store_write.c   set, resize, copy,
+ * rename, expiry store_walk.c     count, scan, random, flush, swap          store_tick.c    upkeep
+ * in slices, the memory limit append.c         open heads, sealing, room for an entry    reclaim.c
+ * emptying and sweeping segments expiry.c         which segment is due when policy*.c eviction
+ * policies store_check.c    every invariant                           store_stats.c   numbers
+ *
+ * A *space* is the key space behind a database number: its index and its counts. SWAPDB exchanges
+ * spaces; FLUSHDB gives the database a new one and drains the old in slices. Entries carry the
+ * number of their space.
+ */
+#ifndef TARN_STORE_STORE_PRIVATE_H
+#define TARN_STORE_STORE_PRIVATE_H
+
+#include "tarn/base/hash.h"
+#include "tarn/store/store.h"
+#include "append.h"
+#include "entry.h"
+#include "expiry.h"
+#include "index.h"
+#include "large.h"
+#include "policy.h"
+#include "policy_adaptive.h"
+#include "reclaim.h"
+#include "segment.h"
+
+#define SPACES         32
+#define SPACE_NONE     0xffu
+#define DISCARDED_MAX  64
+#define BORROWED_MAX   2
+#define TTL_CLASSES    25
+#define GARBAGE_LEVELS 17 /* sixteenths of a segment that are dead */
+/* From this many sixteenths on a sealed segment is worth compacting (30 %). */
+#define GARBAGE_LEVEL_MIN 5
+
+enum space_state { SPACE_FREE, SPACE_ACTIVE, SPACE_DRAINING };
+
+struct space {
+    struct index *ix;      /* owned; NULL until the first insert */
+    size_t count_volatile; /* visible entries with an expiry */
+    size_t count_negative;
+    enum space_state state;
+};
+
+/* Bytes a caller handed in that may lie inside the store: kept in place while a write makes room.
+ */
+struct borrowed {
+    struct strview view;
+    uint32_t pinned;    /* segment, or SEGMENT_NONE */
+    struct large *held; /* block that died meanwhile; freed when the write ends */
+};
+
+struct store {
+    const struct store_options *options; /* borrowed */
+    const struct clock *clock;           /* borrowed */
+    struct hash_key hash_key;
+    struct rng rng;
+
+    const struct policy *policy;
+    bool volatile_only;
+    struct adaptive adaptive;
+
+    struct segments segs;
+    struct segment_list queues[QUEUE_COUNT]
+                              [2]; /* sealed segments; [1]: of entries with an expiry */
+    struct segment_list garbage[GARBAGE_LEVELS];
+    struct segment_list condemned;
+    uint32_t heads[QUEUE_COUNT][TTL_CLASSES]; /* open segments, SEGMENT_NONE: none */
+    uint32_t seq;
+    struct due_heap due;
+    struct cursor reclaim; /* the victim being emptied */
+    struct cursor sweep;   /* the segment whose expired entries are taken out */
+    struct expiry_pace pace;
+
+    struct space spaces[SPACES];
+    uint8_t db_space[STORE_DATABASES];
+    struct index *discarded[DISCARDED_MAX]; /* owned; of flushed databases, emptied in slices */
+    unsigned discarded_count;
+
+    size_t count;        /* entries in all spaces, negative ones included */
+    size_t index_memory; /* of all indexes; kept by index.c */
+    size_t large_bytes;
+    size_t live_bytes;     /* in segments */
+    size_t negative_bytes; /* of these */
+    size_t queue_large_bytes[QUEUE_COUNT];
+    size_t limit;        /* 0: none */
+    size_t other_memory; /* as other_fn said last */
+    bool is_pressed;     /* near the limit: every write reclaims a little */
+
+    struct borrowed borrowed[BORROWED_MAX];
+
+    store_memory_fn other_fn;
+    void *other_ctx;
+    store_event_fn event_fn;
+    void *event_ctx;
+
+    struct store_counters counters;
+    int64_t expire_lag_ms;
+};
+
+/* ---- look-up (store.c)
+ * --------------------------------------------------------------------------------- */
+
+static inline struct space *space_of_db(struct store *s, unsigned db)
+{
+    return &s->spaces[s->db_space[db]];
+}
+
+static inline uint32_t store_time_s(const struct store *s)
+{
+    return (uint32_t)((uint64_t)s->clock->mono_ms / 1000);
+}
+
+/* The slot of a key, expired or not; NULL when absent. */
+uint64_t *store_lookup(const struct store *s, const struct space *sp, const struct store_key *k);
+/* The slot of a live key; an expired entry is taken out first. */
+uint64_t *store_lookup_live(struct store *s, const struct store_key *k);
+/* The slot that refers to exactly this entry; NULL when there is none. */
+uint64_t *store_slot_of_ref(const struct space *sp, uint64_t hash, uint64_t ref);
+
+uint64_t store_hash_of_ref(void *ctx, uint64_t ref);
+void store_prefetch_ref(void *ctx, uint64_t ref);
+
+/* ---- death (store.c)
+ * ----------------------------------------------------------------------------------- */
+
+/* Marks the entry dead and gives back what it held. The slot is the caller's affair. */
+void store_kill(struct store *s, unsigned char *e);
+/* Frees or resets a segment in which nothing lives any more, unless somebody still stands in it. */
+void store_settle(struct store *s, uint32_t id);
+/* The entry leaves by itself: counts it, tells the listener, takes its slot out, kills it. */
+void store_expel(struct store *s, uint64_t hash, uint64_t *slot, enum store_event event);
+/* Puts a sealed segment into the garbage list that fits. */
+void store_note_garbage(struct store *s, uint32_t id);
+/* Out of queue, garbage list and heap of due segments. */
+void store_unlink_segment(struct store *s, uint32_t id);
+void store_large_destroy(struct store *s, struct large *l, enum segment_queue queue);
+
+/* ---- limit (store_tick.c)
+ * ------------------------------------------------------------------------------ */
+
+/* What the limit still allows before free segments are counted; negative when it is passed.
+ * INT64_MAX: no limit. */
+int64_t store_headroom(const struct store *s);
+/* True when `bytes` more may be had (a whole segment stays in reserve for the reclaimer). Reclaims
+ * if it must, which moves and evicts entries: *moved is then set. */
+bool store_reserve(struct store *s, size_t bytes, bool *moved);
+/* Bytes of tables, ghosts and the struct itself. */
+size_t store_other_bytes(const struct store *s);
+/* Before `bytes` fresh bytes are touched: gives pages of free segments back while the sum would
+ * pass the limit. */
+void store_trade_pages(struct store *s, size_t bytes);
+void store_update_pressure(struct store *s);
+/* The share of reclaiming that a write does while the store is pressed. */
+void store_press(struct store *s);
+
+#endif

@@ -1,0 +1,262 @@
+/*
+ * The memory limit, and upkeep in slices.
+ *
+ * What counts: resident bytes of segments, indexes, large blocks, tables and ghosts, and what
+ * others hold (store_set_other_memory). Free segments that still have their pages are counted too,
+ * but a writer may take them, so headroom leaves them out; their pages go back to the system when
+ * something else needs the room.
+ *
+ * One segment stays in reserve, so that the reclaimer can copy survivors while the limit is
+ * reached. From two segments below the limit on the store is *pressed*: every write, and every
+ * tick, reclaims a batch, so that a write seldom has to reclaim a whole segment before it gets its
+ * room.
+ *
+ * A limit that was lowered is reached in slices: a write then does a bounded piece of reclaiming
+ * and goes ahead.
+ */
+#include "store_private.h"
+
+#define RESERVE_PART_MAX   32  /* the reserve is at most this part of the limit */
+#define RESERVE_STEPS      256 /* batches that one write reclaims before it keeps nothing any more */
+#define RESERVE_STEPS_MAX  512  /* and before it goes ahead above the limit */
+#define RESERVE_STEP_BYTES 1024 /* one batch more for so many bytes wanted */
+#define BUDGET_CHECK_STEPS 4
+#define FREE_SEGMENTS_KEPT 2
+#define COMPACT_DEAD_PART \
+    8 /* without pressure: compact when this part of the segments' bytes is dead */
+#define DRAIN_SLOTS        256
+#define SHRINK_BUCKETS     256
+#define CONDEMNED_PER_STEP 1
+
+/* ---- limit
+ * --------------------------------------------------------------------------------------------- */
+
+size_t store_used_memory(const struct store *s)
+{
+    return s->segs.resident_bytes + s->index_memory + s->large_bytes + store_other_bytes(s);
+}
+
+static size_t reserve_bytes(const struct store *s)
+{
+    if (s->policy->never_evicts) {
+        return 0;
+    }
+    return size_min(s->segs.segment_bytes, s->limit / RESERVE_PART_MAX);
+}
+
+int64_t store_headroom(const struct store *s)
+{
+    if (s->limit == 0) {
+        return INT64_MAX;
+    }
+    return (int64_t)s->limit -
+           (int64_t)(store_used_memory(s) - s->segs.free_bytes + s->other_memory);
+}
+
+static void ask_others(struct store *s)
+{
+    s->other_memory = s->other_fn != NULL ? s->other_fn(s->other_ctx) : 0;
+}
+
+void store_trade_pages(struct store *s, size_t bytes)
+{
+    if (s->limit == 0 || bytes == 0) {
+        return;
+    }
+    while (store_used_memory(s) + s->other_memory + bytes > s->limit &&
+           segments_release_one(&s->segs) > 0) {
+    }
+}
+
+void store_update_pressure(struct store *s)
+{
+    s->is_pressed = s->limit > 0 && store_headroom(s) < (int64_t)(2 * reserve_bytes(s));
+}
+
+void store_press(struct store *s)
+{
+    if (!reclaim_some(s, false)) {
+        s->is_pressed = false; /* nothing to gain; asked again when the next head is opened */
+        return;
+    }
+    store_update_pressure(s);
+}
+
+bool store_reserve(struct store *s, size_t bytes, bool *moved)
+{
+    if (s->limit == 0) {
+        return true;
+    }
+    int64_t wanted = (int64_t)(bytes + reserve_bytes(s));
+    if (store_headroom(s) >= wanted) {
+        return true;
+    }
+    ask_others(s);
+    size_t fixed = store_used_memory(s) - s->segs.resident_bytes - s->large_bytes + s->other_memory;
+    if (fixed + bytes > s->limit && !s->policy->never_evicts && bytes > s->segs.segment_bytes) {
+        return false; /* evicting everything would not do */
+    }
+    size_t steps_max = RESERVE_STEPS_MAX + bytes / RESERVE_STEP_BYTES;
+    for (size_t steps = 0; steps < steps_max; steps++) {
+        if (!reclaim_some(s, steps >= RESERVE_STEPS)) {
+            return store_headroom(s) >= (int64_t)bytes;
+        }
+        *moved = true;
+        if (s->reclaim.seg == SEGMENT_NONE && store_headroom(s) >= wanted) {
+            return true;
+        }
+    }
+    return true;
+}
+
+enum store_result store_make_room(struct store *s)
+{
+    if (s->limit == 0) {
+        return STORE_OK;
+    }
+    ask_others(s);
+    bool moved = false;
+    return store_reserve(s, 0, &moved) ? STORE_OK : STORE_FULL;
+}
+
+/* ---- upkeep
+ * -------------------------------------------------------------------------------------------- */
+
+static void free_large_of(struct store *s, uint32_t id)
+{
+    struct segment *seg = segment_at(&s->segs, id);
+    unsigned char *data = segment_data(&s->segs, id);
+    for (uint32_t at = 0; at < seg->used && seg->large > 0; at += entry_size(data + at)) {
+        unsigned char *e = data + at;
+        if (!entry_is_dead(e) && (e[0] & ENTRY_IS_LARGE) != 0) {
+            struct entry_parts parts;
+            entry_parse(e, &parts);
+            seg->large--;
+            store_large_destroy(s, parts.large, (enum segment_queue)seg->queue);
+        }
+    }
+}
+
+/* Segments that a flush took away whole. */
+static bool step_condemned(struct store *s)
+{
+    uint32_t id = s->condemned.head;
+    while (id != SEGMENT_NONE && segment_at(&s->segs, id)->pins > 0) {
+        id = segment_at(&s->segs, id)->links[LINK_QUEUE].next;
+    }
+    if (id == SEGMENT_NONE) {
+        return false;
+    }
+    free_large_of(s, id);
+    segment_list_remove(&s->segs, &s->condemned, LINK_QUEUE, id);
+    segments_give(&s->segs, id);
+    return true;
+}
+
+#define DRAIN_BATCH 32
+
+struct drain {
+    struct store *s;
+    unsigned count;
+    uint64_t refs[DRAIN_BATCH];
+};
+
+static void drain_batch(struct drain *d)
+{
+    for (unsigned i = 0; i < d->count; i++) {
+        store_kill(d->s, entry_at(&d->s->segs, d->refs[i]));
+    }
+    d->count = 0;
+}
+
+static void drain_slot(void *ctx, uint64_t slot)
+{
+    struct drain *d = ctx;
+    d->refs[d->count++] = slot_ref(slot);
+    PREFETCH(entry_at(&d->s->segs, slot_ref(slot)));
+    if (d->count == DRAIN_BATCH) {
+        drain_batch(d);
+    }
+}
+
+static bool step_drain(struct store *s)
+{
+    for (unsigned i = 0; i < SPACES; i++) {
+        struct space *sp = &s->spaces[i];
+        if (sp->state != SPACE_DRAINING) {
+            continue;
+        }
+        struct drain d = {.s = s};
+        bool more = index_drain(sp->ix, DRAIN_SLOTS, drain_slot, &d);
+        drain_batch(&d);
+        if (!more) {
+            index_destroy(sp->ix);
+            *sp = (struct space){.state = SPACE_FREE};
+        }
+        return true;
+    }
+    if (s->discarded_count == 0) {
+        return false;
+    }
+    struct index *ix = s->discarded[s->discarded_count - 1];
+    if (!index_drain(ix, DRAIN_SLOTS, NULL, NULL)) {
+        index_destroy(ix);
+        s->discarded_count--;
+    }
+    return true;
+}
+
+static bool step_shrink(struct store *s)
+{
+    bool more = false;
+    for (unsigned i = 0; i < SPACES; i++) {
+        struct space *sp = &s->spaces[i];
+        if (sp->state == SPACE_ACTIVE && sp->ix != NULL) {
+            more = index_shrink(sp->ix, SHRINK_BUCKETS) || more;
+        }
+    }
+    return more;
+}
+
+static bool step_reclaim(struct store *s)
+{
+    if (s->is_pressed) {
+        store_press(s);
+        return s->is_pressed;
+    }
+    size_t in_use = s->segs.resident_bytes - s->segs.free_bytes;
+    size_t dead = in_use - size_min(in_use, s->live_bytes);
+    bool is_wasteful = dead > in_use / COMPACT_DEAD_PART &&
+                       dead > (size_t)s->segs.segment_bytes * 4;
+    return (is_wasteful || s->reclaim.seg != SEGMENT_NONE) && reclaim_compact(s);
+}
+
+/* Pages of free segments beyond a few; under a limit a little more stays, for it will be used again
+ * soon. */
+static bool step_release(struct store *s)
+{
+    bool is_over = s->limit > 0 && store_used_memory(s) + s->other_memory > s->limit;
+    if (s->segs.free_resident.count <= (is_over ? 0 : FREE_SEGMENTS_KEPT)) {
+        return false;
+    }
+    return segments_release_one(&s->segs) > 0;
+}
+
+bool store_tick(struct store *s, int64_t budget_us)
+{
+    static bool (*const tasks[])(struct store *) = {expiry_step,  step_condemned, step_drain,
+                                                    step_reclaim, step_release,   step_shrink};
+    int64_t deadline_us = clock_now_us() + budget_us;
+    ask_others(s);
+    store_update_pressure(s);
+    size_t task = 0;
+    for (unsigned steps = 1; task < ARRAY_LEN(tasks); steps++) {
+        if (!tasks[task](s)) {
+            task++;
+        }
+        if (steps % BUDGET_CHECK_STEPS == 0 && clock_now_us() >= deadline_us) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,260 @@
+"""Loads in the air: coalescing, voiding, waiters, limits. The mock driver holds each load at a gate until released."""
+import time
+import unittest
+
+from case import TarnCase
+from database import check_identities, fields
+from resp import Error, encode
+from tarn import Tarn, until
+
+CONFIG = """
+source m mock x
+map item m "item:{id:int}" "SELECT $id" as string load-timeout 30s
+map quick m "quick:{id:int}" "SELECT $id" as string load-timeout 300ms error-hold 0
+map few m "few:{id:int}" "SELECT $id" as string load-timeout 30s max-waiters-per-key 5
+"""
+
+
+class Flights(TarnCase):
+    config = CONFIG
+    args = ("--enable-debug-command", "yes", "--maxclients", "3000")
+
+    def setUp(self):
+        super().setUp()
+        self.gate("RELEASE")
+        self.assertEqual(self.c.cmd("SOURCE", "RESETSTAT"), "OK")
+        self.addCleanup(self.gate, "RELEASE")
+
+    def tearDown(self):
+        self.gate("RELEASE")
+        until(lambda: self.stats("m").get("waiters", 0) == 0, "no waiters left")
+        for reply in self.c.cmd("SOURCE", "MAPS"):
+            check_identities(self, fields(reply))
+
+    def gate(self, *words):
+        with self.tarn.connect() as c:
+            reply = c.cmd("DEBUG", "SOURCE", "m", *words)
+            self.assertNotIsInstance(reply, Error)
+
+    def stats(self, name):
+        return fields(self.c.cmd("SOURCE", "INFO", name))
+
+    def waiting(self, key, count=1):
+        """Connections that wait for the key."""
+        clients = [self.connect() for _ in range(count)]
+        for c in clients:
+            c.send(encode("GET", key))
+        until(lambda: int(self.info("clients")["blocked_clients"]) >= count, f"{count} waiting clients")
+        return clients
+
+    def value(self, key):
+        """What the mock answers for a key that was never asked for here."""
+        value = self.c.cmd("GET", key)
+        self.assertIsInstance(value, bytes)
+        self.c.cmd("DEL", key)
+        self.assertEqual(self.c.cmd("SOURCE", "RESETSTAT"), "OK")
+        return value
+
+    def test_a_thousand_clients_make_one_query(self):
+        expected = self.value("item:1")
+        self.gate("HOLD")
+        clients = [self.connect() for _ in range(1000)]
+        for n, c in enumerate(clients):
+            c.send(encode("ECHO", f"before {n}") + encode("GET", "item:1") + encode("ECHO", f"after {n}"))
+        until(lambda: self.info("clients")["blocked_clients"] == "1000", "all clients to wait")
+        self.assertEqual(self.c.cmd("PING"), "PONG")
+        self.gate("RELEASE")
+        for n, c in enumerate(clients):
+            self.assertEqual(c.replies(3), [b"before %d" % n, expected, b"after %d" % n])
+        stats = self.stats("item")
+        self.assertEqual((stats["loads"], stats["fills"], stats["coalesced"]), (1, 1, 999))
+        self.assertEqual(self.stats("m")["loads"], 1)
+
+    def test_two_keys_make_two_queries(self):
+        self.gate("HOLD")
+        first, second = self.waiting("item:1", 3), self.waiting("item:2", 3)
+        self.gate("RELEASE")
+        self.assertEqual(len({c.reply() for c in first}), 1)
+        self.assertEqual(len({c.reply() for c in second}), 1)
+        self.assertEqual(self.stats("item")["loads"], 2)
+
+    def void_in_flight(self, *event):
+        """An event while a load is in the air: its waiters are answered, nothing is stored, the next GET loads."""
+        expected = self.value("item:1")
+        self.gate("HOLD")
+        old = self.waiting("item:1", 5)
+        self.assertNotIsInstance(self.c.cmd(*event), Error)
+        for c in old:
+            self.assertTrue(c.is_quiet())
+        self.gate("RELEASE")
+        for c in old:
+            self.assertEqual(c.reply(), expected)
+        self.assertEqual(self.c.cmd("DBSIZE"), 0, "a voided load was stored")
+        self.assertEqual(self.stats("item")["loads"], 1)
+        self.assertEqual(self.c.cmd("GET", "item:1"), expected)
+        self.assertEqual(self.stats("item")["loads"], 2)
+
+    def test_del_in_flight(self):
+        self.void_in_flight("DEL", "item:1")
+
+    def test_unlink_in_flight(self):
+        self.void_in_flight("UNLINK", "item:1")
+
+    def test_flushall_in_flight(self):
+        self.void_in_flight("FLUSHALL")
+
+    def test_flushdb_in_flight(self):
+        self.void_in_flight("FLUSHDB")
+
+    def test_invalidate_key_in_flight(self):
+        self.void_in_flight("SOURCE", "INVALIDATE", "KEY", "item:1")
+
+    def test_invalidate_map_in_flight(self):
+        self.void_in_flight("SOURCE", "INVALIDATE", "MAP", "item")
+
+    def test_invalidate_all_in_flight(self):
+        self.void_in_flight("SOURCE", "INVALIDATE", "ALL")
+
+    def test_swapdb_in_flight(self):
+        """Database 0 is another one now: the load belonged to the one that was swapped away."""
+        self.void_in_flight("SWAPDB", "0", "3")
+
+    def test_del_of_another_key_voids_nothing(self):
+        expected = self.value("item:1")
+        self.gate("HOLD")
+        (c,) = self.waiting("item:1")
+        self.c.cmd("DEL", "item:2")
+        self.gate("RELEASE")
+        self.assertEqual(c.reply(), expected)
+        self.assertEqual(self.c.cmd("GET", "item:1"), expected)
+        self.assertEqual(self.stats("item")["loads"], 1)
+
+    def test_a_reader_after_del_starts_a_new_load(self):
+        self.gate("HOLD")
+        (before,) = self.waiting("item:1")
+        self.c.cmd("DEL", "item:1")
+        after = self.connect()
+        after.send(encode("GET", "item:1"))
+        until(lambda: self.stats("m")["loads"] + self.stats("m").get("queue", 0) >= 2 or
+              self.stats("item")["loads"] >= 2, "a second load")
+        self.gate("RELEASE")
+        self.assertIsInstance(before.reply(), bytes)
+        self.assertIsInstance(after.reply(), bytes)
+        stats = self.stats("item")
+        self.assertEqual((stats["loads"], stats["voided"], stats["fills"]), (2, 1, 1))
+        self.assertEqual(self.c.cmd("EXISTS", "item:1"), 1)
+
+    def test_a_held_load_times_out_for_each_waiter_at_its_own_deadline(self):
+        self.gate("HOLD")
+        start = time.monotonic()
+        (c,) = self.waiting("quick:1")
+        reply = c.reply()
+        took = time.monotonic() - start
+        self.assertIsInstance(reply, Error)
+        self.assertTrue(reply.startswith("SOURCETIMEOUT map 'quick' source 'm' after 300 ms"), reply)
+        self.assertGreater(took, 0.29)
+        self.assertLess(took, 0.3 + 2)  # 50 ms is the promise; the rest is a busy test machine
+        self.assertEqual(self.c.cmd("PING"), "PONG")
+        self.gate("RELEASE")
+        until(lambda: isinstance(self.c.cmd("GET", "quick:1"), bytes), "a load after the timeout")
+
+    def test_more_waiters_than_allowed_are_refused_at_once(self):
+        self.gate("HOLD")
+        clients = self.waiting("few:1", 5)
+        reply = self.c.cmd("GET", "few:1")
+        self.assertIsInstance(reply, Error)
+        self.assertTrue(reply.startswith("SOURCEBUSY "), reply)
+        self.gate("RELEASE")
+        for c in clients:
+            self.assertIsInstance(c.reply(), bytes)
+
+    def test_one_failure_answers_all_waiters(self):
+        self.gate("HOLD")
+        clients = self.waiting("item:1", 20)
+        self.gate("FAIL")
+        self.gate("RELEASE")
+        replies = {c.reply() for c in clients}
+        self.assertEqual(len(replies), 1, replies)
+        self.assertTrue(replies.pop().startswith("SOURCE"))
+        self.assertEqual(self.stats("item")["loads"], 1)
+        self.assertEqual(self.c.cmd("DBSIZE"), 0)
+
+    def test_waiting_clients_may_leave(self):
+        self.gate("HOLD")
+        clients = self.waiting("item:1", 10)
+        for c in clients[:9]:
+            c.close()
+        until(lambda: self.info("clients")["blocked_clients"] == "1", "the others to be gone")
+        self.gate("RELEASE")
+        self.assertIsInstance(clients[9].reply(), bytes)
+        self.assertEqual(self.stats("item")["loads"], 1)
+
+    def test_all_waiting_clients_may_leave(self):
+        self.gate("HOLD")
+        for c in self.waiting("item:1", 10):
+            c.close()
+        until(lambda: self.info("clients")["blocked_clients"] == "0", "the clients to be gone")
+        self.gate("RELEASE")
+        self.assertIsInstance(self.c.cmd("GET", "item:1"), bytes)
+
+    def test_client_kill_and_list_work_on_a_waiting_client(self):
+        self.gate("HOLD")
+        victim = self.connect()
+        number = victim.cmd("CLIENT", "ID")
+        victim.send(encode("GET", "item:1"))
+        until(lambda: self.info("clients")["blocked_clients"] == "1", "a waiting client")
+        line = self.c.cmd("CLIENT", "LIST", "ID", number).decode()
+        self.assertRegex(line, r" flags=[A-Zx]*b")
+        self.assertEqual(self.c.cmd("CLIENT", "KILL", "ID", number), 1)
+        self.assertEqual(victim.until_closed(), b"")
+
+    def test_requests_behind_a_waiting_one_wait_too(self):
+        self.gate("HOLD")
+        c = self.connect()
+        c.send(encode("GET", "item:1") + encode("SET", "plain", "late"))
+        until(lambda: self.info("clients")["blocked_clients"] == "1", "a waiting client")
+        self.assertIsNone(self.c.cmd("GET", "plain"))
+        self.gate("RELEASE")
+        self.assertIsInstance(c.reply(), bytes)
+        self.assertEqual(c.reply(), "OK")
+        self.assertEqual(self.c.cmd("GET", "plain"), b"late")
+
+    def test_hits_go_on_while_loads_hang(self):
+        self.c.cmd("GET", "item:5")
+        self.c.cmd("SET", "plain", "p")
+        self.gate("HOLD")
+        waiting = self.waiting("item:6", 50)
+        start = time.monotonic()
+        for _ in range(1000):
+            self.assertIsInstance(self.c.cmd("GET", "item:5"), bytes)
+            self.assertEqual(self.c.cmd("GET", "plain"), b"p")
+        self.assertLess(time.monotonic() - start, 5)
+        self.gate("RELEASE")
+        for c in waiting:
+            self.assertIsInstance(c.reply(), bytes)
+
+    def test_mget_waits_for_all_its_keys(self):
+        self.gate("HOLD")
+        c = self.connect()
+        c.send(encode("MGET", "item:1", "item:2", "item:1"))
+        until(lambda: self.info("clients")["blocked_clients"] == "1", "a waiting client")
+        self.gate("RELEASE")
+        first, second, third = c.reply()
+        self.assertEqual(first, third)
+        self.assertIsInstance(second, bytes)
+        self.assertEqual(self.stats("item")["loads"], 2)
+
+
+class Ending(unittest.TestCase):
+    def test_shutdown_with_loads_in_the_air(self):
+        with Tarn("--enable-debug-command", "yes", config=CONFIG) as tarn:
+            with tarn.connect() as c, tarn.connect() as waiter:
+                c.cmd("DEBUG", "SOURCE", "m", "HOLD")
+                waiter.send(encode("GET", "item:1"))
+                until(lambda: b"blocked_clients:1" in c.cmd("INFO", "clients"), "a waiting client")
+                start = time.monotonic()
+                tarn.signal(15)
+                answer = waiter.until_closed()
+                self.assertTrue(answer == b"" or answer.startswith(b"-SOURCEDOWN "), answer)
+                self.assertEqual(tarn.wait_exit(), 0)
+                self.assertLess(time.monotonic() - start, 15)

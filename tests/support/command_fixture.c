@@ -1,0 +1,115 @@
+/* See command_fixture.h. */
+#include "command_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tarn/base/compiler.h"
+
+static void on_close(struct session *s)
+{
+    s->flags |= SESSION_CLOSING;
+}
+
+static void on_resume(struct session *s)
+{
+    container_of(s, struct client, session)->resumed++;
+}
+
+static void on_buffers(const struct session *s, size_t *query_out, size_t *query_free_out,
+                       size_t *output_out, size_t *memory_out)
+{
+    *query_out = *query_free_out = *memory_out = 0;
+    *output_out = buf_len(s->out);
+}
+
+static void on_wake(struct session *s)
+{
+}
+
+static const struct session_ops client_ops = {
+    .close = on_close, .resume = on_resume, .buffers = on_buffers, .wake = on_wake};
+
+void client_open(struct fixture *f, struct client *c)
+{
+    *c = (struct client){0};
+    session_init(&c->session, &f->env, &client_ops, &c->out);
+}
+
+void client_close(struct fixture *f, struct client *c)
+{
+    session_fini(&c->session, &f->env);
+    buf_fini(&c->out);
+    resp_request_fini(&c->request);
+}
+
+int fixture_setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct errtext err;
+    assert_non_null(f);
+    f->clock = (struct clock){
+        .mono_ms = FIXTURE_MONO_MS, .wall_ms = FIXTURE_WALL_MS, .mono_us = FIXTURE_MONO_MS * 1000};
+    f->store_options = (struct store_options){.maxmemory = 64 << 20, .hash_seed = 1};
+    f->options = (struct command_options){.proto_max_bulk_len = 1 << 20};
+    if (store_create(&f->store, &f->store_options, &f->clock, &err) != 0) {
+        fail_msg("%s", err.text);
+    }
+    f->env = (struct command_env){
+        .store = f->store, .clock = &f->clock, .command_options = &f->options};
+    assert_int_equal(command_env_init(&f->env), 0);
+    client_open(f, &f->client);
+    *state = f;
+    return 0;
+}
+
+int fixture_teardown(void **state)
+{
+    struct fixture *f = *state;
+    store_check(f->store);
+    client_close(f, &f->client);
+    command_env_fini(&f->env);
+    store_destroy(f->store);
+    free(f);
+    return 0;
+}
+
+struct strview client_run_argv(struct fixture *f, struct client *c, const struct strview *argv,
+                               int argc)
+{
+    struct command_call call = {.session = &c->session, .argv = argv, .argc = argc};
+    buf_clear(&c->out);
+    command_prepare(&f->env, &call);
+    command_prefetch(&f->env, &call);
+    c->result = command_run(&f->env, &call);
+    return buf_view(&c->out);
+}
+
+struct strview client_run_again(struct fixture *f, struct client *c)
+{
+    return client_run_argv(f, c, c->request.argv, c->request.argc);
+}
+
+struct strview client_run(struct fixture *f, struct client *c, const char *line)
+{
+    c->request.argc = resp_split_words(strview_str(line), &c->request);
+    assert_true(c->request.argc > 0);
+    return client_run_again(f, c);
+}
+
+void fixture_advance(struct fixture *f, int64_t ms)
+{
+    f->clock.mono_ms += ms;
+    f->clock.mono_us += ms * 1000;
+    f->clock.wall_ms += ms;
+}
+
+void client_assert_reply(struct fixture *f, struct client *c, const char *line,
+                         const char *expected, const char *file, int line_number)
+{
+    const struct strview reply = client_run(f, c, line);
+    if (!strview_eq(reply, strview_str(expected))) {
+        print_error("%s\n  got    %.*s  wanted %s", line, STRVIEW_ARG(reply), expected);
+        _fail(file, line_number);
+    }
+}
