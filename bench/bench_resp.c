@@ -16,8 +16,8 @@
 
 #define PIPELINE      64
 #define VALUE_MAX     4096
-#define ITERATIONS    20000
-#define ROUNDS        5
+#define ITERATIONS    1000
+#define ROUNDS        100
 #define SMALL_RECEIVE 1460 /* a TCP segment */
 
 static void die(const char *why)
