@@ -12,7 +12,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <stdio.h>
+#include "fault_alloc.h"
 
 #define ERROR "!ERR Protocol error: "
 
@@ -464,6 +464,76 @@ static void resp_parse__gives_the_memory_of_a_large_request_back(void **state)
     buf_fini(&b);
 }
 
+/* Whichever allocation fails: the request is read all the same, or there is no memory; nothing
+ * leaks. */
+static void assert_survives_failing_memory(const char *stream, size_t first_piece, size_t bad)
+{
+    bool has_failed = true;
+    for (size_t good = 0; has_failed; good++) {
+        struct resp_parser p = {.state = RESP_AT_START};
+        struct resp_request r = {.argc = 0};
+        size_t used = 0;
+        const char *error;
+        struct strview in = strview_str(stream);
+        fault_alloc_arm(good, bad);
+        enum resp_status status = resp_parse(&p, &open_limits, strview_of(in.data, first_piece), &r,
+                                             &used, &error);
+        if (status == RESP_MORE) {
+            status = resp_parse(&p, &open_limits, in, &r, &used, &error);
+        }
+        has_failed = fault_alloc_disarm();
+        if (status == RESP_REQUEST) {
+            assert_int_equal(used, in.len);
+            assert_int_equal(r.argc, 18);
+            assert_true(strview_eq(r.argv[17], strview_str("r")));
+        } else {
+            assert_int_equal(status, RESP_NOMEM);
+            assert_true(has_failed);
+        }
+        resp_parser_fini(&p);
+        resp_request_fini(&r);
+    }
+}
+
+static void resp_parse__says_when_there_is_no_memory(void **state)
+{
+    static const char line[] = "a b c d e f g h i j k l m n o p q r\n";
+    (void)state;
+    struct buf b;
+    buf_init(&b);
+    assert_true(buf_append_str(&b, "*18\r\n"));
+    for (int i = 0; i < 18; i++) {
+        put_argument(&b, 1, (char)('a' + i));
+    }
+    assert_true(buf_append(&b, "", 1));
+    for (size_t bad = 1; bad <= 2; bad++) {
+        assert_survives_failing_memory(b.data, buf_len(&b) - 1, bad);
+        assert_survives_failing_memory(b.data, buf_len(&b) - 3, bad);
+        assert_survives_failing_memory(b.data, 10, bad);
+        assert_survives_failing_memory(line, sizeof(line) - 1, bad);
+    }
+    buf_fini(&b);
+}
+
+static void resp_parse__keeps_a_large_request_when_shrinking_fails(void **state)
+{
+    (void)state;
+    struct resp_parser p = {.state = RESP_AT_START};
+    struct resp_request r = {.argc = 0};
+    size_t used;
+    const char *error;
+    r.argv = malloc(2 * RESP_ARGV_KEEP * sizeof(*r.argv));
+    assert_non_null(r.argv);
+    r.argv_cap = 2 * RESP_ARGV_KEEP;
+    fault_alloc_arm(0, 1);
+    assert_int_equal(
+        resp_parse(&p, &open_limits, strview_str("*1\r\n$4\r\nPING\r\n"), &r, &used, &error),
+        RESP_REQUEST);
+    assert_true(fault_alloc_disarm());
+    assert_int_equal(r.argv_cap, 2 * RESP_ARGV_KEEP);
+    resp_request_fini(&r);
+}
+
 static void resp_parse__leaves_the_parser_alone_at_whole_requests(void **state)
 {
     (void)state;
@@ -496,6 +566,8 @@ int main(void)
         cmocka_unit_test(resp_parse__waits_for_a_large_bulk_without_work),
         cmocka_unit_test(resp_parse__takes_no_memory_for_what_is_only_announced),
         cmocka_unit_test(resp_parse__gives_the_memory_of_a_large_request_back),
+        cmocka_unit_test(resp_parse__says_when_there_is_no_memory),
+        cmocka_unit_test(resp_parse__keeps_a_large_request_when_shrinking_fails),
         cmocka_unit_test(resp_parse__leaves_the_parser_alone_at_whole_requests),
     };
     return cmocka_run_group_tests_name("resp_parse", tests, NULL, NULL);
