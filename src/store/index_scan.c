@@ -71,7 +71,9 @@ uint64_t index_scan(const struct index *ix, uint64_t cursor, size_t count, index
     uint64_t region = cursor >> INDEX_FRACTION_BITS;
     uint64_t fraction = cursor << FRACTION_SHIFT;
     size_t shown = 0;
-    size_t buckets_left = count < SCAN_COUNT_MAX ? (count + 1) * SCAN_BUCKETS_PER_SLOT : SIZE_MAX;
+
+    count = count > 0 ? count : 1;
+    size_t buckets_left = count < SCAN_COUNT_MAX ? count * SCAN_BUCKETS_PER_SLOT : SIZE_MAX;
 
     while (region < INDEX_REGIONS && shown < count && buckets_left > 0) {
         const struct index_region *r = &ix->region[region];
