@@ -163,10 +163,9 @@ static void write_info(struct resp_writer *w, const struct command *c)
 
 void cmd_command(struct cmd_ctx *ctx)
 {
-    size_t count = count_commands();
-    resp_write_array(ctx->reply, count);
-    for (size_t i = 0; i < count; i++) {
-        write_info(ctx->reply, &command_rows[i]);
+    resp_write_array(ctx->reply, count_commands());
+    for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
+        write_info(ctx->reply, c);
     }
 }
 
