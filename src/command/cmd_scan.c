@@ -2,6 +2,7 @@
  * Walks over a database: KEYS, SCAN, DBSIZE, RANDOMKEY. Negative entries, expired ones, and cached
  * rows that their map has given up are not shown.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,18 +56,19 @@ void cmd_keys(struct cmd_ctx *ctx)
     reply_array_of(ctx, begin, walk.count);
 }
 
-/* As Redis reads it: what strtoul takes whole, but without blanks in front. */
+/* As Redis reads it: what strtoul takes whole (so nothing at all is 0), but without blanks in
+ * front. */
 static bool parse_cursor(struct cmd_ctx *ctx, uint64_t *out)
 {
     const struct strview arg = ctx->argv[1];
     char text[CURSOR_CHARS + 1];
-    if (arg.len > 0 && arg.len <= CURSOR_CHARS && strchr(" \t\n\v\f\r", arg.data[0]) == NULL) {
+    if (arg.len <= CURSOR_CHARS) {
         char *end;
-        memcpy(text, arg.data, arg.len);
+        memcpy(text, arg.len > 0 ? arg.data : "", arg.len);
         text[arg.len] = '\0';
         errno = 0;
         *out = strtoull(text, &end, 10);
-        if (errno == 0 && end == text + arg.len) {
+        if (errno == 0 && end == text + arg.len && !isspace((unsigned char)text[0])) {
             return true;
         }
     }

@@ -1,142 +1,160 @@
 /*
- * Lines into words: inline commands and configuration files.
+ * Lines into words, as the shell-like notation of inline commands and configuration files has it.
  *
- * A word is never longer than what it was written as, so all words of a line fit into one scratch
- * area of the line's length; they are views into it. A closing quote must be followed by a blank or
- * the end, as in Redis.
+ * A word may be built from parts, a"b c"d, but a closing quote ends it: what follows must be a
+ * blank or the end of the line. Words never get longer by unescaping, so all of them fit into
+ * scratch memory as long as the line, which is reserved once; the views into it stay good.
+ *
+ * Blanks are not the same everywhere, and compatibility rests on it: vertical tab and form feed
+ * separate words only where a blank is skipped or ends a quoted word; within a bare word they are
+ * bytes like any other. A zero byte is ordinary everywhere.
  */
-#include <ctype.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "tarn/proto/resp_parse.h"
+
+#include <stdlib.h>
+
+#include "resp_request.h"
 
 enum { UNBALANCED = -1, NO_MEMORY = -2 };
 
-struct reader {
-    struct strview line;
-    size_t at;
-    char *out; /* next free byte of the scratch area */
+struct splitter {
+    const char *at, *end; /* the line's unread part */
+    char *to;             /* where the next unescaped byte goes */
 };
+
+static bool is_separator(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 static bool is_blank(char c)
 {
-    return isspace((unsigned char)c) || c == '\0';
+    return is_separator(c) || c == '\v' || c == '\f';
 }
 
-static int hex_value(char c)
+static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9') {
         return c - '0';
     }
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 static char unescape(char c)
 {
-    static const char from[] = "nrtba", to[] = "\n\r\t\b\a";
-    const char *found = c != '\0' ? strchr(from, c) : NULL;
-    return found != NULL ? to[found - from] : c;
+    switch (c) {
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 't':
+        return '\t';
+    case 'b':
+        return '\b';
+    case 'a':
+        return '\a';
+    default:
+        return c;
+    }
 }
 
-/* Behind a backslash inside double quotes. */
-static void read_escape(struct reader *r)
+/* One byte within double quotes, escaped or not; s->at < s->end. */
+static void copy_double_quoted(struct splitter *s)
 {
-    size_t left = r->line.len - r->at;
-    const char *p = r->line.data + r->at;
-    if (p[0] == 'x' && left >= 3 && hex_value(p[1]) >= 0 && hex_value(p[2]) >= 0) {
-        *r->out++ = (char)(hex_value(p[1]) << 4 | hex_value(p[2]));
-        r->at += 3;
+    size_t left = (size_t)(s->end - s->at);
+    if (left >= 4 && s->at[0] == '\\' && s->at[1] == 'x' && hex_digit(s->at[2]) >= 0 &&
+        hex_digit(s->at[3]) >= 0) {
+        *s->to++ = (char)(hex_digit(s->at[2]) * 16 + hex_digit(s->at[3]));
+        s->at += 4;
+    } else if (left >= 2 && s->at[0] == '\\') {
+        *s->to++ = unescape(s->at[1]);
+        s->at += 2;
     } else {
-        *r->out++ = unescape(p[0]);
-        r->at++;
+        *s->to++ = *s->at++;
     }
 }
 
-/* Up to the closing quote; false when there is none, or no blank behind it. */
-static bool read_quoted(struct reader *r, char quote)
+/* The same within single quotes, where only the quote itself can be escaped. */
+static void copy_single_quoted(struct splitter *s)
 {
-    while (r->at < r->line.len) {
-        char c = r->line.data[r->at++];
-        bool has_next = r->at < r->line.len;
-        if (c == quote) {
-            return !has_next || is_blank(r->line.data[r->at]);
-        }
-        if (c == '\\' && has_next && quote == '"') {
-            read_escape(r);
-        } else if (c == '\\' && has_next && r->line.data[r->at] == '\'') {
-            *r->out++ = '\'';
-            r->at++;
+    if (s->end - s->at >= 2 && s->at[0] == '\\' && s->at[1] == '\'') {
+        s->at++;
+    }
+    *s->to++ = *s->at++;
+}
+
+/* s->at is behind the opening quote. False when the quote is not closed properly. */
+static bool split_quoted(struct splitter *s, char quote)
+{
+    while (s->at < s->end && *s->at != quote) {
+        if (quote == '"') {
+            copy_double_quoted(s);
         } else {
-            *r->out++ = c;
+            copy_single_quoted(s);
         }
     }
-    return false;
+    if (s->at == s->end) {
+        return false;
+    }
+    s->at++;
+    return s->at == s->end || is_blank(*s->at);
 }
 
-static bool read_word(struct reader *r)
+/* s->at is at the first byte of a word. */
+static bool split_word(struct splitter *s)
 {
-    while (r->at < r->line.len && !is_blank(r->line.data[r->at])) {
-        char c = r->line.data[r->at++];
-        if (c != '"' && c != '\'') {
-            *r->out++ = c;
-        } else if (!read_quoted(r, c)) {
-            return false;
+    while (s->at < s->end && !is_separator(*s->at)) {
+        char c = *s->at++;
+        if (c == '"' || c == '\'') {
+            return split_quoted(s, c);
         }
+        *s->to++ = c;
     }
     return true;
 }
 
-static bool reserve(struct resp_request *out, size_t scratch)
+static bool reserve_scratch(struct resp_request *out, size_t len)
 {
-    if (out->scratch_cap < scratch) {
-        char *bytes = realloc(out->scratch, scratch);
-        if (bytes == NULL) {
-            return false;
-        }
-        out->scratch = bytes;
-        out->scratch_cap = scratch;
+    if (len <= out->scratch_cap) {
+        return true;
     }
-    return true;
-}
-
-static bool add_word(struct resp_request *out, struct strview word)
-{
-    if (out->argc == out->argv_cap) {
-        int cap = out->argv_cap == 0 ? 16 : out->argv_cap * 2;
-        struct strview *argv = realloc(out->argv, (size_t)cap * sizeof(*argv));
-        if (argv == NULL) {
-            return false;
-        }
-        out->argv = argv;
-        out->argv_cap = cap;
+    char *scratch = realloc(out->scratch, len);
+    if (scratch == NULL) {
+        return false;
     }
-    out->argv[out->argc++] = word;
+    out->scratch = scratch;
+    out->scratch_cap = len;
     return true;
 }
 
 int resp_split_words(struct strview line, struct resp_request *out)
 {
-    struct reader r = {.line = line};
     out->argc = 0;
-    if (!reserve(out, line.len + 1)) {
+    if (line.len == 0) {
+        return 0;
+    }
+    if (!reserve_scratch(out, line.len)) {
         return NO_MEMORY;
     }
-    r.out = out->scratch;
+    struct splitter s = {.at = line.data, .end = line.data + line.len, .to = out->scratch};
     for (;;) {
-        while (r.at < line.len && isspace((unsigned char)line.data[r.at])) {
-            r.at++;
+        while (s.at < s.end && is_blank(*s.at)) {
+            s.at++;
         }
-        if (r.at == line.len || line.data[r.at] == '\0') {
+        if (s.at == s.end) {
             return out->argc;
         }
-        char *start = r.out;
-        if (!read_word(&r)) {
+        const char *word = s.to;
+        if (!split_word(&s)) {
+            out->argc = 0;
             return UNBALANCED;
         }
-        if (!add_word(out, strview_of(start, (size_t)(r.out - start)))) {
+        if (!resp_request_reserve(out, (size_t)out->argc + 1)) {
             return NO_MEMORY;
         }
+        out->argv[out->argc++] = strview_of(word, (size_t)(s.to - word));
     }
 }

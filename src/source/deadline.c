@@ -1,11 +1,12 @@
 /*
  * Keeps the lists of struct deadlines in order and runs what is due.
  *
- * A newcomer is put in from the back. All of a map have the same timeout, so it stays there; only a command that has
- * waited before (a second round of loads) or a changed option makes it move forward a few places.
+ * A newcomer is put in from the back. All of a map have the same timeout, so it stays there; only a
+ * command that has waited before (a second round of loads) or a changed option makes it move
+ * forward a few places.
  *
- * The timer runs on the loop's time, deadlines on the server's clock. When the timer comes early it finds nothing due
- * and is set again.
+ * The timer runs on the loop's time, deadlines on the server's clock. When the timer comes early it
+ * finds nothing due and is set again.
  */
 #include "deadline.h"
 
@@ -14,17 +15,17 @@
 
 #define TIMER_MIN_MS 1
 
-static int64_t flight_time(const struct list *link)
+static int64_t flight_time(struct list *link)
 {
     return container_of(link, struct flight, by_deadline)->deadline_ms;
 }
 
-static int64_t waiter_time(const struct list *link)
+static int64_t waiter_time(struct list *link)
 {
     return container_of(link, struct load_waiter, by_deadline)->deadline_ms;
 }
 
-static void insert(struct list *l, struct list *link, int64_t (*time_of)(const struct list *))
+static void insert(struct list *l, struct list *link, int64_t (*time_of)(struct list *))
 {
     struct list *at = l->prev;
     while (at != l && time_of(at) > time_of(link)) {
@@ -61,9 +62,10 @@ void deadline_arm(struct sources *s, int64_t at_ms)
     ev_timer_start(s->loop, &s->timer);
 }
 
-/* ---- what is due --------------------------------------------------------------------------------- */
+/* ---- what is due
+ * --------------------------------------------------------------------------------- */
 
-static bool is_due(const struct list *l, int64_t (*time_of)(const struct list *), int64_t now_ms)
+static bool is_due(const struct list *l, int64_t (*time_of)(struct list *), int64_t now_ms)
 {
     return !list_is_empty(l) && time_of(l->next) <= now_ms;
 }
@@ -92,7 +94,8 @@ static void run_due(struct deadlines *d, int64_t now_ms)
         struct flight *f = container_of(d->flights.next, struct flight, by_deadline);
         bool was_sent = f->state == FLIGHT_SENT;
         flight_fail(f, LOAD_ERROR_TIMEOUT,
-                    was_sent ? "the database did not answer in time" : "no connection was free in time");
+                    was_sent ? "the database did not answer in time"
+                             : "no connection was free in time");
     }
     while (is_due(&d->held, flight_time, now_ms)) {
         flight_void(container_of(d->held.next, struct flight, by_deadline));

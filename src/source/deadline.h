@@ -1,6 +1,6 @@
 /*
- * Deadlines of waiters and flights: one timer for all. Each map has its lists in order of time, so finding what is due
- * is a look at the front of each.
+ * Deadlines of waiters and flights: one timer for all. Each map has its lists in order of time, so
+ * finding what is due is a look at the front of each.
  */
 #ifndef TARN_SOURCE_DEADLINE_H
 #define TARN_SOURCE_DEADLINE_H

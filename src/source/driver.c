@@ -4,12 +4,12 @@
 #include "tarn/source/driver.h"
 
 #define SOURCE_DRIVER(name) extern const struct source_driver driver_##name;
-#include "drivers.def"
+#include "source/drivers.def"
 #undef SOURCE_DRIVER
 
 static const struct source_driver *const drivers[] = {
 #define SOURCE_DRIVER(name) &driver_##name,
-#include "drivers.def"
+#include "source/drivers.def"
 #undef SOURCE_DRIVER
 };
 

@@ -1,9 +1,11 @@
 /*
- * The fill: what a result becomes in the store. The entry's age counts from the moment the query was sent, whatever the
- * database took to answer; jitter only ever shortens a life; a result that may not be stored is still answered.
+ * The fill: what a result becomes in the store. The entry's age counts from the moment the query
+ * was sent, whatever the database took to answer; jitter only ever shortens a life; a result that
+ * may not be stored is still answered.
  *
- * Counted per map, exactly one per load that succeeded: fills (entry written), negatives (absent row remembered), voided
- * (an event came after the query), nofill (all other answers that were not stored).
+ * Counted per map, exactly one per load that succeeded: fills (entry written), negatives (absent
+ * row remembered), voided (an event came after the query), nofill (all other answers that were not
+ * stored).
  */
 #include "fill.h"
 
@@ -91,7 +93,8 @@ void fill_from_result(struct flight *f, const struct driver_result *r)
         flight_finish(f, &pong);
         return;
     }
-    struct buf scratch = s->scratch; /* ours until the answers are out: a callback may end another flight */
+    struct buf scratch =
+        s->scratch; /* ours until the answers are out: a callback may end another flight */
     s->scratch = (struct buf){0};
     struct shape shape = map_shape(f->map);
     struct shaped shaped = shape_rows(&shape, r->rows, &scratch);

@@ -6,8 +6,8 @@
 
 #include "sources.h"
 
-/* The flight's query came back: shapes the rows, writes the entry unless the flight was voided or the value may not be
- * stored, answers the waiters, ends the flight. */
+/* The flight's query came back: shapes the rows, writes the entry unless the flight was voided or
+ * the value may not be stored, answers the waiters, ends the flight. */
 void fill_from_result(struct flight *f, const struct driver_result *r);
 
 /* The result of a map's check at start (request 0); false: it is another request's. */

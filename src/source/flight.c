@@ -1,12 +1,14 @@
 /*
- * The life of a flight: created and queued, joined, handed to the driver, ended. Who may start one and what a result
- * becomes is decided elsewhere (load.c, fill.c).
+ * The life of a flight: created and queued, joined, handed to the driver, ended. Who may start one
+ * and what a result becomes is decided elsewhere (load.c, fill.c).
  *
  * Invariants:
- *  - a flight is QUEUED (in its source's queue), SENT (in a slot) or HELD (failed, waiting for nothing);
- *  - a SENT flight that ends before its answer leaves its slot taken and empty: the connection is busy until the driver
- *    reports, whoever still cares;
- *  - a waiter's `done` may call anything of this layer, so a flight that is answering is not freed under its own loop.
+ *  - a flight is QUEUED (in its source's queue), SENT (in a slot) or HELD (failed, waiting for
+ *    nothing);
+ *  - a SENT flight that ends before its answer leaves its slot taken and empty: the connection is
+ *    busy until the driver reports, whoever still cares;
+ *  - a waiter's `done` may call anything of this layer, so a flight that is answering is not freed
+ *    under its own loop.
  */
 #include "flight.h"
 
@@ -20,7 +22,8 @@
 
 #define NO_SLOT UINT32_MAX
 
-/* A request's id is the slot's index below a running number, so an answer finds its slot at once. */
+/* A request's id is the slot's index below a running number, so an answer finds its slot at once.
+ */
 #define SLOT_BITS 16
 #define SLOT_MASK ((UINT64_C(1) << SLOT_BITS) - 1)
 
@@ -29,7 +32,8 @@ static struct deadlines *deadlines_of(const struct flight *f)
     return f->map != NULL ? &f->map->deadlines : &f->source->deadlines;
 }
 
-/* ---- beginning ----------------------------------------------------------------------------------- */
+/* ---- beginning
+ * ----------------------------------------------------------------------------------- */
 
 size_t flight_cost(const struct flight_plan *plan)
 {
@@ -92,7 +96,8 @@ void flight_join(struct flight *f, struct load_waiter *w, int64_t deadline_ms)
     f->source->waiters++;
 }
 
-/* ---- parting ------------------------------------------------------------------------------------- */
+/* ---- parting
+ * ------------------------------------------------------------------------------------- */
 
 static void leave(struct load_waiter *w)
 {
@@ -178,7 +183,8 @@ void load_waiter_cancel(struct load_waiter *w)
     }
 }
 
-/* ---- voiding ------------------------------------------------------------------------------------- */
+/* ---- voiding
+ * ------------------------------------------------------------------------------------- */
 
 bool flight_is_stale(const struct flight *f)
 {
@@ -199,7 +205,8 @@ void flight_void(struct flight *f)
     }
 }
 
-/* ---- ending -------------------------------------------------------------------------------------- */
+/* ---- ending
+ * -------------------------------------------------------------------------------------- */
 
 void flight_finish(struct flight *f, const struct load_result *result)
 {
@@ -267,7 +274,8 @@ void flight_fail(struct flight *f, enum load_error code, const char *detail)
     }
 }
 
-/* ---- the driver's side --------------------------------------------------------------------------- */
+/* ---- the driver's side
+ * --------------------------------------------------------------------------- */
 
 static unsigned bind_params(const struct flight *f, struct driver_value *params)
 {
@@ -286,10 +294,8 @@ static struct driver_request make_request(struct flight *f, uint64_t id,
                                           struct driver_value *params)
 {
     int64_t left_ms = f->deadline_ms - f->source->owner->clock->mono_ms;
-    struct driver_request r = {.id = id,
-                               .task = DRIVER_PING,
-                               .timeout_ms = left_ms > 0 ? left_ms : 0,
-                               .params = params};
+    struct driver_request r = {
+        .id = id, .task = DRIVER_PING, .timeout_ms = left_ms > 0 ? left_ms : 0, .params = params};
     if (f->map != NULL) {
         r.task = DRIVER_LOAD;
         r.statement = (unsigned)f->map->statement_id;
@@ -337,7 +343,7 @@ static bool send_batch(struct source *src)
     struct driver_request requests[FLIGHT_BATCH_MAX];
     struct driver_value params[FLIGHT_BATCH_MAX][DRIVER_PARAMS_MAX];
     unsigned count = 0;
-    list_for_each(it, &src->queue) {
+    list_for_each (it, &src->queue) {
         if (count == FLIGHT_BATCH_MAX || src->free_count == 0) {
             break;
         }

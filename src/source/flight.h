@@ -1,5 +1,6 @@
 /*
- * Flights: loads under way, from the first who asks to the last who is answered. See sources.h for their life.
+ * Flights: loads under way, from the first who asks to the last who is answered. See sources.h for
+ * their life.
  */
 #ifndef TARN_SOURCE_FLIGHT_H
 #define TARN_SOURCE_FLIGHT_H
@@ -23,16 +24,19 @@ struct flight *flight_create(const struct flight_plan *plan) WARN_UNUSED;
 
 void flight_join(struct flight *f, struct load_waiter *w, int64_t deadline_ms);
 
-/* Has an event passed since the query was sent, so that the result may not be used for anybody who comes now? */
+/* Has an event passed since the query was sent, so that the result may not be used for anybody who
+ * comes now? */
 bool flight_is_stale(const struct flight *f);
 
-/* Takes a flight that readers may no longer join out of the table: a SENT one goes on for its waiters, a HELD one ends. */
+/* Takes a flight that readers may no longer join out of the table: a SENT one goes on for its
+ * waiters, a HELD one ends. */
 void flight_void(struct flight *f);
 
 /* The end: all waiters get the result, the flight is freed. */
 void flight_finish(struct flight *f, const struct load_result *result);
 
-/* The end in failure: counted, logged, told to the waiters, and remembered for the map's error-hold. */
+/* The end in failure: counted, logged, told to the waiters, and remembered for the map's
+ * error-hold. */
 void flight_fail(struct flight *f, enum load_error code, const char *detail);
 
 /* Hands queued flights to the driver while it has free slots. */

@@ -1,5 +1,6 @@
 /*
- * The table of flights. Chains run through the flights themselves, so inserting allocates nothing and cannot fail.
+ * The table of flights. Chains run through the flights themselves, so inserting allocates nothing
+ * and cannot fail.
  */
 #include "flight_table.h"
 

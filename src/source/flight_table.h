@@ -1,6 +1,7 @@
 /*
- * (database, key) -> flight: a small chained hash table. Bounded by what is let in (queues, slots, held errors), it
- * grows by doubling; when memory for that is short it stays as it is and gets slower.
+ * (database, key) -> flight: a small chained hash table. Bounded by what is let in (queues, slots,
+ * held errors), it grows by doubling; when memory for that is short it stays as it is and gets
+ * slower.
  */
 #ifndef TARN_SOURCE_FLIGHT_TABLE_H
 #define TARN_SOURCE_FLIGHT_TABLE_H

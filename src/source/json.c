@@ -1,12 +1,13 @@
 /*
- * JSON writing and checking without recursion: the checker keeps one bit per open array or object, so nesting costs
- * bits, not stack.
+ * JSON writing and checking without recursion: the checker keeps one bit per open array or object,
+ * so nesting costs bits, not stack.
  */
 #include "json.h"
 
 #include <stdint.h>
 
-/* ---- writing ------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ------------------------------------------------------------------------------------- */
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -71,7 +72,8 @@ void json_write_hex(struct buf *out, struct strview bytes)
     buf_append_char(out, '"');
 }
 
-/* ---- checking ------------------------------------------------------------------------------------ */
+/* ---- checking
+ * ------------------------------------------------------------------------------------ */
 
 struct checker {
     const char *p, *end;
@@ -212,7 +214,8 @@ static bool take_member_name(struct checker *c)
     return take(c, ':');
 }
 
-/* An opening bracket. True in *is_open_out: a value has to follow; false: it was closed again at once. */
+/* An opening bracket. True in *is_open_out: a value has to follow; false: it was closed again at
+ * once. */
 static bool open_container(struct checker *c, bool is_object, bool *is_open_out)
 {
     if (c->depth == JSON_DEPTH_MAX) {
@@ -230,7 +233,8 @@ static bool open_container(struct checker *c, bool is_object, bool *is_open_out)
     return !is_object || take_member_name(c);
 }
 
-/* Behind a complete value: closes what closes, goes past a comma. True in *wants_value_out: another value follows. */
+/* Behind a complete value: closes what closes, goes past a comma. True in *wants_value_out: another
+ * value follows. */
 static bool after_value(struct checker *c, bool *wants_value_out)
 {
     *wants_value_out = false;
@@ -275,7 +279,8 @@ bool json_is_valid(struct strview text)
     return c.p == c.end;
 }
 
-/* ---- UTF-8 --------------------------------------------------------------------------------------- */
+/* ---- UTF-8
+ * --------------------------------------------------------------------------------------- */
 
 /* Length of the well-formed sequence at the front, 0 when it is ill-formed. */
 static size_t utf8_len(struct strview s)

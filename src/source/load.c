@@ -1,9 +1,9 @@
 /*
- * The door for readers and for those who know that something changed: may a load start, does one run already, is an
- * entry still good, what does an invalidation touch.
+ * The door for readers and for those who know that something changed: may a load start, does one
+ * run already, is an entry still good, what does an invalidation touch.
  *
- * Counting: every miss is counted here once, and is a load of its own (miss_loads), a place in somebody else's
- * (coalesced), or a refusal (rejected).
+ * Counting: every miss is counted here once, and is a load of its own (miss_loads), a place in
+ * somebody else's (coalesced), or a refusal (rejected).
  */
 #include "tarn/source/source.h"
 
@@ -12,10 +12,11 @@
 #include "flight.h"
 #include "load_error.h"
 
-/* ---- entries ------------------------------------------------------------------------------------- */
+/* ---- entries
+ * ------------------------------------------------------------------------------------- */
 
 struct source_map *entry_live_map(struct sources *s, const struct entry_view *e,
-                                   struct aux *aux_out)
+                                  struct aux *aux_out)
 {
     *aux_out = aux_decode(e->aux);
     if (aux_out->map >= s->maps_count) {
@@ -63,7 +64,13 @@ bool source_map_exists_loads(const struct source_map *m)
     return m->options.exists_loads != 0;
 }
 
-/* ---- loads --------------------------------------------------------------------------------------- */
+struct strview source_map_source_name(const struct source_map *m)
+{
+    return strview_str(m->source->name);
+}
+
+/* ---- loads
+ * --------------------------------------------------------------------------------------- */
 
 static enum load_start refuse(struct source *src, struct source_map *m, enum load_error code,
                               int64_t elapsed_ms, const char *detail, struct load_result *now)
@@ -257,7 +264,8 @@ enum load_start sources_ping(struct sources *s, struct strview source, struct lo
     return why.detail != NULL ? refuse(src, NULL, why.code, 0, why.detail, now) : LOAD_WAITS;
 }
 
-/* ---- invalidation -------------------------------------------------------------------------------- */
+/* ---- invalidation
+ * -------------------------------------------------------------------------------- */
 
 static void void_key(struct sources *s, const struct store_key *k)
 {

@@ -1,6 +1,6 @@
 /*
- * Error words are chosen so that no client library gives them a meaning of its own (LOADING, READONLY, MOVED and others
- * have one).
+ * Error words are chosen so that no client library gives them a meaning of its own (LOADING,
+ * READONLY, MOVED and others have one).
  */
 #include "load_error.h"
 
@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 static const char *const words[LOAD_ERRORS] = {
-    [LOAD_ERROR_DOWN] = "SOURCEDOWN",   [LOAD_ERROR_TIMEOUT] = "SOURCETIMEOUT",
-    [LOAD_ERROR_BUSY] = "SOURCEBUSY",   [LOAD_ERROR_REFUSED] = "SOURCEERR",
+    [LOAD_ERROR_DOWN] = "SOURCEDOWN", [LOAD_ERROR_TIMEOUT] = "SOURCETIMEOUT",
+    [LOAD_ERROR_BUSY] = "SOURCEBUSY", [LOAD_ERROR_REFUSED] = "SOURCEERR",
     [LOAD_ERROR_BIG] = "SOURCEBIG",
 };
 
@@ -21,8 +21,9 @@ void load_error_text(char out[LOAD_ERROR_TEXT_MAX], enum load_error code, const 
     const char *name = map != NULL ? map->name : "";
     const char *after = map != NULL ? "' " : "";
     /* Names are bounded, so this fits. */
-    (void)snprintf(out, LOAD_ERROR_TEXT_MAX, "%s %s%s%ssource '%s' after %" PRId64 " ms id=%" PRIx64,
-                   words[code], before, name, after, src->name, elapsed_ms, id);
+    (void)snprintf(out, LOAD_ERROR_TEXT_MAX,
+                   "%s %s%s%ssource '%s' after %" PRId64 " ms id=%" PRIx64, words[code], before,
+                   name, after, src->name, elapsed_ms, id);
 }
 
 void load_error_log(struct source *src, enum load_error code, const struct source_map *map,

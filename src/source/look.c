@@ -1,6 +1,6 @@
 /*
- * Looking at the layer: lists, numbers, definitions, explanations, configuration lines. Nothing here shows a secret, and
- * nothing here changes what is loaded.
+ * Looking at the layer: lists, numbers, definitions, explanations, configuration lines. Nothing
+ * here shows a secret, and nothing here changes what is loaded.
  */
 #include "sources.h"
 
@@ -10,7 +10,10 @@
 #include "flight.h"
 #include "tarn/base/num.h"
 
-#define COUNTER(s, f, text) {.name = #f, .help = text, .offset = offsetof(struct s, f), .kind = METRIC_COUNTER}
+#define COUNTER(s, f, text)                                                               \
+    {                                                                                     \
+        .name = #f, .help = text, .offset = offsetof(struct s, f), .kind = METRIC_COUNTER \
+    }
 
 static const struct metric source_stat_rows[] = {
     COUNTER(source_stats, loads, "queries sent, and loads that failed before theirs was"),
@@ -43,7 +46,8 @@ const struct metric_table map_stat_table = {"Maps", map_stat_rows, ARRAY_LEN(map
 
 #undef COUNTER
 
-/* ---- fields -------------------------------------------------------------------------------------- */
+/* ---- fields
+ * -------------------------------------------------------------------------------------- */
 
 struct fields {
     source_field_fn each;
@@ -82,7 +86,8 @@ static void field_settings(const struct fields *f, const struct setting_table *t
     buf_fini(&text);
 }
 
-/* ---- lists and numbers --------------------------------------------------------------------------- */
+/* ---- lists and numbers
+ * --------------------------------------------------------------------------- */
 
 void sources_walk(const struct sources *s, source_name_fn each, void *ctx)
 {
@@ -100,9 +105,8 @@ void sources_walk_maps(const struct sources *s, source_name_fn each, void *ctx)
 
 static const char *state_name(const struct source *src)
 {
-    static const char *const names[] = {[DRIVER_STATE_UNKNOWN] = "unknown",
-                                        [DRIVER_STATE_UP] = "up",
-                                        [DRIVER_STATE_DOWN] = "down"};
+    static const char *const names[] = {
+        [DRIVER_STATE_UNKNOWN] = "unknown", [DRIVER_STATE_UP] = "up", [DRIVER_STATE_DOWN] = "down"};
     return src->is_paused ? "paused" : names[src->state];
 }
 
@@ -172,7 +176,8 @@ void sources_reset_stats(struct sources *s)
     }
 }
 
-/* ---- one key ------------------------------------------------------------------------------------- */
+/* ---- one key
+ * ------------------------------------------------------------------------------------- */
 
 static void explain_params(const struct fields *f, const struct source_map *m, struct strview key)
 {
@@ -237,7 +242,8 @@ bool sources_explain(struct sources *s, const struct store_key *k, source_field_
     return true;
 }
 
-/* ---- acting on a source -------------------------------------------------------------------------- */
+/* ---- acting on a source
+ * -------------------------------------------------------------------------- */
 
 bool sources_pause(struct sources *s, struct strview source, bool is_paused)
 {
@@ -264,7 +270,8 @@ int sources_debug(struct sources *s, const struct strview *argv, int argc, struc
     return src->driver->debug(src->upstream, argv + 1, argc - 1, reply, err);
 }
 
-/* ---- configuration lines ------------------------------------------------------------------------- */
+/* ---- configuration lines
+ * ------------------------------------------------------------------------- */
 
 static bool is_plain(char c)
 {

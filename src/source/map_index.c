@@ -1,6 +1,6 @@
 /*
- * The index of prefixes. The hash (FNV-1a) is not keyed: what is in the table comes from the configuration, so no client
- * can make its chains long.
+ * The index of prefixes. The hash (FNV-1a) is not keyed: what is in the table comes from the
+ * configuration, so no client can make its chains long.
  */
 #include "map_index.h"
 

@@ -1,7 +1,8 @@
 /*
- * key -> the maps it may belong to, by the patterns' literal prefixes. A key is walked once up to the longest prefix
- * with a running hash; at each length that some prefix has, one bucket is looked at. So a plain key costs about as many
- * steps as the longest prefix has bytes, however many maps there are.
+ * key -> the maps it may belong to, by the patterns' literal prefixes. A key is walked once up to
+ * the longest prefix with a running hash; at each length that some prefix has, one bucket is looked
+ * at. So a plain key costs about as many steps as the longest prefix has bytes, however many maps
+ * there are.
  */
 #ifndef TARN_SOURCE_MAP_INDEX_H
 #define TARN_SOURCE_MAP_INDEX_H
@@ -16,7 +17,7 @@
 struct source_map;
 
 struct map_index_entry {
-    uint64_t hash; /* of the prefix */
+    uint64_t hash;          /* of the prefix */
     struct source_map *map; /* borrowed; NULL: empty */
 };
 
@@ -33,7 +34,8 @@ void map_index_fini(struct map_index *ix);
 /* 0 or -ENOMEM, with nothing changed. */
 int map_index_add(struct map_index *ix, struct source_map *map) WARN_UNUSED;
 
-/* The map whose pattern matches. At most one does: overlapping patterns are refused before they come here. */
+/* The map whose pattern matches. At most one does: overlapping patterns are refused before they
+ * come here. */
 struct source_map *map_index_match(const struct map_index *ix, struct strview key);
 
 #endif

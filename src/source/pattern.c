@@ -1,9 +1,9 @@
 /*
  * Parsing and matching of key patterns. What overlap means is decided in pattern_overlap.c.
  *
- * A pattern is checked when it is parsed: two parameters without literal text between them would leave open where
- * one ends, so that is refused, as are names used twice. Matching allocates nothing and looks at each byte of the
- * key a small constant number of times.
+ * A pattern is checked when it is parsed: two parameters without literal text between them would
+ * leave open where one ends, so that is refused, as are names used twice. Matching allocates
+ * nothing and looks at each byte of the key a small constant number of times.
  */
 #include "pattern.h"
 
@@ -27,7 +27,8 @@ const char *param_type_name(enum param_type type)
     return type_names[type];
 }
 
-/* ---- characters ---------------------------------------------------------------------------------- */
+/* ---- characters
+ * ---------------------------------------------------------------------------------- */
 
 static bool is_digit(char c)
 {
@@ -59,7 +60,8 @@ static bool all_are(struct strview v, bool (*is)(char))
     return true;
 }
 
-/* ---- canonical spellings ------------------------------------------------------------------------- */
+/* ---- canonical spellings
+ * ------------------------------------------------------------------------- */
 
 static bool is_uuid(struct strview v)
 {
@@ -130,9 +132,11 @@ struct driver_value param_value(const struct pattern_param *p, struct strview va
     return out;
 }
 
-/* ---- matching ------------------------------------------------------------------------------------ */
+/* ---- matching
+ * ------------------------------------------------------------------------------------ */
 
-/* Cuts the value of a parameter that literal text follows off the front of *rest, with that text. */
+/* Cuts the value of a parameter that literal text follows off the front of *rest, with that text.
+ */
 static bool cut_at_literal(struct strview *rest, struct strview literal, size_t value_max,
                            struct strview *value_out)
 {
@@ -140,7 +144,10 @@ static bool cut_at_literal(struct strview *rest, struct strview literal, size_t 
         return false;
     }
     /* No further than the longest value reaches: keys may be very long. */
-    size_t window = size_min(rest->len - 1, value_max + literal.len);
+    size_t window = rest->len - 1;
+    if (value_max < window - literal.len) {
+        window = value_max + literal.len;
+    }
     const char *end = memmem(rest->data + 1, window, literal.data, literal.len);
     if (end == NULL) {
         return false;
@@ -185,7 +192,8 @@ bool pattern_match(const struct pattern *p, struct strview key, size_t value_max
     return rest.len == 0;
 }
 
-/* ---- parsing ------------------------------------------------------------------------------------- */
+/* ---- parsing
+ * ------------------------------------------------------------------------------------- */
 
 static bool is_name(struct strview v)
 {
@@ -229,7 +237,8 @@ static int parse_type(struct pattern_param *p, struct strview type, struct errte
             return 0;
         }
     }
-    errtext_set(err, "unknown type '%.*s'; there are int, uint, uuid, slug, hex, enum(a|b), str, bytes",
+    errtext_set(err,
+                "unknown type '%.*s'; there are int, uint, uuid, slug, hex, enum(a|b), str, bytes",
                 STRVIEW_ARG(type));
     return -EINVAL;
 }

@@ -1,16 +1,18 @@
 /*
- * Typed key patterns: `user:{id:int}`, literal text and `{name:type}` parts (`{name}` is `{name:str}`).
+ * Typed key patterns: `user:{id:int}`, literal text and `{name:type}` parts (`{name}` is
+ * `{name:str}`).
  *
- * Each type has one canonical spelling, and a key in any other spelling does not match: otherwise one row would live
- * under endless names, and an invalidation would miss most of them.
+ * Each type has one canonical spelling, and a key in any other spelling does not match: otherwise
+ * one row would live under endless names, and an invalidation would miss most of them.
  *
  *     int    0, or -?[1-9][0-9]* within int64          uint   the same without the minus
  *     uuid   8-4-4-4-12 lower-case hex digits          slug   [A-Za-z0-9_-]{1,128}
  *     hex    [0-9a-f]+                                 enum(a|b|c)   one of these words
  *     str    any bytes but NUL                         bytes  any bytes
  *
- * Where a value ends: at the first occurrence of the literal text behind it; the last parameter reaches to the
- * pattern's closing literal. So a key has at most one reading, found in linear time without going back.
+ * Where a value ends: at the first occurrence of the literal text behind it; the last parameter
+ * reaches to the pattern's closing literal. So a key has at most one reading, found in linear time
+ * without going back.
  */
 #ifndef TARN_SOURCE_PATTERN_H
 #define TARN_SOURCE_PATTERN_H
@@ -49,7 +51,8 @@ struct pattern_param {
 struct pattern {
     char *text; /* owned */
     size_t text_len;
-    struct strview prefix; /* literal text before the first parameter; the whole pattern when there is none */
+    struct strview
+        prefix; /* literal text before the first parameter; the whole pattern when there is none */
     struct pattern_param params[PATTERN_PARAMS_MAX];
     unsigned params_count;
 };
@@ -58,8 +61,8 @@ struct pattern {
 int pattern_init(struct pattern *out, struct strview text, struct errtext *err) WARN_UNUSED;
 void pattern_fini(struct pattern *p);
 
-/* True when the key is the canonical spelling of some parameters, each of at most `value_max` bytes; `values` gets
- * one view into the key per parameter. */
+/* True when the key is the canonical spelling of some parameters, each of at most `value_max`
+ * bytes; `values` gets one view into the key per parameter. */
 bool pattern_match(const struct pattern *p, struct strview key, size_t value_max,
                    struct strview values[PATTERN_PARAMS_MAX]);
 
@@ -70,12 +73,13 @@ static inline struct strview pattern_text(const struct pattern *p)
 
 const char *param_type_name(enum param_type type);
 
-/* The value as the driver binds it: int and uint as numbers, bytes as bytes, the rest as text. The value is
- * canonical. */
+/* The value as the driver binds it: int and uint as numbers, bytes as bytes, the rest as text. The
+ * value is canonical. */
 struct driver_value param_value(const struct pattern_param *p, struct strview value);
 
-/* Is there a key that both match? Exact but for three things that it takes as possible: numbers beyond int64, values
- * beyond their longest length, and values that contain the literal that would end them. -ENOMEM, 0 or 1. */
+/* Is there a key that both match? Exact but for three things that it takes as possible: numbers
+ * beyond int64, values beyond their longest length, and values that contain the literal that would
+ * end them. -ENOMEM, 0 or 1. */
 int pattern_overlaps(const struct pattern *a, const struct pattern *b) WARN_UNUSED;
 
 #endif

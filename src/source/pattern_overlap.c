@@ -1,12 +1,13 @@
 /*
- * Can two patterns match the same key? Each pattern becomes a small automaton without empty moves: a *position* per
- * character that it can read, with the set of bytes that fit there and where reading may go on. A key that both
- * match is a path on which both automata read the same bytes, so it exists exactly when a pair of closing positions
- * can be reached in the product of the two; that is a breadth-first search over pairs of positions.
+ * Can two patterns match the same key? Each pattern becomes a small automaton without empty moves:
+ * a *position* per character that it can read, with the set of bytes that fit there and where
+ * reading may go on. A key that both match is a path on which both automata read the same bytes, so
+ * it exists exactly when a pair of closing positions can be reached in the product of the two; that
+ * is a breadth-first search over pairs of positions.
  *
- * Positions come in *parts*: a literal byte, or one way of spelling a parameter. Within a part reading goes on to
- * the next position (or stays, where a character repeats); at a part's end it goes on to every part that may begin
- * the following element.
+ * Positions come in *parts*: a literal byte, or one way of spelling a parameter. Within a part
+ * reading goes on to the next position (or stays, where a character repeats); at a part's end it
+ * goes on to every part that may begin the following element.
  */
 #include "pattern.h"
 
@@ -92,8 +93,7 @@ static void add_literal(struct automaton *a, struct strview literal)
 
 static void add_repeated(struct automaton *a, struct byte_set bytes)
 {
-    add(a,
-        (struct position){.bytes = bytes, .is_first = true, .is_last = true, .repeats = true});
+    add(a, (struct position){.bytes = bytes, .is_first = true, .is_last = true, .repeats = true});
 }
 
 static void add_integer(struct automaton *a, bool is_signed)
@@ -102,10 +102,8 @@ static void add_integer(struct automaton *a, bool is_signed)
     if (is_signed) {
         add(a, (struct position){.bytes = set_of('-', '-'), .is_first = true, .goes_next = true});
     }
-    add(a, (struct position){.bytes = set_of('1', '9'),
-                             .is_first = true,
-                             .is_last = true,
-                             .goes_next = true});
+    add(a, (struct position){
+               .bytes = set_of('1', '9'), .is_first = true, .is_last = true, .goes_next = true});
     add(a, (struct position){.bytes = set_of('0', '9'), .is_last = true, .repeats = true});
 }
 
@@ -175,7 +173,8 @@ static void automaton_init(struct automaton *a, const struct pattern *p)
     }
 }
 
-/* ---- the product --------------------------------------------------------------------------------- */
+/* ---- the product
+ * --------------------------------------------------------------------------------- */
 
 /* May reading go from position `from` (or from before the start: SIZE_MAX) to position `to`? */
 static bool leads_to(const struct automaton *a, size_t from, size_t to)
@@ -234,10 +233,8 @@ static void visit_successors(struct search *s, size_t from_a, size_t from_b)
 static int search(const struct automaton *a, const struct automaton *b)
 {
     size_t pairs = a->count * b->count; /* each at most a few thousand: patterns are bounded */
-    struct search s = {.a = a,
-                       .b = b,
-                       .is_seen = calloc(pairs, 1),
-                       .todo = calloc(pairs, sizeof(*s.todo))};
+    struct search s = {
+        .a = a, .b = b, .is_seen = calloc(pairs, 1), .todo = calloc(pairs, sizeof(*s.todo))};
     int r = -ENOMEM;
     if (s.is_seen != NULL && s.todo != NULL) {
         visit_successors(&s, SIZE_MAX, SIZE_MAX);

@@ -1,7 +1,7 @@
 /*
- * Builds a database's result as one block: header, then the bytes of names and cells as they come, then the
- * table of cells. While it grows, the block may move, so cells are offsets; the table is kept apart until the
- * end because its final place is not known earlier.
+ * Builds a database's result as one block: header, then the bytes of names and cells as they come,
+ * then the table of cells. While it grows, the block may move, so cells are offsets; the table is
+ * kept apart until the end because its final place is not known earlier.
  */
 #include "tarn/source/driver.h"
 

@@ -1,6 +1,6 @@
 /*
- * Option tables of sources and maps. An option that is not in the table is an error with the nearest known name, never
- * ignored: an option that is accepted and does nothing is a trap.
+ * Option tables of sources and maps. An option that is not in the table is an error with the
+ * nearest known name, never ignored: an option that is accepted and does nothing is a trap.
  */
 #include "settings.h"
 
@@ -27,7 +27,8 @@ static char *name_field(const struct setting *row, void *values)
     return (char *)values + row->offset;
 }
 
-/* ---- parsing ------------------------------------------------------------------------------------- */
+/* ---- parsing
+ * ------------------------------------------------------------------------------------- */
 
 static bool parse_choice(const struct setting *row, struct strview v, int64_t *out)
 {
@@ -86,7 +87,8 @@ static bool parse_name(struct strview v, char *out)
     return true;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ------------------------------------------------------------------------------------- */
 
 static void write_duration(struct buf *out, int64_t ms)
 {
@@ -128,7 +130,8 @@ void setting_write(const struct setting *row, const void *values, struct buf *ou
     }
 }
 
-/* ---- applying ------------------------------------------------------------------------------------ */
+/* ---- applying
+ * ------------------------------------------------------------------------------------ */
 
 static const struct setting *find(const struct setting_table *t, struct strview name)
 {

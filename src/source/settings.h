@@ -1,6 +1,7 @@
 /*
- * Options of one object (a source, a map) as tables: like tarn/base/option.h, which knows the options of the process,
- * but for many objects with the same options. A row is the default, the parser, the range and the documentation.
+ * Options of one object (a source, a map) as tables: like tarn/base/option.h, which knows the
+ * options of the process, but for many objects with the same options. A row is the default, the
+ * parser, the range and the documentation.
  *
  * Every field is an int64_t, except NAME: char[SETTING_NAME_MAX].
  */
@@ -16,22 +17,22 @@
 #include "tarn/base/err.h"
 #include "tarn/base/strview.h"
 
-#define SETTING_NAME_MAX 64
+#define SETTING_NAME_MAX      64
 #define SETTING_PERCENT_UNITS 1000000 /* 100% */
 
 enum setting_type {
     SETTING_DURATION, /* ms; "5s", "250ms", a bare number is seconds */
     SETTING_BYTES,    /* "1mb" */
     SETTING_COUNT,
-    SETTING_PERCENT,  /* "10%"; in millionths */
-    SETTING_CHOICE,   /* index into names */
-    SETTING_NAME,     /* a word; "" by default */
+    SETTING_PERCENT, /* "10%"; in millionths */
+    SETTING_CHOICE,  /* index into names */
+    SETTING_NAME,    /* a word; "" by default */
 };
 
 struct setting {
     const char *name;
-    const char *help; /* one line */
-    const char *def;  /* as a user would write it; NULL: unset, the field is 0 */
+    const char *help;         /* one line */
+    const char *def;          /* as a user would write it; NULL: unset, the field is 0 */
     const char *const *names; /* CHOICE: NULL-terminated */
     size_t offset;
     int64_t min, max;
@@ -46,10 +47,10 @@ struct setting_table {
 
 void settings_defaults(const struct setting_table *t, void *values);
 
-/* `argv` is name value name value ...; on failure some of them may be in `values`, so work on a copy. 0 or -EINVAL with
- * text. */
-int settings_apply(const struct setting_table *t, void *values, const struct strview *argv, int argc, bool is_running,
-                   struct errtext *err) WARN_UNUSED;
+/* `argv` is name value name value ...; on failure some of them may be in `values`, so work on a
+ * copy. 0 or -EINVAL with text. */
+int settings_apply(const struct setting_table *t, void *values, const struct strview *argv,
+                   int argc, bool is_running, struct errtext *err) WARN_UNUSED;
 
 bool setting_is_default(const struct setting *row, const void *values);
 /* Appends the value as a user would write it. */

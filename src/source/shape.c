@@ -1,6 +1,6 @@
 /*
- * Shapes. No row is absent; SQL NULL in a string map is what the option `null` says; in JSON it is null. Values that
- * need no rewriting are not copied: a string is lent straight out of the rows.
+ * Shapes. No row is absent; SQL NULL in a string map is what the option `null` says; in JSON it is
+ * null. Values that need no rewriting are not copied: a string is lent straight out of the rows.
  */
 #include "shape.h"
 
@@ -10,11 +10,13 @@
 #include "json.h"
 #include "tarn/base/num.h"
 
-#define TTL_MAX_MS (INT64_C(10) * 365 * 24 * 3600 * 1000) /* ten years: more is as good as for ever */
+#define TTL_MAX_MS \
+    (INT64_C(10) * 365 * 24 * 3600 * 1000) /* ten years: more is as good as for ever */
 
 static const char no_memory[] = "out of memory for the value";
 
-/* ---- columns ------------------------------------------------------------------------------------- */
+/* ---- columns
+ * ------------------------------------------------------------------------------------- */
 
 /* Index of the column that carries the ttl, or columns when there is none. */
 static unsigned ttl_column(const struct shape *s, const struct rows *r)
@@ -61,7 +63,8 @@ const char *shape_check(const struct shape *s, const struct rows *r)
     return NULL;
 }
 
-/* ---- the ttl of a row ---------------------------------------------------------------------------- */
+/* ---- the ttl of a row
+ * ---------------------------------------------------------------------------- */
 
 static bool parse_ttl(const struct cell *c, struct strview bytes, int64_t *ms_out)
 {
@@ -94,7 +97,8 @@ static void read_ttl(const struct rows *r, unsigned column, struct shaped *out)
     out->ttl_ms = out->ttl_ms > TTL_MAX_MS ? TTL_MAX_MS : out->ttl_ms;
 }
 
-/* ---- values -------------------------------------------------------------------------------------- */
+/* ---- values
+ * -------------------------------------------------------------------------------------- */
 
 static struct shaped misfit(const char *problem)
 {
@@ -232,7 +236,11 @@ static struct shaped shape_scalar(const struct shape *s, const struct rows *r, u
         return shape_null_value(s);
     }
     if (s->as == SHAPE_RAW) {
-        return shape_raw(s, c->type == CELL_BOOL && bytes.len == 1 ? strview_str(bytes.data[0] == '1' ? "true" : "false") : bytes, scratch);
+        return shape_raw(s,
+                         c->type == CELL_BOOL && bytes.len == 1
+                             ? strview_str(bytes.data[0] == '1' ? "true" : "false")
+                             : bytes,
+                         scratch);
     }
     return (struct shaped){.status = SHAPE_FOUND, .value = bytes};
 }

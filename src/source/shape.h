@@ -1,6 +1,6 @@
 /*
- * Rows -> value: what a map's options `as`, `null`, `rows`, `bytes`, `invalid-utf8` and `ttl-column` make of a
- * result.
+ * Rows -> value: what a map's options `as`, `null`, `rows`, `bytes`, `invalid-utf8` and
+ * `ttl-column` make of a result.
  */
 #ifndef TARN_SOURCE_SHAPE_H
 #define TARN_SOURCE_SHAPE_H
@@ -12,7 +12,7 @@
 #include "tarn/base/strview.h"
 #include "tarn/source/driver.h"
 
-#define SHAPE_COLUMNS_MAX 256
+#define SHAPE_COLUMNS_MAX     256
 #define SHAPE_COLUMN_NAME_MAX 64
 
 enum shape_as { SHAPE_STRING, SHAPE_JSON, SHAPE_RAW };

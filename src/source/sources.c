@@ -1,6 +1,6 @@
 /*
- * The layer as a whole: made, configured line by line, started, stopped. Directives change nothing when they fail: what
- * is new is built aside and put in its place at the end.
+ * The layer as a whole: made, configured line by line, started, stopped. Directives change nothing
+ * when they fail: what is new is built aside and put in its place at the end.
  */
 #include "sources.h"
 
@@ -12,7 +12,8 @@
 #include "flight.h"
 #include "sql_params.h"
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
 
 int sources_create(struct sources **out, struct ev_loop *loop, struct store *store,
                    const struct clock *clock, struct errtext *err)
@@ -107,7 +108,8 @@ size_t sources_memory(const struct sources *s)
     return bytes;
 }
 
-/* ---- names --------------------------------------------------------------------------------------- */
+/* ---- names
+ * --------------------------------------------------------------------------------------- */
 
 static int check_name(struct strview name, struct errtext *err)
 {
@@ -181,7 +183,8 @@ static int out_of_memory(struct errtext *err)
     return -ENOMEM;
 }
 
-/* ---- source -------------------------------------------------------------------------------------- */
+/* ---- source
+ * -------------------------------------------------------------------------------------- */
 
 static const struct source_driver *need_driver(struct strview name, struct errtext *err)
 {
@@ -256,7 +259,8 @@ static int set_source(struct sources *s, const struct strview *argv, int argc, s
     return r;
 }
 
-/* ---- map ----------------------------------------------------------------------------------------- */
+/* ---- map
+ * ----------------------------------------------------------------------------------------- */
 
 static int rewrite_sql(struct source_map *m, struct errtext *err)
 {
@@ -321,10 +325,8 @@ static int add_map(struct sources *s, const struct strview *argv, int argc, stru
     if (m == NULL) {
         return out_of_memory(err);
     }
-    *m = (struct source_map){.source = src,
-                             .statement_id = -1,
-                             .name = copy_text(argv[0]),
-                             .sql = copy_text(argv[3])};
+    *m = (struct source_map){
+        .source = src, .statement_id = -1, .name = copy_text(argv[0]), .sql = copy_text(argv[3])};
     deadlines_init(&m->deadlines);
     settings_defaults(&map_settings, &m->options);
     int r = m->name == NULL || m->sql == NULL ? out_of_memory(err) : 0;
@@ -355,7 +357,8 @@ static int set_map(struct sources *s, const struct strview *argv, int argc, stru
     return r;
 }
 
-/* ---- directives ---------------------------------------------------------------------------------- */
+/* ---- directives
+ * ---------------------------------------------------------------------------------- */
 
 static const struct directive {
     const char *name;

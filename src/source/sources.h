@@ -13,12 +13,14 @@
  *
  *     QUEUED ──a slot is free──> SENT ──result, deadline──> (answers its waiters) ──> freed
  *        │                                                          │ failed
- *        └──deadline, nobody waits any more                         └──> HELD for error-hold ──> freed
+ *        └──deadline, nobody waits any more                         └──> HELD for error-hold ──>
+ * freed
  *
- * A flight is in the table while readers may join it (or, HELD, be refused by it). One that was voided leaves the table,
- * answers those who waited, and fills nothing. Invalidating a map or a database is a step of a counter; a flight
- * remembers the counters' values at the moment its query was sent, and differs from then on. A QUEUED flight is never
- * voided: its query will be newer than the event.
+ * A flight is in the table while readers may join it (or, HELD, be refused by it). One that was
+ * voided leaves the table, answers those who waited, and fills nothing. Invalidating a map or a
+ * database is a step of a counter; a flight remembers the counters' values at the moment its query
+ * was sent, and differs from then on. A QUEUED flight is never voided: its query will be newer than
+ * the event.
  */
 #ifndef TARN_SOURCE_SOURCES_H
 #define TARN_SOURCE_SOURCES_H
@@ -43,15 +45,15 @@
 #include "tarn/source/driver.h"
 #include "tarn/source/source.h"
 
-#define SOURCES_MAX          64
-#define MAPS_MAX             4096 /* fits aux.map */
-#define OBJECT_NAME_MAX      64
-#define DSN_BYTES_MAX        4096
-#define SQL_BYTES_MAX        (64 * 1024)
-#define FLIGHTS_HELD_MAX     65536 /* failed keys remembered for error-hold */
-#define FLIGHT_BATCH_MAX     16
-#define LOAD_ERROR_TEXT_MAX  256
-#define SOURCE_STOP_WAIT_MS  1000
+#define SOURCES_MAX         64
+#define MAPS_MAX            4096 /* fits aux.map */
+#define OBJECT_NAME_MAX     64
+#define DSN_BYTES_MAX       4096
+#define SQL_BYTES_MAX       (64 * 1024)
+#define FLIGHTS_HELD_MAX    65536 /* failed keys remembered for error-hold */
+#define FLIGHT_BATCH_MAX    16
+#define LOAD_ERROR_TEXT_MAX 256
+#define SOURCE_STOP_WAIT_MS 1000
 
 static_assert(MAPS_MAX <= UINT16_MAX, "aux has 16 bits for the map");
 
@@ -64,8 +66,8 @@ enum load_error {
 };
 #define LOAD_ERRORS 5
 
-/* Flights and waiters of one owner by deadline, earliest first. All of an owner have the same timeout, so the place of a
- * newcomer is nearly always the end. */
+/* Flights and waiters of one owner by deadline, earliest first. All of an owner have the same
+ * timeout, so the place of a newcomer is nearly always the end. */
 struct deadlines {
     struct list flights; /* struct flight::by_deadline, QUEUED and SENT */
     struct list waiters; /* struct load_waiter::by_deadline, those due before their flight */
@@ -74,7 +76,7 @@ struct deadlines {
 
 /* A place for one request at the driver. */
 struct slot {
-    uint64_t request; /* id of the request under way */
+    uint64_t request;      /* id of the request under way */
     struct flight *flight; /* borrowed; NULL: it ended before its answer came */
 };
 
@@ -89,14 +91,14 @@ struct source {
     struct upstream *upstream; /* owned; NULL before the start and after the stop */
     char *name, *dsn;          /* owned */
     struct source_options options;
-    struct slot *slots;        /* owned, `capacity` of them */
-    unsigned *free_slots;      /* owned stack of indexes */
+    struct slot *slots;   /* owned, `capacity` of them */
+    unsigned *free_slots; /* owned stack of indexes */
     unsigned capacity, free_count;
     uint64_t next_request;
     struct list queue; /* struct flight::in_queue */
     size_t queue_len;
     size_t waiters;
-    size_t bytes; /* of flights */
+    size_t bytes;               /* of flights */
     struct deadlines deadlines; /* of pings */
     enum driver_state state;
     bool is_paused;
@@ -119,8 +121,8 @@ struct source_map {
     struct buf statement;  /* with the driver's placeholders */
     struct pattern pattern;
     struct map_options options;
-    unsigned index;        /* in sources::maps */
-    int statement_id;      /* the upstream's; negative before the start */
+    unsigned index;   /* in sources::maps */
+    int statement_id; /* the upstream's; negative before the start */
     uint32_t epoch;
     struct deadlines deadlines;
     struct map_stats stats;
@@ -140,10 +142,10 @@ struct flight {
     uint64_t hash;
     unsigned db;
     unsigned waiters_count;
-    unsigned slot;           /* while SENT */
+    unsigned slot; /* while SENT */
     enum flight_state state;
     enum flight_purpose purpose;
-    bool is_listed;    /* in the table */
+    bool is_listed; /* in the table */
     bool is_void;
     bool is_answering; /* may not be freed by what a callback does */
     bool is_released;  /* to be freed once it is not answering */
@@ -158,7 +160,7 @@ struct flight {
 };
 
 struct sources {
-    struct ev_loop *loop;      /* borrowed, like the next two */
+    struct ev_loop *loop; /* borrowed, like the next two */
     struct store *store;
     const struct clock *clock;
     struct source *sources[SOURCES_MAX]; /* owned */
@@ -190,8 +192,10 @@ static inline struct strview flight_key(const struct flight *f)
 /* NULL: no such source. */
 struct source *source_find(const struct sources *s, struct strview name);
 
-/* The map of an entry of this layer that may still be served; NULL: it is gone for readers. Counts nothing. */
-struct source_map *entry_live_map(struct sources *s, const struct entry_view *e, struct aux *aux_out);
+/* The map of an entry of this layer that may still be served; NULL: it is gone for readers. Counts
+ * nothing. */
+struct source_map *entry_live_map(struct sources *s, const struct entry_view *e,
+                                  struct aux *aux_out);
 
 /* The map's own, or its source's. */
 int64_t map_load_timeout(const struct source_map *m);

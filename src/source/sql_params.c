@@ -1,8 +1,10 @@
 /*
- * The lexer of sql_params.h: one pass, one token at a time, every token but a parameter is copied as it is.
+ * The lexer of sql_params.h: one pass, one token at a time, every token but a parameter is copied
+ * as it is.
  *
- * It never decides what is valid SQL, the database does that when the statement is prepared. It only has to be right
- * about where quoting begins and ends; a token it does not know is copied byte by byte.
+ * It never decides what is valid SQL, the database does that when the statement is prepared. It
+ * only has to be right about where quoting begins and ends; a token it does not know is copied byte
+ * by byte.
  */
 #include "sql_params.h"
 
@@ -25,7 +27,8 @@ static bool is_name(char c)
     return is_name_start(c) || is_digit(c);
 }
 
-/* Words and numbers may contain dollars and bytes beyond ASCII; neither starts a parameter there. */
+/* Words and numbers may contain dollars and bytes beyond ASCII; neither starts a parameter there.
+ */
 static bool is_word(char c)
 {
     return is_name(c) || c == '$' || (unsigned char)c >= 0x80;
@@ -49,7 +52,8 @@ static size_t find(struct strview s, size_t from, const char *what)
     return p != NULL ? (size_t)(p - s.data) + len : 0;
 }
 
-/* Length of a quoted piece whose closing character is doubled to stand for itself; 0: it does not end. */
+/* Length of a quoted piece whose closing character is doubled to stand for itself; 0: it does not
+ * end. */
 static size_t quoted_len(struct strview s, char close, bool can_double)
 {
     for (size_t i = 1; i < s.len; i++) {

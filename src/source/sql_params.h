@@ -1,8 +1,10 @@
 /*
- * Rewrites the $name parameters of a statement to the driver's placeholders: `WHERE id = $id` -> `WHERE id = ?1`.
+ * Rewrites the $name parameters of a statement to the driver's placeholders: `WHERE id = $id` ->
+ * `WHERE id = ?1`.
  *
- * The lexer knows just enough SQL to tell what is not a parameter: 'literals', "identifiers", `identifiers`,
- * [identifiers] where the dialect has them, -- and block comments, $tag$ dollar quotes $tag$, and dollars inside words.
+ * The lexer knows just enough SQL to tell what is not a parameter: 'literals', "identifiers",
+ * `identifiers`, [identifiers] where the dialect has them, -- and block comments, $tag$ dollar
+ * quotes $tag$, and dollars inside words.
  */
 #ifndef TARN_SOURCE_SQL_PARAMS_H
 #define TARN_SOURCE_SQL_PARAMS_H
@@ -19,10 +21,11 @@ struct sql_dialect {
     bool bracket_quotes;
 };
 
-/* Appends the rewritten text to `out`. Parameter i of `names` becomes placeholder i + 1. Refused: a parameter that has
- * no name in `names`, a name the statement does not use, a quote or comment that does not end. 0, -EINVAL with text or
- * -ENOMEM. */
+/* Appends the rewritten text to `out`. Parameter i of `names` becomes placeholder i + 1. Refused: a
+ * parameter that has no name in `names`, a name the statement does not use, a quote or comment that
+ * does not end. 0, -EINVAL with text or -ENOMEM. */
 int sql_params_rewrite(struct buf *out, struct strview sql, const struct sql_dialect *dialect,
-                       const struct strview *names, unsigned names_count, struct errtext *err) WARN_UNUSED;
+                       const struct strview *names, unsigned names_count,
+                       struct errtext *err) WARN_UNUSED;
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * From configuration to a running layer: upstreams are opened, statements handed over, maps checked.
+ * From configuration to a running layer: upstreams are opened, statements handed over, maps
+ * checked.
  *
- * A check asks the database to prepare the map's statement. A database that answers "no" is a mistake in the
- * configuration and refuses the start; one that does not answer is not waited for beyond its connect-timeout, and its
- * maps are checked when they first load.
+ * A check asks the database to prepare the map's statement. A database that answers "no" is a
+ * mistake in the configuration and refuses the start; one that does not answer is not waited for
+ * beyond its connect-timeout, and its maps are checked when they first load.
  */
 #include "sources.h"
 

@@ -217,5 +217,14 @@ class Log(unittest.TestCase):
                 self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d) ")
 
 
+class Documentation(unittest.TestCase):
+    def test_configuration_md_is_what_gen_docs_writes(self):
+        top = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+        with tempfile.NamedTemporaryFile("r", suffix=".md", encoding="utf-8") as made:
+            subprocess.run([os.path.join(top, "script", "gen-docs"), tarn_binary(), made.name], check=True)
+            with open(os.path.join(top, "docs", "configuration.md"), encoding="utf-8") as kept:
+                self.assertEqual(kept.read(), made.read(), "run script/gen-docs")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -11,7 +11,8 @@ CONFIG = """
 source m mock x
 map item m "item:{id:int}" "SELECT $id" as string load-timeout 30s
 map quick m "quick:{id:int}" "SELECT $id" as string load-timeout 300ms error-hold 0
-map few m "few:{id:int}" "SELECT $id" as string load-timeout 30s max-waiters-per-key 5
+source narrow mock x max-waiters-per-key 5
+map few narrow "few:{id:int}" "SELECT $id" as string load-timeout 30s
 """
 
 
@@ -32,9 +33,10 @@ class Flights(TarnCase):
             check_identities(self, fields(reply))
 
     def gate(self, *words):
+        """HOLD, RELEASE or FAIL for both sources."""
         with self.tarn.connect() as c:
-            reply = c.cmd("DEBUG", "SOURCE", "m", *words)
-            self.assertNotIsInstance(reply, Error)
+            for source in ("m", "narrow"):
+                self.assertNotIsInstance(c.cmd("DEBUG", "SOURCE", source, *words), Error)
 
     def stats(self, name):
         return fields(self.c.cmd("SOURCE", "INFO", name))

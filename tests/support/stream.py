@@ -60,6 +60,16 @@ def inline(args):
     return b" ".join(words) + b"\r\n"
 
 
+# Sent by Stream.special().
+SPECIAL_COMMANDS = {"client|kill", "client|reply", "quit", "reset", "debug", "shutdown"}
+
+
+def covered_commands():
+    """Names as COMMAND LIST shows them."""
+    names = (name[4:].replace("__", "-").replace("_", "|") for name in dir(Stream) if name.startswith("cmd_"))
+    return set(names) | SPECIAL_COMMANDS
+
+
 class Stream:
     """Yields steps: next(stream). `connections` are numbered from 0."""
 
@@ -354,6 +364,13 @@ class Stream:
     def cmd_command_info(self):
         return [b"nosuch"]
 
+    def cmd_command_docs(self):
+        return [b"nosuch"]
+
+    def cmd_command_list(self):
+        return self.r.choice([[b"FILTERBY"], [b"FILTERBY", b"PATTERN", b"nosuch*"], [b"FILTERBY", b"FOO", b"x"], [b"FOO"],
+                              [b"FILTERBY", b"MODULE", b"nosuch"], [b"FILTERBY", b"ACLCAT", b"nosuch"]])
+
     def cmd_client_setname(self):
         return [self.r.choice([b"me", b"", b"a b", b"x" * 100, b"tab\t", b"caf\xc3\xa9", b"nl\n"])]
 
@@ -379,4 +396,4 @@ WEIGHTS = {"SET": 30, "GET": 30, "DEL": 8, "MSET": 8, "FLUSHALL": 1, "FLUSHDB": 
 KINDS = {"TTL": "seconds", "EXPIRETIME": "seconds", "PTTL": "milliseconds", "PEXPIRETIME": "milliseconds",
          "RANDOMKEY": "shape", "TIME": "shape", "INFO": "shape", "CLIENT ID": "shape", "CLIENT INFO": "shape",
          "CLIENT LIST": "shape", "COMMAND COUNT": "shape", "KEYS": "unordered", "SCAN": "scan", "HELLO": "hello"}
-NEVER_SPOILT = (b"CONFIG GET", b"COMMAND INFO", b"COMMAND NOSUCH", b"COMMAND COUNT")  # a mistake would ask for what each server has of its own
+NEVER_SPOILT = (b"CONFIG GET", b"COMMAND INFO", b"COMMAND NOSUCH", b"COMMAND COUNT", b"COMMAND DOCS", b"COMMAND LIST")  # a mistake would ask for what each server has of its own

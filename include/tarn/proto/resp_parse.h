@@ -1,11 +1,13 @@
 /*
  * Incremental parser of requests: RESP arrays of bulk strings, and inline commands.
  *
- * The caller keeps the unread bytes of a connection contiguous and calls resp_parse() with all of them; the parser
- * remembers how far it got, so a request that arrives byte by byte is not read again from its start (work is
- * linear in the bytes). Cutting the stream anywhere gives the same requests and the same errors.
+ * The caller keeps the unread bytes of a connection contiguous and calls resp_parse() with all of
+ * them; the parser remembers how far it got, so a request that arrives byte by byte is not read
+ * again from its start (work is linear in the bytes). Cutting the stream anywhere gives the same
+ * requests and the same errors.
  *
- * Between calls for one request the caller may move the bytes (the parser keeps offsets) but not drop any.
+ * Between calls for one request the caller may move the bytes (the parser keeps offsets) but not
+ * drop any.
  */
 #ifndef TARN_PROTO_RESP_PARSE_H
 #define TARN_PROTO_RESP_PARSE_H
@@ -17,34 +19,49 @@
 #include "tarn/base/compiler.h"
 #include "tarn/base/strview.h"
 
-#define RESP_INLINE_MAX   (64 * 1024)  /* bytes of a line without its newline: inline, *count and $length lines */
-#define RESP_ARGS_MAX     (1024 * 1024)
-#define RESP_BULK_MAX     (512ll * 1024 * 1024)
-#define RESP_AUTH_ARGS_MAX 10          /* before authentication */
+#define RESP_INLINE_MAX (64 * 1024) /* bytes of a line before its end: inline, *count and $length \
+                                     */
+#define RESP_ARGS_MAX      (1024 * 1024)
+#define RESP_BULK_MAX      (512ll * 1024 * 1024)
+#define RESP_AUTH_ARGS_MAX 10 /* before authentication */
 #define RESP_AUTH_BULK_MAX 16384
+#define RESP_ARGV_KEEP     1024 /* an argv larger than this is given back by the next small request */
 
 struct resp_limits {
-    int64_t bulk_max;  /* proto-max-bulk-len */
-    int64_t args_max;
+    int64_t bulk_max;      /* proto-max-bulk-len */
+    int64_t args_max;      /* at most INT_MAX */
     bool is_authenticated; /* false: the two limits for unauthenticated clients apply */
 };
 
-/* State of one connection's parser; zeroed is ready. 32 bytes, so that an idle connection is cheap. */
+/* What a parser waits for. */
+enum resp_state {
+    RESP_AT_START,   /* nothing of the next request was looked at */
+    RESP_ARRAY_LINE, /* the end of "*count" */
+    RESP_BULK_LINE,  /* the end of "$length" */
+    RESP_BULK_DATA,  /* the bytes of a bulk and the CR LF behind them */
+    RESP_INLINE_LINE,
+};
+
+/* State of one connection's parser; zeroed is ready. Small, so that an idle connection is cheap. */
 struct resp_parser {
-    struct resp_span *spans; /* owned; arguments found so far of an unfinished request; NULL in between */
-    size_t scan_at;          /* offset up to which the unread bytes have been looked at */
-    int64_t bulk_len;        /* length of the bulk being waited for, -1 none */
-    uint32_t args_left;      /* bulks still to come of the current array; 0: at the start of a request */
+    struct resp_span *spans; /* owned; arguments found so far of an unfinished request, or NULL */
+    size_t at;               /* offset of the line or bulk that is waited for */
+    uint64_t bulk_len;       /* RESP_BULK_DATA: the announced length */
+    uint32_t line_seen;      /* bytes of the line that need not be looked at again */
+    uint32_t args_left;      /* bulks still to come */
     uint32_t args_found;
+    enum resp_state state;
 };
 
 /* Where requests are put: one per caller (not per connection), reused. Zeroed is ready. */
 struct resp_request {
-    struct strview *argv; /* owned array; the views borrow the caller's bytes, or `scratch` for inline commands */
+    struct strview
+        *argv; /* owned; views into the caller's bytes, or `scratch` for inline commands */
     int argc;
     int argv_cap;
     char *scratch; /* owned; unescaped words of an inline command */
     size_t scratch_cap;
+    char error_text[48]; /* of an error that names a byte */
 };
 
 enum resp_status {
@@ -56,22 +73,26 @@ enum resp_status {
 };
 
 /*
- * Reads one request from the front of `in`. On RESP_REQUEST and RESP_EMPTY *used_out bytes are to be dropped from
- * the front before the next call. On RESP_ERROR *error_out is a static text without the leading "-" and without
- * CR LF, e.g. "ERR Protocol error: invalid bulk length"; for errors that name a byte it is in `scratch` of `out`.
+ * Reads one request from the front of `in`. On RESP_REQUEST and RESP_EMPTY *used_out bytes are to
+ * be dropped from the front before the next call. On RESP_ERROR *error_out is a text without the
+ * leading "-" and without CR LF, e.g. "ERR Protocol error: invalid bulk length"; it is static or
+ * lives in `out`. After RESP_ERROR and RESP_NOMEM the parser is good for resp_parser_fini() only.
  */
-enum resp_status resp_parse(struct resp_parser *p, const struct resp_limits *limits, struct strview in,
-                            struct resp_request *out, size_t *used_out, const char **error_out) WARN_UNUSED;
+enum resp_status resp_parse(struct resp_parser *p, const struct resp_limits *limits,
+                            struct strview in, struct resp_request *out, size_t *used_out,
+                            const char **error_out) WARN_UNUSED;
 
-/* How many bytes beyond those given the current request is known to need; 0 when unknown. Lets the caller size its
- * buffer once for a large bulk. */
+/* How many bytes beyond the `have` given the current request is known to need; 0 when unknown. Lets
+ * the caller size its buffer once for a large bulk. */
 size_t resp_parser_wants(const struct resp_parser *p, size_t have);
 
+/* Frees what the parser owns; it is then ready for a new stream. */
 void resp_parser_fini(struct resp_parser *p);
 void resp_request_fini(struct resp_request *r);
 
-/* Words of a line as inline commands and configuration files split them: blanks separate, "double" with \n \r \t \b \a
- * \xHH \" \\ and 'single' with \' quotes. Returns the number of words, -1 for unbalanced quotes, -2 for no memory. */
+/* Words of a line as inline commands and configuration files split them: blanks separate, "double"
+ * with \n \r \t \b \a \xHH \" \\ and 'single' with \' quotes. The words are put into out->argv and
+ * live in out->scratch. Returns their number, -1 for unbalanced quotes, -2 for no memory. */
 int resp_split_words(struct strview line, struct resp_request *out) WARN_UNUSED;
 
 #endif

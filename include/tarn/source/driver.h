@@ -2,15 +2,16 @@
  * What the author of a source driver reads: how a kind of database is reached.
  *
  * A driver is one file with one const struct source_driver and one row in the list of drivers in
- * src/source/meson.build. It opens an *upstream* (all connections to one database), takes requests in
- * batches and reports each exactly once through driver_events.done. It knows neither maps nor keys nor
- * the store: a request names a statement and carries bind values.
+ * src/source/meson.build. It opens an *upstream* (all connections to one database), takes requests
+ * in batches and reports each exactly once through driver_events.done. It knows neither maps nor
+ * keys nor the store: a request names a statement and carries bind values.
  *
  * Rules:
- *  - load() and cancel() never block and never call back from within; done() comes later, on the thread
- *    of the event loop, exactly once per request that load() took (a cancelled one included);
- *  - the layer above never has more requests under way than upstream_config.connections, so a driver
- *    needs no queue of its own and a request that was taken is a query that was sent;
+ *  - load() and cancel() never block and never call back from within; done() comes later, on the
+ *    thread of the event loop, exactly once per request that load() took (a cancelled one
+ *    included);
+ *  - the layer above never has more requests under way than upstream_config.connections, so a
+ *    driver needs no queue of its own and a request that was taken is a query that was sent;
  *  - values reach the database as bind values only, never as part of the statement's text;
  *  - a helper thread touches what it owns and the upstream's mailbox, nothing else.
  */
@@ -31,13 +32,14 @@ struct upstream; /* the driver's own */
 
 #define DRIVER_PARAMS_MAX 16
 
-/* ---- rows ---------------------------------------------------------------------------------------- */
+/* ---- rows
+ * ---------------------------------------------------------------------------------------- */
 
 enum cell_type {
     CELL_NULL,
-    CELL_INT,   /* decimal digits, all of them */
-    CELL_REAL,  /* decimal text that reads back as the same number, or inf, -inf, nan */
-    CELL_BOOL,  /* "1" or "0" */
+    CELL_INT,  /* decimal digits, all of them */
+    CELL_REAL, /* decimal text that reads back as the same number, or inf, -inf, nan */
+    CELL_BOOL, /* "1" or "0" */
     CELL_TEXT,
     CELL_BYTES, /* binary */
     CELL_JSON,  /* text the database declares to be JSON */
@@ -48,7 +50,8 @@ struct cell {
     enum cell_type type;
 };
 
-/* A result in one malloc block, so that it passes between threads as one pointer and goes with one free(). */
+/* A result in one malloc block, so that it passes between threads as one pointer and goes with one
+ * free(). */
 struct rows {
     size_t memory;   /* bytes of the block */
     size_t cells_at; /* offset of struct cell[columns * (1 + count)]: the names, then row by row */
@@ -77,8 +80,9 @@ static inline struct strview rows_bytes(const struct rows *r, const struct cell 
     return strview_of((const char *)r + c->at, c->len);
 }
 
-/* Builds a result: rows_begin(), then rows_add() for each column name (type CELL_TEXT), then for each cell row
- * by row, then rows_finish(). A failed allocation is remembered and reported by rows_finish(). */
+/* Builds a result: rows_begin(), then rows_add() for each column name (type CELL_TEXT), then for
+ * each cell row by row, then rows_finish(). A failed allocation is remembered and reported by
+ * rows_finish(). */
 struct rows_builder {
     char *block; /* owned */
     size_t len, cap;
@@ -93,11 +97,13 @@ void rows_add(struct rows_builder *b, enum cell_type type, struct strview bytes)
 struct rows *rows_finish(struct rows_builder *b, bool has_more) WARN_UNUSED;
 void rows_abandon(struct rows_builder *b);
 
-/* ---- requests and results ------------------------------------------------------------------------ */
+/* ---- requests and results
+ * ------------------------------------------------------------------------ */
 
 enum driver_task {
     DRIVER_LOAD,
-    DRIVER_CHECK, /* prepare the statement, check it, run nothing; the result has the column names, no row */
+    DRIVER_CHECK, /* prepare the statement, check it, run nothing; the result has the column names,
+                     no row */
     DRIVER_PING,  /* connect if need be, run a trivial query; no statement */
 };
 
@@ -147,7 +153,8 @@ struct driver_events {
     void (*state)(void *ctx, enum driver_state state);
 };
 
-/* ---- the driver ---------------------------------------------------------------------------------- */
+/* ---- the driver
+ * ---------------------------------------------------------------------------------- */
 
 struct upstream_config {
     const char *name; /* of the source; borrowed for the upstream's life */
@@ -167,8 +174,8 @@ struct source_driver {
 
     /* Reaches for nothing yet: a database that is down does not fail it. 0 or -errno with text. */
     int (*open)(struct upstream **out, const struct upstream_config *config, struct errtext *err);
-    /* Ends everything: no event comes afterwards. Waits at most `wait_ms` for helper threads; one that cannot be
-     * ended is left behind with all that it uses. Accepts NULL. */
+    /* Ends everything: no event comes afterwards. Waits at most `wait_ms` for helper threads; one
+     * that cannot be ended is left behind with all that it uses. Accepts NULL. */
     void (*close)(struct upstream *u, int64_t wait_ms);
 
     /* Copies the text, whose parameters are placeholders. The statement's number, or -errno. */
@@ -177,13 +184,15 @@ struct source_driver {
     unsigned (*load)(struct upstream *u, const struct driver_request *requests, unsigned count);
     /* Ends the request as soon as can be; done() still comes. Unknown ids are ignored. */
     void (*cancel)(struct upstream *u, uint64_t id);
-    /* At start only, before the loop runs: waits at most so long for requests under way and calls done(). */
+    /* At start only, before the loop runs: waits at most so long for requests under way and calls
+     * done(). */
     void (*settle)(struct upstream *u, int64_t wait_ms);
 
     /* Bytes of results and requests held. Cheap. */
     size_t (*memory)(const struct upstream *u);
     /* DEBUG SOURCE; NULL: none. argv[0] is the verb. 0 or -EINVAL with text. */
-    int (*debug)(struct upstream *u, const struct strview *argv, int argc, struct buf *reply, struct errtext *err);
+    int (*debug)(struct upstream *u, const struct strview *argv, int argc, struct buf *reply,
+                 struct errtext *err);
 };
 
 /* NULL: no such driver in this build. */

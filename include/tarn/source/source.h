@@ -1,20 +1,20 @@
 /*
  * Read-through: sources (databases), maps (key pattern -> query) and flights (loads under way).
  *
- * The command layer asks for a load when a key that belongs to a map is not in the store; this layer runs one query
- * per key however many ask, writes the result into the store, and answers every waiter. It knows neither commands
- * nor connections: it calls back.
+ * The command layer asks for a load when a key that belongs to a map is not in the store; this
+ * layer runs one query per key however many ask, writes the result into the store, and answers
+ * every waiter. It knows neither commands nor connections: it calls back.
  *
  * Rules that every function here keeps (numbers as in docs/read-through.md):
- *  - at most one live flight per (database, key); a flight that was voided may answer those who waited before the
- *    event, and nothing else; readers who come later start a new one;
- *  - every waiter is answered exactly once, by its own deadline at the latest, and never from within
- *    sources_load();
+ *  - at most one live flight per (database, key); a flight that was voided may answer those who
+ *    waited before the event, and nothing else; readers who come later start a new one;
+ *  - every waiter is answered exactly once, by its own deadline at the latest, and never from
+ *    within sources_load();
  *  - the age of a value counts from the moment its query was sent;
  *  - an error is never reported as an absent row and never becomes a negative entry.
  *
- * Entries written by this layer carry STORE_AUX_BYTES of aux (drawn in src/source/aux.h): map, epoch, time of the
- * query. Negative entries have type ENTRY_NEGATIVE.
+ * Entries written by this layer carry STORE_AUX_BYTES of aux (drawn in src/source/aux.h): map,
+ * epoch, time of the query. Negative entries have type ENTRY_NEGATIVE.
  */
 #ifndef TARN_SOURCE_SOURCE_H
 #define TARN_SOURCE_SOURCE_H
@@ -35,21 +35,23 @@ struct ev_loop;
 struct sources;    /* opaque: everything of this layer */
 struct source_map; /* opaque; lives as long as the struct sources */
 
-/* ---- life and configuration ---------------------------------------------------------------------------- */
+/* ---- life and configuration
+ * ---------------------------------------------------------------------------- */
 
 /* loop, store and clock are borrowed for the life of the object. */
-int sources_create(struct sources **out, struct ev_loop *loop, struct store *store, const struct clock *clock,
-                   struct errtext *err) WARN_UNUSED;
+int sources_create(struct sources **out, struct ev_loop *loop, struct store *store,
+                   const struct clock *clock, struct errtext *err) WARN_UNUSED;
 
 /* True for "source", "source-set", "map", "map-set". */
 bool sources_is_directive(struct strview name);
 
 /* One configuration line, split into words; argv[0] is the directive. 0 or -EINVAL with text. */
-int sources_directive(struct sources *s, const struct strview *argv, int argc, struct errtext *err) WARN_UNUSED;
+int sources_directive(struct sources *s, const struct strview *argv, int argc,
+                      struct errtext *err) WARN_UNUSED;
 
-/* After all directives: opens the sources (in the background), checks the maps whose source can be reached at once.
- * A map that can never work (two statements, not read-only, an unknown parameter) is refused here with its text. A
- * source that is down does not fail the start. */
+/* After all directives: opens the sources (in the background), checks the maps whose source can be
+ * reached at once. A map that can never work (two statements, not read-only, an unknown parameter)
+ * is refused here with its text. A source that is down does not fail the start. */
 int sources_start(struct sources *s, struct errtext *err) WARN_UNUSED;
 
 /* Answers all waiters with SOURCEDOWN, fills nothing any more, joins helper threads. */
@@ -65,9 +67,11 @@ bool sources_has_maps(const struct sources *s);
 /* Bytes held by flights, results and drivers: for used_memory. */
 size_t sources_memory(const struct sources *s);
 
-/* ---- reading ------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * ------------------------------------------------------------------------------------------- */
 
-/* The map whose pattern the key matches in canonical spelling; NULL: an ordinary key. Called on misses and writes. */
+/* The map whose pattern the key matches in canonical spelling; NULL: an ordinary key. Called on
+ * misses and writes. */
 struct source_map *sources_match(struct sources *s, struct strview key);
 
 /* The name of the source it loads from; lives as long as the map. For error texts. */
@@ -79,7 +83,8 @@ bool source_map_exists_loads(const struct source_map *m);
 /* Judges a live entry that carries aux, and counts the hit in its map's metrics. */
 enum source_freshness {
     SOURCE_FRESH,  /* serve it */
-    SOURCE_ABSENT, /* a negative entry: the row is known not to exist; reply as for an absent key, no load */
+    SOURCE_ABSENT, /* a negative entry: the row is known not to exist; reply as for an absent key,
+                      no load */
     SOURCE_GONE,   /* invalidated by epoch or a lowered ttl: treat as a miss */
 };
 enum source_freshness sources_judge(struct sources *s, const struct entry_view *e);
@@ -89,19 +94,22 @@ enum load_status { LOAD_FOUND, LOAD_ABSENT, LOAD_FAILED };
 struct load_result {
     enum load_status status;
     enum entry_type type;
-    struct strview value; /* LOAD_FOUND; borrowed during the callback (or until the next call, for a result at once) */
-    struct strview error; /* LOAD_FAILED: "SOURCETIMEOUT map 'user' source 'shop' after 1000 ms id=7f3a", same lifetime */
+    struct strview value; /* LOAD_FOUND; borrowed during the callback (or until the next call, for a
+                             result at once) */
+    struct strview error; /* LOAD_FAILED: "SOURCETIMEOUT map 'user' source 'shop' after 1000 ms
+                             id=7f3a", same lifetime */
 };
 
 /* One party waiting for one load. The owner embeds it, zeroed; it stays linked until `done` runs or
  * load_waiter_cancel(). */
 struct load_waiter {
-    struct list link; /* in the flight's list of waiters */
+    struct list link;        /* in the flight's list of waiters */
     struct list by_deadline; /* in the map's list of waiters, earliest deadline first */
-    struct flight *flight; /* borrowed; NULL when not waiting */
+    struct flight *flight;   /* borrowed; NULL when not waiting */
     int64_t deadline_ms;
     void (*done)(struct load_waiter *w, const struct load_result *r);
-    unsigned client_loads; /* loads this party's client has under way; checked against max-client-loads */
+    unsigned client_loads; /* loads this party's client has under way; checked against
+                              max-client-loads */
 };
 
 enum load_start {
@@ -109,34 +117,38 @@ enum load_start {
     LOAD_AT_ONCE, /* *now is filled: limits, error-hold, breaker, no-load; w is not linked */
 };
 
-/* Joins the live flight of the key or starts one. `arrived_ms` is the moment the command arrived: deadlines count
- * from it. */
-enum load_start sources_load(struct sources *s, struct source_map *m, const struct store_key *k, int64_t arrived_ms,
-                             struct load_waiter *w, struct load_result *now) WARN_UNUSED;
+/* Joins the live flight of the key or starts one. `arrived_ms` is the moment the command arrived:
+ * deadlines count from it. */
+enum load_start sources_load(struct sources *s, struct source_map *m, const struct store_key *k,
+                             int64_t arrived_ms, struct load_waiter *w,
+                             struct load_result *now) WARN_UNUSED;
 
-/* The waiter's owner goes away. Accepts a waiter that is not linked. A flight nobody waits for goes on if its query
- * was sent and is dropped if it was still queued. */
+/* The waiter's owner goes away. Accepts a waiter that is not linked. A flight nobody waits for goes
+ * on if its query was sent and is dropped if it was still queued. */
 void load_waiter_cancel(struct load_waiter *w);
 
-/* Loads started in this turn are handed to the drivers in batches; call once at the end of the turn. */
+/* Loads started in this turn are handed to the drivers in batches; call once at the end of the
+ * turn. */
 void sources_flush(struct sources *s);
 
-/* ---- invalidation -------------------------------------------------------------------------------------- */
+/* ---- invalidation
+ * -------------------------------------------------------------------------------------- */
 
-/* The key was overwritten, removed, or is declared stale by somebody else: the flight in the air may not fill.
- * Cheap when no flight is live. Does not touch the store. */
+/* The key was overwritten, removed, or is declared stale by somebody else: the flight in the air
+ * may not fill. Cheap when no flight is live. Does not touch the store. */
 void sources_void_key(struct sources *s, unsigned db, struct strview key);
 /* The whole database (STORE_DATABASES: all). */
 void sources_void_db(struct sources *s, unsigned db);
 
-/* Removes the key in every database and voids its flights; true when something was cached (a negative entry
- * included). */
+/* Removes the key in every database and voids its flights; true when something was cached (a
+ * negative entry included). */
 bool sources_invalidate_key(struct sources *s, struct strview key);
 /* O(1): the map's epoch moves on, all its entries are gone for readers, its flights are voided. */
 void sources_invalidate_map(struct sources *s, struct source_map *m);
 void sources_invalidate_all(struct sources *s);
 
-/* ---- looking at it ------------------------------------------------------------------------------------- */
+/* ---- looking at it
+ * ------------------------------------------------------------------------------------- */
 
 struct source_map *sources_map_by_name(struct sources *s, struct strview name);
 
@@ -148,22 +160,25 @@ typedef void (*source_name_fn)(void *ctx, struct strview name);
 void sources_walk(const struct sources *s, source_name_fn each, void *ctx);
 void sources_walk_maps(const struct sources *s, source_name_fn each, void *ctx);
 
-/* Fields as INFO shows them: driver, state, loads, errors, ... / hits, misses, loads, .... False: no such name. */
+/* Fields as INFO shows them: driver, state, loads, errors, ... / hits, misses, loads, .... False:
+ * no such name. */
 bool sources_describe(struct sources *s, struct strview source, source_field_fn each, void *ctx);
 bool sources_describe_map(struct sources *s, struct strview map, source_field_fn each, void *ctx);
 /* The definition of a map: source, pattern, sql, as, ttl, ... */
 bool sources_define_map(struct sources *s, struct strview map, source_field_fn each, void *ctx);
 
-/* SOURCE EXPLAIN: which map, parameters, cached?, age, ttl, would it load? False: no map matches. */
+/* SOURCE EXPLAIN: which map, parameters, cached?, age, ttl, would it load? False: no map matches.
+ */
 bool sources_explain(struct sources *s, const struct store_key *k, source_field_fn each, void *ctx);
 
-/* SOURCE TEST: runs the map's query for the key once, stores nothing. `done` gets the mapped value. */
-enum load_start sources_test(struct sources *s, struct source_map *m, struct strview key, struct load_waiter *w,
-                             struct load_result *now) WARN_UNUSED;
+/* SOURCE TEST: runs the map's query for the key once, stores nothing. `done` gets the mapped value.
+ */
+enum load_start sources_test(struct sources *s, struct source_map *m, struct strview key,
+                             struct load_waiter *w, struct load_result *now) WARN_UNUSED;
 
 /* SOURCE PING: connects if need be and runs the driver's trivial query. */
-enum load_start sources_ping(struct sources *s, struct strview source, struct load_waiter *w, struct load_result *now)
-    WARN_UNUSED;
+enum load_start sources_ping(struct sources *s, struct strview source, struct load_waiter *w,
+                             struct load_result *now) WARN_UNUSED;
 
 /* SOURCE PAUSE|RESUME. False: no such source. */
 bool sources_pause(struct sources *s, struct strview source, bool is_paused);
@@ -171,13 +186,13 @@ bool sources_pause(struct sources *s, struct strview source, bool is_paused);
 /* SOURCE RESETSTAT, CONFIG RESETSTAT. */
 void sources_reset_stats(struct sources *s);
 
-/* Acts on what is due by the clock: deadlines of waiters and flights. A timer calls it; tests with a clock of their own
- * call it themselves. */
+/* Acts on what is due by the clock: deadlines of waiters and flights. A timer calls it; tests with
+ * a clock of their own call it themselves. */
 void sources_tick(struct sources *s);
 
-/* DEBUG SOURCE <name> HOLD|RELEASE|FAIL ...: gates of the mock driver; argv[0] is the source's name. 0, or -EINVAL with
- * text. */
-int sources_debug(struct sources *s, const struct strview *argv, int argc, struct buf *reply, struct errtext *err)
-    WARN_UNUSED;
+/* DEBUG SOURCE <name> HOLD|RELEASE|FAIL ...: gates of the mock driver; argv[0] is the source's
+ * name. 0, or -EINVAL with text. */
+int sources_debug(struct sources *s, const struct strview *argv, int argc, struct buf *reply,
+                  struct errtext *err) WARN_UNUSED;
 
 #endif

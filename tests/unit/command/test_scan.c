@@ -113,7 +113,6 @@ static void scan__checks_arguments(void **state)
 {
     struct fixture *f = *state;
     const char *bad[] = {"x",
-                         "''",
                          "1x",
                          "' 1'",
                          "18446744073709551616",

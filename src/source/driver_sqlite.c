@@ -1,0 +1,244 @@
+/*
+ * The SQLite driver: a pool of helper threads, one read-only connection each, because SQLite's
+ * calls block. What a thread does is in sqlite_conn.c; this file turns requests into jobs and
+ * finished jobs into events.
+ *
+ * The dsn is a file name or a file: URI. Should a thread hang in its file system for ever, closing
+ * leaves it and all it uses behind: the whole upstream.
+ */
+#include "tarn/source/driver.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+#include "sqlite_conn.h"
+#include "tarn/base/clock.h"
+
+struct upstream {
+    struct upstream_config config;
+    char *path; /* owned */
+    struct worker_pool *pool;
+    struct sqlite_conn *conns;            /* owned, config.connections of them */
+    void **states;                        /* owned; the same as pointers */
+    struct sqlite_statement **statements; /* owned */
+    unsigned statements_count;
+    enum driver_state state;
+};
+
+/* ---- answers
+ * ------------------------------------------------------------------------------------- */
+
+static void drop(struct worker_job *base)
+{
+    struct sqlite_job *job = container_of(base, struct sqlite_job, base);
+    free(job->rows);
+    free(job);
+}
+
+static void report_state(struct upstream *u, enum driver_status status)
+{
+    enum driver_state state = u->state;
+    if (status == DRIVER_DOWN) {
+        state = DRIVER_STATE_DOWN;
+    } else if (status == DRIVER_OK || status == DRIVER_ERROR || status == DRIVER_TOO_BIG) {
+        state = DRIVER_STATE_UP;
+    }
+    if (state != u->state) {
+        u->state = state;
+        u->config.events.state(u->config.events.ctx, state);
+    }
+}
+
+static void on_done(void *ctx, struct worker_job *base)
+{
+    struct upstream *u = ctx;
+    struct sqlite_job *job = container_of(base, struct sqlite_job, base);
+    report_state(u, job->status);
+    struct driver_result result = {
+        .id = base->id, .status = job->status, .rows = job->rows, .detail = job->detail};
+    u->config.events.done(u->config.events.ctx, &result);
+    worker_release(u->pool, base);
+    drop(base);
+}
+
+/* ---- requests
+ * ------------------------------------------------------------------------------------ */
+
+static struct sqlite_job *make_job(const struct upstream *u, const struct driver_request *r)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < r->params_count && r->task == DRIVER_LOAD; i++) {
+        bytes += r->params[i].bytes.len; /* bounded by max-param */
+    }
+    size_t memory = sizeof(struct sqlite_job) + bytes;
+    struct sqlite_job *job = malloc(memory);
+    if (job == NULL) {
+        return NULL;
+    }
+    *job = (struct sqlite_job){
+        .base = {.id = r->id, .bytes = memory},
+        .task = r->task,
+        .statement = r->task == DRIVER_PING ? NULL : u->statements[r->statement],
+        .deadline_us = clock_now_us() + r->timeout_ms * 1000,
+        .row_bytes_max = r->row_bytes_max,
+        .wants_more = r->wants_more,
+        .params_count = r->task == DRIVER_LOAD ? r->params_count : 0,
+    };
+    size_t at = 0;
+    for (unsigned i = 0; i < job->params_count; i++) {
+        struct driver_value v = r->params[i];
+        if (v.bytes.len > 0) {
+            memcpy(job->bytes + at, v.bytes.data, v.bytes.len);
+        }
+        v.bytes = strview_of(job->bytes + at, v.bytes.len);
+        at += v.bytes.len;
+        job->params[i] = v;
+    }
+    return job;
+}
+
+static unsigned load(struct upstream *u, const struct driver_request *requests, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct sqlite_job *job = make_job(u, &requests[i]);
+        if (job == NULL) {
+            return i;
+        }
+        worker_pool_submit(u->pool, &job->base);
+    }
+    return count;
+}
+
+static void cancel(struct upstream *u, uint64_t id)
+{
+    worker_pool_cancel(u->pool, id);
+}
+
+static void settle(struct upstream *u, int64_t wait_ms)
+{
+    worker_pool_settle(u->pool, wait_ms);
+}
+
+static size_t memory(const struct upstream *u)
+{
+    return worker_pool_memory(u->pool);
+}
+
+static int add_statement(struct upstream *u, struct strview sql, unsigned params_count)
+{
+    size_t count = (size_t)u->statements_count + 1;
+    struct sqlite_statement **statements = realloc(u->statements,
+                                                   count * sizeof(struct sqlite_statement *));
+    if (statements == NULL) {
+        return -ENOMEM;
+    }
+    u->statements = statements;
+    struct sqlite_statement *statement = malloc(sizeof(*statement));
+    char *text = malloc(sql.len + 1);
+    if (statement == NULL || text == NULL) {
+        free(statement);
+        free(text);
+        return -ENOMEM;
+    }
+    memcpy(text, sql.data, sql.len);
+    text[sql.len] = '\0';
+    *statement = (struct sqlite_statement){
+        .sql = text, .id = u->statements_count, .params_count = params_count};
+    u->statements[u->statements_count] = statement;
+    return (int)u->statements_count++;
+}
+
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
+
+static void free_upstream(struct upstream *u)
+{
+    for (unsigned i = 0; i < u->config.connections && u->conns != NULL; i++) {
+        sqlite_conn_fini(&u->conns[i]);
+    }
+    for (unsigned i = 0; i < u->statements_count; i++) {
+        free(u->statements[i]->sql);
+        free(u->statements[i]);
+    }
+    free(u->statements);
+    free(u->conns);
+    free(u->states);
+    free(u->path);
+    free(u);
+}
+
+static void close_upstream(struct upstream *u, int64_t wait_ms)
+{
+    if (u != NULL && (u->pool == NULL || worker_pool_destroy(u->pool, wait_ms))) {
+        free_upstream(u);
+    }
+}
+
+static int start_pool(struct upstream *u)
+{
+    for (unsigned i = 0; i < u->config.connections; i++) {
+        sqlite_conn_init(&u->conns[i], u->path);
+        u->states[i] = &u->conns[i];
+    }
+    struct worker_config config = {
+        .loop = u->config.loop,
+        .count = u->config.connections,
+        .states = u->states,
+        .bytes_max = u->config.result_bytes_max,
+        .ctx = u,
+        .run = sqlite_conn_run,
+        .interrupt = sqlite_conn_interrupt,
+        .done = on_done,
+        .drop = drop,
+    };
+    int r = worker_pool_create(&u->pool, &config);
+    for (unsigned i = 0; i < u->config.connections && r == 0; i++) {
+        u->conns[i].pool = u->pool; /* no job has been submitted yet */
+    }
+    return r;
+}
+
+static int open_upstream(struct upstream **out, const struct upstream_config *config,
+                         struct errtext *err)
+{
+    if (!sqlite3_threadsafe()) {
+        errtext_set(err, "this SQLite library was built without threads");
+        return -ENOTSUP;
+    }
+    struct upstream *u = calloc(1, sizeof(*u));
+    if (u == NULL) {
+        errtext_set(err, "out of memory");
+        return -ENOMEM;
+    }
+    u->config = *config;
+    u->path = strdup(config->dsn);
+    u->states = calloc(config->connections, sizeof(void *));
+    u->conns = u->states != NULL ? calloc(config->connections, sizeof(u->conns[0])) : NULL;
+    int r = u->path == NULL || u->conns == NULL ? -ENOMEM : start_pool(u);
+    if (r != 0) {
+        errtext_set(err, "cannot start helper threads: %s", strerror(-r));
+        free_upstream(u);
+        return r;
+    }
+    *out = u;
+    return 0;
+}
+
+const struct source_driver driver_sqlite = {
+    .name = "sqlite",
+    .help = "an SQLite file, opened read-only",
+    .connections_default = 2,
+    .placeholder = '?',
+    .bracket_quotes = true,
+    .open = open_upstream,
+    .close = close_upstream,
+    .add_statement = add_statement,
+    .load = load,
+    .cancel = cancel,
+    .settle = settle,
+    .memory = memory,
+};
