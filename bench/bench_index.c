@@ -22,6 +22,8 @@
 
 #define ENTRY_BYTES 128
 #define BATCH       32
+#define LOOKUPS     1024000
+#define RUNS        7
 
 struct bench {
     char *entries; /* owned, entry of reference r at r * stride */
@@ -190,7 +192,7 @@ static double lookup_single(struct bench *b, size_t from, size_t keys, size_t ro
         number = from + (rng_next(&b->rng) + number) % keys;
         p = find(b, number, hash_number(number));
         found += p != NULL;
-        number = p == NULL ? 0 : *p & 1;
+        number = p == NULL ? 0 : *entry_at(b, slot_ref(*p)) & 1;
     }
     if (found != (from == 1 ? rounds : 0)) {
         die("a key was not found");
@@ -213,11 +215,10 @@ static double lookup_batch(struct bench *b, size_t from, size_t keys, size_t rou
             index_prefetch(b->ix, hash[k]);
         }
         for (unsigned k = 0; k < BATCH; k++) {
-            struct index_probe probe;
-            const uint64_t *p = index_first(b->ix, hash[k], &probe);
+            uint64_t slot = index_prefetched(b->ix, hash[k]);
 
-            if (p != NULL) {
-                PREFETCH(entry_at(b, slot_ref(*p)));
+            if (slot != 0) {
+                PREFETCH(entry_at(b, slot_ref(slot)));
             }
         }
         for (unsigned k = 0; k < BATCH; k++) {
@@ -230,7 +231,7 @@ static double lookup_batch(struct bench *b, size_t from, size_t keys, size_t rou
     return (double)(now_ns() - start) / (double)rounds;
 }
 
-static double index_only_batch(struct bench *b, size_t keys, size_t rounds)
+static double index_only_batch(struct bench *b, size_t from, size_t keys, size_t rounds)
 {
     uint64_t start = now_ns();
     uint64_t sum = 0;
@@ -239,7 +240,7 @@ static double index_only_batch(struct bench *b, size_t keys, size_t rounds)
         uint64_t hash[BATCH];
 
         for (unsigned k = 0; k < BATCH; k++) {
-            hash[k] = hash_number(1 + rng_next(&b->rng) % keys);
+            hash[k] = hash_number(from + rng_next(&b->rng) % keys);
             index_prefetch(b->ix, hash[k]);
         }
         for (unsigned k = 0; k < BATCH; k++) {
@@ -255,10 +256,24 @@ static double index_only_batch(struct bench *b, size_t keys, size_t rounds)
     return (double)(now_ns() - start) / (double)rounds;
 }
 
+typedef double (*lookup_fn)(struct bench *b, size_t from, size_t keys, size_t rounds);
+
+/* The machine is shared: the quickest of several runs is the one that was disturbed least. */
+static double quickest(lookup_fn fn, struct bench *b, size_t from, size_t keys)
+{
+    double best = fn(b, from, keys, LOOKUPS);
+
+    for (unsigned i = 1; i < RUNS; i++) {
+        double ns = fn(b, from, keys, LOOKUPS);
+
+        best = ns < best ? ns : best;
+    }
+    return best;
+}
+
 static void run_lookup(size_t keys, bool huge_pages)
 {
     struct bench b;
-    size_t rounds = 4096000;
 
     bench_init(&b, keys, true, huge_pages);
     for (size_t i = 1; i <= keys; i++) {
@@ -266,11 +281,11 @@ static void run_lookup(size_t keys, bool huge_pages)
     }
     printf("%zu keys, load %.3f, %s pages, ns per look-up\n", keys,
            (double)index_count(b.ix) / (double)index_slots(b.ix), huge_pages ? "huge" : "small");
-    printf("  one by one:   %6.1f found, %6.1f absent\n", lookup_single(&b, 1, keys, rounds / 4),
-           lookup_single(&b, keys + 1, keys, rounds / 4));
-    printf("  batches of %d: %5.1f found, %6.1f absent, %.1f index alone\n", BATCH,
-           lookup_batch(&b, 1, keys, rounds), lookup_batch(&b, keys + 1, keys, rounds),
-           index_only_batch(&b, keys, rounds));
+    printf("  one by one:    %6.1f found, %6.1f absent\n", quickest(lookup_single, &b, 1, keys),
+           quickest(lookup_single, &b, keys + 1, keys));
+    printf("  batches of %d: %6.1f found, %6.1f absent, %.1f index alone\n", BATCH,
+           quickest(lookup_batch, &b, 1, keys), quickest(lookup_batch, &b, keys + 1, keys),
+           quickest(index_only_batch, &b, 1, keys));
     bench_fini(&b, keys);
 }
 

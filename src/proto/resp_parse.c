@@ -34,6 +34,7 @@
 #define BULK_MIN       6 /* "$0\r\n\r\n" */
 #define DIGITS_MAX     9 /* what parse_whole() reads; fits into 32 bits */
 #define SPANS_MIN      8
+#define NOT_A_NUMBER   INT64_MAX /* no count and no length comes near */
 
 struct resp_span {
     size_t offset, len;
@@ -183,6 +184,32 @@ static bool find_line_end(struct run *r, char terminator, const char *too_big, s
     return true;
 }
 
+/* Like find_line_end() for the number behind the first byte of the line; parser->at moves behind
+ * the line. What is not a number gives NOT_A_NUMBER. */
+static bool read_number_line(struct run *r, const char *too_big, int64_t *out)
+{
+    struct resp_parser *p = r->parser;
+    const char *line = r->in.data + p->at;
+    if (p->line_seen == 0 && r->in.len - p->at >= BULK_MIN) {
+        size_t number;
+        const char *next = read_number(line + 1, r->in.data + r->in.len, &number);
+        if (next != NULL) {
+            p->at = (size_t)(next - r->in.data);
+            *out = (int64_t)number;
+            return true;
+        }
+    }
+    size_t len;
+    if (!find_line_end(r, '\r', too_big, &len)) {
+        return false;
+    }
+    if (len == 0 || !num_parse_i64(strview_of(line + 1, len - 1), out)) {
+        *out = NOT_A_NUMBER;
+    }
+    p->at += len + CRLF_LEN;
+    return true;
+}
+
 static bool step_start(struct run *r)
 {
     if (r->in.len == 0) {
@@ -195,19 +222,16 @@ static bool step_start(struct run *r)
 static bool step_array_line(struct run *r)
 {
     struct resp_parser *p = r->parser;
-    size_t len;
     int64_t count;
-    if (!find_line_end(r, '\r', PROTOCOL_ERROR "too big mbulk count string", &len)) {
+    if (!read_number_line(r, PROTOCOL_ERROR "too big mbulk count string", &count)) {
         return false;
     }
-    if (!num_parse_i64(strview_of(r->in.data + 1, len - 1), &count) ||
-        count > r->limits->args_max) {
+    if (count == NOT_A_NUMBER || count > r->limits->args_max) {
         return refuse(r, PROTOCOL_ERROR "invalid multibulk length");
     }
     if (count > RESP_AUTH_ARGS_MAX && !r->limits->is_authenticated) {
         return refuse(r, PROTOCOL_ERROR "unauthenticated multibulk length");
     }
-    p->at = len + CRLF_LEN;
     if (count <= 0) {
         return stop(r, RESP_EMPTY);
     }
@@ -229,23 +253,20 @@ static bool refuse_type(struct run *r, char c)
 static bool step_bulk_line(struct run *r)
 {
     struct resp_parser *p = r->parser;
-    size_t line_len;
+    const char *line = r->in.data + p->at;
     int64_t len;
-    if (!find_line_end(r, '\r', PROTOCOL_ERROR "too big bulk count string", &line_len)) {
+    if (!read_number_line(r, PROTOCOL_ERROR "too big bulk count string", &len)) {
         return false;
     }
-    const char *line = r->in.data + p->at;
-    if (line[0] != '$') {
-        return refuse_type(r, line[0]);
+    if (*line != '$') {
+        return refuse_type(r, *line);
     }
-    if (!num_parse_i64(strview_of(line + 1, line_len - 1), &len) || len < 0 ||
-        len > r->limits->bulk_max) {
+    if (len == NOT_A_NUMBER || len < 0 || len > r->limits->bulk_max) {
         return refuse(r, PROTOCOL_ERROR "invalid bulk length");
     }
     if (len > RESP_AUTH_BULK_MAX && !r->limits->is_authenticated) {
         return refuse(r, PROTOCOL_ERROR "unauthenticated bulk length");
     }
-    p->at += line_len + CRLF_LEN;
     p->bulk_len = (uint64_t)len;
     p->state = RESP_BULK_DATA;
     return true;

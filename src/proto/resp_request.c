@@ -14,17 +14,15 @@ bool resp_request_resize(struct resp_request *r, size_t argc)
 {
     assert(argc <= INT_MAX);
     size_t old_cap = (size_t)r->argv_cap;
-    size_t cap = size_max(argc, ARGV_MIN);
-    if (argc > old_cap) {
-        cap = size_min(size_max(cap, old_cap * 2), INT_MAX); /* words arrive one by one */
+    size_t cap = RESP_ARGV_KEEP;
+    if (argc > old_cap) { /* at least doubled: words arrive one by one */
+        cap = size_min(size_max(size_max(argc, old_cap * 2), ARGV_MIN), INT_MAX);
     } else if (argc > RESP_ARGV_KEEP) {
         return true;
-    } else {
-        cap = RESP_ARGV_KEEP;
     }
     struct strview *argv = realloc(r->argv, cap * sizeof(*argv));
     if (argv == NULL) {
-        return argc <= old_cap;
+        return argc <= old_cap; /* shrinking can wait */
     }
     r->argv = argv;
     r->argv_cap = (int)cap;

@@ -1,71 +1,114 @@
 /*
  * Replies, element by element.
  *
- * Each writer reserves the room for its whole element once and then copies; a buffer without memory
- * swallows the element and remembers it in buf.failed, which the connection looks at before it
- * sends.
+ * Each writer reserves the room for its whole element once and then writes without further checks;
+ * a buffer without memory swallows the element and remembers it in buf.failed, which whoever sends
+ * the buffer looks at once. An element is written whole or not at all.
+ *
+ * Most lengths and counts have one to three digits, so these are written in place; longer numbers
+ * are left to base.
  */
 #include "tarn/proto/resp_write.h"
 
 #include <assert.h>
 #include <stdarg.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "tarn/base/num.h"
 
-#define HEADER_MAX      (1 + NUM_I64_CHARS + 2)
-#define ERROR_TEXT_MAX  1024
-#define VERBATIM_FORMAT 3
+#define CRLF_LEN            2
+#define HEADER_MAX          (1 + NUM_I64_CHARS + CRLF_LEN)
+#define VERBATIM_FORMAT_LEN 3
 
-static void write_bytes(struct resp_writer *w, const char *literal, size_t len)
+#define WRITE_LITERAL(w, literal) (void)buf_append((w)->out, (literal), sizeof(literal) - 1)
+
+static inline char *put_crlf(char *to)
 {
-    (void)buf_append(w->out, literal, len); /* remembered in buf.failed */
+    memcpy(to, "\r\n", CRLF_LEN);
+    return to + CRLF_LEN;
 }
 
-#define WRITE_LITERAL(w, literal) write_bytes((w), (literal), sizeof(literal) - 1)
-
-static char *put_crlf(char *p)
+static inline char *put_number(char *to, uint64_t n)
 {
-    *p++ = '\r';
-    *p++ = '\n';
-    return p;
-}
-
-/* `type`, the number, CR LF: `p` has HEADER_MAX bytes. Lengths below 10 are most of all there are.
- */
-static char *put_header(char *p, char type, int64_t n)
-{
-    *p++ = type;
-    if (n >= 0 && n < 10) {
-        *p++ = (char)('0' + n);
-    } else {
-        p += num_format_i64(p, n);
+    if (LIKELY(n < 10)) {
+        *to = (char)('0' + n);
+        return to + 1;
     }
-    return put_crlf(p);
+    if (n < 100) {
+        to[0] = (char)('0' + n / 10);
+        to[1] = (char)('0' + n % 10);
+        return to + 2;
+    }
+    if (n < 1000) {
+        to[0] = (char)('0' + n / 100);
+        to[1] = (char)('0' + n / 10 % 10);
+        to[2] = (char)('0' + n % 10);
+        return to + 3;
+    }
+    return to + num_format_u64(to, n);
 }
 
-static void write_header(struct resp_writer *w, char type, int64_t n)
+/* `to` has HEADER_MAX bytes. */
+static inline char *put_header(char *to, char type, uint64_t n)
 {
-    if (buf_reserve(w->out, HEADER_MAX)) {
+    *to++ = type;
+    return put_crlf(put_number(to, n));
+}
+
+static void write_header(struct resp_writer *w, char type, uint64_t n)
+{
+    if (LIKELY(buf_reserve(w->out, HEADER_MAX))) {
         char *start = buf_tail(w->out);
         buf_commit(w->out, (size_t)(put_header(start, type, n) - start));
     }
 }
 
-/* One line: `type`, the text with CR and LF as blanks, CR LF. */
+/* CR and LF would end the line, and what follows be taken for the next reply. */
+static void blank_line_ends(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (UNLIKELY(text[i] == '\r' || text[i] == '\n')) {
+            text[i] = ' ';
+        }
+    }
+}
+
+/* `type`, the text made safe, CR LF. */
 static void write_line(struct resp_writer *w, char type, struct strview text)
 {
-    if (!buf_reserve(w->out, text.len + 3)) {
+    if (!buf_reserve(w->out, 1 + text.len + CRLF_LEN)) {
         return;
     }
-    char *p = buf_tail(w->out);
-    *p++ = type;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        *p++ = c == '\r' || c == '\n' ? ' ' : c;
+    char *start = buf_tail(w->out);
+    *start = type;
+    if (text.len > 0) {
+        memcpy(start + 1, text.data, text.len);
+        blank_line_ends(start + 1, text.len);
     }
-    (void)put_crlf(p);
-    buf_commit(w->out, text.len + 3);
+    (void)put_crlf(start + 1 + text.len);
+    buf_commit(w->out, 1 + text.len + CRLF_LEN);
+}
+
+/* Writes all of a bulk but its bytes; returns where these go, NULL without memory. */
+static inline char *reserve_bulk(struct resp_writer *w, char type, size_t len)
+{
+    size_t need;
+    if (UNLIKELY(add_overflow(len, (size_t)(HEADER_MAX + CRLF_LEN), &need))) {
+        w->out->failed = true;
+        return NULL;
+    }
+    if (UNLIKELY(!buf_reserve(w->out, need))) {
+        return NULL;
+    }
+    char *start = buf_tail(w->out);
+    char *bytes = put_header(start, type, len);
+    buf_commit(w->out, (size_t)(put_crlf(bytes + len) - start));
+    return bytes;
+}
+
+void resp_write_raw(struct resp_writer *w, struct strview bytes)
+{
+    (void)buf_append_view(w->out, bytes);
 }
 
 void resp_write_simple(struct resp_writer *w, struct strview text)
@@ -85,36 +128,43 @@ void resp_write_error(struct resp_writer *w, struct strview text)
 
 void resp_write_errorf(struct resp_writer *w, const char *format, ...)
 {
-    char text[ERROR_TEXT_MAX];
+    struct buf *out = w->out;
+    size_t start = buf_len(out);
     va_list args;
     va_start(args, format);
-    int len = vsnprintf(text, sizeof(text), format, args);
+    bool ok = buf_append_char(out, '-') && buf_vprintf(out, format, args);
     va_end(args);
-    assert(len >= 0);
-    write_line(w, '-', strview_of(text, size_min((size_t)len, sizeof(text) - 1)));
+    size_t len = buf_len(out) - start;
+    if (!ok || !buf_reserve(out, CRLF_LEN)) {
+        buf_truncate(out, start);
+        return;
+    }
+    blank_line_ends(buf_tail(out) - len, len);
+    (void)put_crlf(buf_tail(out));
+    buf_commit(out, CRLF_LEN);
 }
 
 void resp_write_int(struct resp_writer *w, int64_t value)
 {
-    write_header(w, ':', value);
+    if (LIKELY(value >= 0)) {
+        write_header(w, ':', (uint64_t)value);
+    } else if (buf_reserve(w->out, HEADER_MAX)) {
+        char *start = buf_tail(w->out);
+        *start = ':';
+        char *end = put_crlf(start + 1 + num_format_i64(start + 1, value));
+        buf_commit(w->out, (size_t)(end - start));
+    }
 }
 
 char *resp_write_bulk_uninit(struct resp_writer *w, size_t len)
 {
-    if (!buf_reserve(w->out, HEADER_MAX + len + 2)) {
-        return NULL;
-    }
-    char *start = buf_tail(w->out);
-    char *bytes = put_header(start, '$', (int64_t)len);
-    char *end = put_crlf(bytes + len);
-    buf_commit(w->out, (size_t)(end - start));
-    return bytes;
+    return reserve_bulk(w, '$', len);
 }
 
 void resp_write_bulk(struct resp_writer *w, struct strview v)
 {
-    char *bytes = resp_write_bulk_uninit(w, v.len);
-    if (bytes != NULL && v.len > 0) {
+    char *bytes = reserve_bulk(w, '$', v.len);
+    if (LIKELY(bytes != NULL && v.len > 0)) {
         memcpy(bytes, v.data, v.len);
     }
 }
@@ -150,26 +200,27 @@ void resp_write_null_array(struct resp_writer *w)
 
 void resp_write_array(struct resp_writer *w, size_t count)
 {
-    write_header(w, '*', (int64_t)count);
+    write_header(w, '*', count);
 }
 
 void resp_write_map(struct resp_writer *w, size_t pairs)
 {
+    assert(pairs <= SIZE_MAX / 2);
     if (w->version >= 3) {
-        write_header(w, '%', (int64_t)pairs);
+        write_header(w, '%', pairs);
     } else {
-        write_header(w, '*', (int64_t)pairs * 2);
+        write_header(w, '*', pairs * 2);
     }
 }
 
 void resp_write_set(struct resp_writer *w, size_t count)
 {
-    write_header(w, w->version >= 3 ? '~' : '*', (int64_t)count);
+    write_header(w, w->version >= 3 ? '~' : '*', count);
 }
 
 void resp_write_push(struct resp_writer *w, size_t count)
 {
-    write_header(w, w->version >= 3 ? '>' : '*', (int64_t)count);
+    write_header(w, w->version >= 3 ? '>' : '*', count);
 }
 
 void resp_write_bool(struct resp_writer *w, bool value)
@@ -196,14 +247,17 @@ void resp_write_double(struct resp_writer *w, double value)
 
 void resp_write_verbatim(struct resp_writer *w, const char *format, struct strview v)
 {
+    assert(strlen(format) == VERBATIM_FORMAT_LEN);
     if (w->version < 3) {
         resp_write_bulk(w, v);
         return;
     }
-    assert(strlen(format) == VERBATIM_FORMAT);
-    write_header(w, '=', (int64_t)(v.len + VERBATIM_FORMAT + 1));
-    write_bytes(w, format, VERBATIM_FORMAT);
-    write_bytes(w, ":", 1);
-    write_bytes(w, v.data, v.len);
-    write_bytes(w, "\r\n", 2);
+    char *bytes = reserve_bulk(w, '=', VERBATIM_FORMAT_LEN + 1 + v.len);
+    if (bytes != NULL) {
+        memcpy(bytes, format, VERBATIM_FORMAT_LEN);
+        bytes[VERBATIM_FORMAT_LEN] = ':';
+        if (v.len > 0) {
+            memcpy(bytes + VERBATIM_FORMAT_LEN + 1, v.data, v.len);
+        }
+    }
 }

@@ -4,11 +4,11 @@
  *
  * Invariants:
  *  - a flight is QUEUED (in its source's queue), SENT (in a slot) or HELD (failed, waiting for
- * nothing);
+ *    nothing);
  *  - a SENT flight that ends before its answer leaves its slot taken and empty: the connection is
- * busy until the driver reports, whoever still cares;
+ *    busy until the driver reports, whoever still cares;
  *  - a waiter's `done` may call anything of this layer, so a flight that is answering is not freed
- * under its own loop.
+ *    under its own loop.
  */
 #include "flight.h"
 

@@ -144,7 +144,10 @@ static bool cut_at_literal(struct strview *rest, struct strview literal, size_t 
         return false;
     }
     /* No further than the longest value reaches: keys may be very long. */
-    size_t window = size_min(rest->len - 1, value_max + literal.len);
+    size_t window = rest->len - 1;
+    if (value_max < window - literal.len) {
+        window = value_max + literal.len;
+    }
     const char *end = memmem(rest->data + 1, window, literal.data, literal.len);
     if (end == NULL) {
         return false;

@@ -4,12 +4,11 @@
  *
  *  - A file that is missing is not created; the next load tries again.
  *  - A file that was replaced, or that turns out to be broken, closes the connection; the next load
- * opens it anew.
+ *    opens it anew.
  *  - A lock held by a writer is waited for within the deadline, in small steps, so that a cancelled
- * load ends soon.
- *  - Only plain reading is allowed: an authorizer refuses everything but SELECT when a statement is
- * prepared, besides the connection being read-only. Extensions cannot be loaded, and the schema is
- * not trusted.
+ *    load ends soon.
+ *  - Only reading is allowed: one statement, on a read-only connection, without PRAGMA, ATTACH and
+ *    the like. Extensions cannot be loaded, and the schema is not trusted.
  */
 #include "sqlite_conn.h"
 
@@ -130,17 +129,25 @@ static void close_conn(struct sqlite_conn *c)
     sqlite3_close(db);
 }
 
-static int authorize(void *ctx, int action, const char *a, const char *b, const char *d,
+/* Writing is refused by the read-only connection and by sqlite3_stmt_readonly(); this refuses what
+ * reads, but is no query. (Asking for SELECT only would refuse table-valued functions too: SQLite
+ * declares them like tables.) */
+static int authorize(void *ctx, int action, const char *a, const char *b, const char *database,
                      const char *trigger)
 {
     (void)ctx;
     (void)a;
     (void)b;
-    (void)d;
+    (void)database;
     (void)trigger;
-    bool is_reading = action == SQLITE_SELECT || action == SQLITE_READ ||
-                      action == SQLITE_FUNCTION || action == SQLITE_RECURSIVE;
-    return is_reading ? SQLITE_OK : SQLITE_DENY;
+    static const int refused[] = {SQLITE_PRAGMA, SQLITE_ATTACH, SQLITE_DETACH, SQLITE_TRANSACTION,
+                                  SQLITE_SAVEPOINT};
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        if (action == refused[i]) {
+            return SQLITE_DENY;
+        }
+    }
+    return SQLITE_OK;
 }
 
 static void configure(struct sqlite_conn *c, sqlite3 *db)

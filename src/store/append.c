@@ -37,12 +37,20 @@ void append_seal(struct store *s, uint32_t id)
         }
     }
     segments_trim(&s->segs, id);
-    seg->state = SEGMENT_SEALED;
-    segment_list_push_back(&s->segs, &s->queues[seg->queue][seg->ttl_class > 0], LINK_QUEUE, id);
+    store_queue_push(s, id, false);
     if (seg->live == 0) {
         store_settle(s, id);
     } else {
         store_note_garbage(s, id);
+    }
+}
+
+void append_seal_if_full(struct store *s, uint32_t id)
+{
+    const struct segment *seg = segment_at(&s->segs, id);
+    uint64_t outside = (uint64_t)seg->large_units * LARGE_UNIT;
+    if (seg->state == SEGMENT_OPEN && outside > 0 && seg->used + outside >= s->segs.segment_bytes) {
+        append_seal(s, id);
     }
 }
 

@@ -26,6 +26,10 @@ enum append_for {
 unsigned char *append_entry(struct store *s, enum segment_queue queue, unsigned ttl_class,
                             uint32_t size, enum append_for who, bool *moved);
 
+/* To be called after a large entry was appended: a head also fills up with what its entries own
+ * outside. */
+void append_seal_if_full(struct store *s, uint32_t id);
+
 /* Takes a head out of use; it goes to the end of its queue. */
 void append_seal(struct store *s, uint32_t id);
 

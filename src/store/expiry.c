@@ -109,6 +109,9 @@ void expiry_note(struct store *s, uint32_t id, int64_t expires_at_ms)
     if (expires_at_ms == STORE_NO_EXPIRY) {
         return;
     }
+    if (expires_at_ms > ENTRY_EXPIRY_MAX_MS) {
+        expires_at_ms = ENTRY_EXPIRY_MAX_MS; /* what the entry itself holds */
+    }
     if (expires_at_ms > seg->expiry_hi_ms) {
         seg->expiry_hi_ms = expires_at_ms; /* makes it due later; found out when it comes up */
     }

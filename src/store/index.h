@@ -72,7 +72,12 @@ void index_destroy(struct index *ix);
 static inline uint64_t *index_first(const struct index *ix, uint64_t hash,
                                     struct index_probe *probe);
 static inline uint64_t *index_next(struct index_probe *probe);
+
+/* For keys in batches: first index_prefetch() for all, then index_prefetched() for all, which gives
+ * the first candidate in the home bucket (0: none) for the owner to prefetch its entry, then the
+ * look-ups. Neither waits for memory that was not asked for before. */
 static inline void index_prefetch(const struct index *ix, uint64_t hash);
+static inline uint64_t index_prefetched(const struct index *ix, uint64_t hash);
 
 /* Adds a slot; the caller knows that the key is absent. Returns the slot's place; NULL when memory
  * could not be had, or when more than INDEX_SAME_HASH_MAX slots crowd on one hash (nothing
@@ -278,6 +283,24 @@ static inline void index_prefetch(const struct index *ix, uint64_t hash)
     const struct index_table *t = region_table(r, fraction);
 
     PREFETCH(&t->buckets[table_home(t, fraction)]);
+}
+
+static inline uint64_t index_prefetched(const struct index *ix, uint64_t hash)
+{
+    uint64_t fraction;
+    const struct index_region *r = &ix->region[index_locate(hash, &fraction)];
+    const struct index_table *t = region_table(r, fraction);
+    unsigned home = table_home(t, fraction);
+    const struct index_bucket *b = &t->buckets[home];
+    uint64_t match = bucket_match(b, hash_tag(hash) * UINT64_C(0x0101010101010101));
+
+    if (match != 0) {
+        return b->slot[ctz64(match) / 8 - 1];
+    }
+    if ((b->head & 15) != 0) {
+        PREFETCH(&t->buckets[home + 1 == t->buckets_count ? 0 : home + 1]);
+    }
+    return 0;
 }
 
 #endif

@@ -137,22 +137,22 @@ static void drain_bucket(struct index *ix, struct index_table *t, struct index_b
 
 bool index_drain(struct index *ix, size_t budget, index_visit_fn fn, void *ctx)
 {
-    for (size_t spent = 0; ix->slots != 0;) {
+    for (size_t spent = 0; ix->slots != 0; spent += BUCKET_SLOTS) {
         struct index_region *r = &ix->region[ix->walk_region];
         size_t at = region_first_entry(r, ix->walk_at & region_mask(r));
         struct index_table *t = &r->dir[at];
 
-        while (t->count != 0 && ix->walk_bucket < t->buckets_count) {
-            if (spent != 0 && spent + BUCKET_SLOTS > budget) {
-                return true;
-            }
+        if (spent != 0 && spent + BUCKET_SLOTS > budget) {
+            return true;
+        }
+        if (t->count != 0 && ix->walk_bucket < t->buckets_count) {
             drain_bucket(ix, t, &t->buckets[ix->walk_bucket], fn, ctx);
             ix->walk_bucket++;
-            spent += BUCKET_SLOTS;
+            continue;
         }
         ix->walk_bucket = 0;
         index_free_table(ix, r, at);
-        index_walk_next(ix, at);
+        (void)index_walk_next(ix, at);
     }
     return false;
 }

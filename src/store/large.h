@@ -9,6 +9,7 @@
 #define TARN_STORE_LARGE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "tarn/base/compiler.h"
 
@@ -28,5 +29,13 @@ void large_destroy(struct large *l);
 size_t large_cost(size_t len);
 /* Bytes of data that fit without a new allocation. */
 size_t large_capacity(const struct large *l);
+
+/* Costs as a segment adds them up: never 0, as no block is that small. */
+#define LARGE_UNIT 256
+
+static inline uint32_t large_units(const struct large *l)
+{
+    return (uint32_t)(l->bytes / LARGE_UNIT) + 1;
+}
 
 #endif

@@ -38,7 +38,7 @@ static uint32_t older(const struct store *s, uint32_t a, uint32_t b)
 /* Lists are in order of sealing, which is nearly that of opening. */
 static uint32_t first_sealed(const struct store *s, enum segment_queue queue, unsigned is_volatile)
 {
-    uint32_t id = s->queues[queue][is_volatile].head;
+    uint32_t id = s->queues[queue][is_volatile].sealed.head;
     while (id != SEGMENT_NONE && !is_available(s, id)) {
         id = segment_at(&s->segs, id)->links[LINK_QUEUE].next;
     }

@@ -31,9 +31,9 @@
 
 static double queue_bytes(const struct store *s, enum segment_queue queue)
 {
-    uint32_t segments = s->queues[queue][1].count +
-                        (s->volatile_only ? 0 : s->queues[queue][0].count);
-    return (double)segments * s->segs.segment_bytes + (double)s->queue_large_bytes[queue];
+    const struct queue *q = s->queues[queue];
+    size_t bytes = q[1].resident_bytes + q[1].large_bytes;
+    return (double)(s->volatile_only ? bytes : bytes + q[0].resident_bytes + q[0].large_bytes);
 }
 
 static void target_move(struct store *s, double bytes)

@@ -40,9 +40,7 @@ void reclaim_begin(struct store *s, struct cursor *c, uint32_t id, enum cursor_m
 
 static void put_back(struct store *s, uint32_t id)
 {
-    struct segment *seg = segment_at(&s->segs, id);
-    seg->state = SEGMENT_SEALED;
-    segment_list_push_front(&s->segs, &s->queues[seg->queue][seg->ttl_class > 0], LINK_QUEUE, id);
+    store_queue_push(s, id, true);
     store_note_garbage(s, id);
     expiry_requeue(s, id);
 }
@@ -92,17 +90,17 @@ static bool relocate(struct store *s, unsigned char *e, uint64_t *slot, enum seg
     struct segment *from = segment_at(&s->segs, from_id);
     *slot = slot_make(ref_of(&s->segs, copy),
                       policy_bits_make(policy_time(slot_policy(*slot)), freq));
+    s->kept_ref = ref_of(&s->segs, e) == s->kept_ref ? ref_of(&s->segs, copy) : s->kept_ref;
     expiry_note(s, to_id, parts.expires_at_ms);
     if (parts.large != NULL) {
-        from->large--;
-        segment_at(&s->segs, to_id)->large++;
-        s->queue_large_bytes[from->queue] -= parts.large->bytes;
-        s->queue_large_bytes[queue] += parts.large->bytes;
+        store_large_count(s, from_id, parts.large, -1);
+        store_large_count(s, to_id, parts.large, 1);
     }
     entry_mark_dead(e);
     from->live -= parts.size;
     s->live_bytes -= parts.size;
     s->counters.bytes_copied += parts.size;
+    append_seal_if_full(s, to_id);
     return true;
 }
 
@@ -145,7 +143,8 @@ static bool handle_item(struct store *s, struct cursor *c, const struct batch_it
     }
     enum segment_queue queue = (enum segment_queue)segment_at(&s->segs, c->seg)->queue;
     uint32_t freq = policy_freq(slot_policy(*slot));
-    if (c->mode == CURSOR_COMPACT || !may_evict(s, item->e)) {
+    bool is_kept = ref_of(&s->segs, item->e) == s->kept_ref;
+    if (c->mode == CURSOR_COMPACT || is_kept || !may_evict(s, item->e)) {
         return relocate(s, item->e, slot, queue, freq);
     }
     struct candidate cand = {

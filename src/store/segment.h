@@ -62,7 +62,8 @@ struct segment {
     uint8_t garbage;   /* which garbage list, 0: none */
     uint8_t is_swept;  /* the expiry cursor stands in it: may not be freed or reset under it */
     uint8_t unused;
-    uint32_t large; /* live entries that own a block */
+    uint32_t
+        large_units; /* what blocks of live entries cost, in LARGE_UNIT each; see large_units() */
 };
 static_assert(sizeof(struct segment) == 64, "one cache line per segment");
 

@@ -24,8 +24,9 @@
 
 #define SEGMENTS_WANTED       256
 #define SEGMENT_BYTES_LIMITED (1024 * 1024) /* largest one chosen under a limit */
-#define SEGMENT_BYTES_DEFAULT (256 * 1024)  /* without a limit, which may come later and be small \
-                                             */
+#define SEGMENT_BYTES_DEFAULT                                          \
+    (256 * 1024) /* without a limit, which may come later and be small \
+                  */
 #define ARENA_BYTES_MIN (INT64_C(1) << 36)
 
 static uint32_t choose_segment_bytes(const struct store_options *o)
@@ -126,13 +127,13 @@ static void destroy_large(struct store *s)
     for (uint32_t id = 1; id < s->segs.high && s->large_bytes > 0; id++) {
         struct segment *seg = segment_at(&s->segs, id);
         unsigned char *data = segment_data(&s->segs, id);
-        for (uint32_t at = 0; at < seg->used && seg->large > 0; at += entry_size(data + at)) {
+        for (uint32_t at = 0; at < seg->used && seg->large_units > 0; at += entry_size(data + at)) {
             unsigned char *e = data + at;
             if (!entry_is_dead(e) && (e[0] & ENTRY_IS_LARGE) != 0) {
                 struct entry_parts parts;
                 entry_parse(e, &parts);
+                seg->large_units -= large_units(parts.large);
                 large_destroy(parts.large);
-                seg->large--;
             }
         }
     }
@@ -334,11 +335,26 @@ void store_note_garbage(struct store *s, uint32_t id)
     }
 }
 
+void store_queue_push(struct store *s, uint32_t id, bool at_front)
+{
+    struct segment *seg = segment_at(&s->segs, id);
+    struct queue *q = &s->queues[seg->queue][seg->ttl_class > 0];
+    seg->state = SEGMENT_SEALED;
+    q->resident_bytes += seg->resident;
+    if (at_front) {
+        segment_list_push_front(&s->segs, &q->sealed, LINK_QUEUE, id);
+    } else {
+        segment_list_push_back(&s->segs, &q->sealed, LINK_QUEUE, id);
+    }
+}
+
 void store_unlink_segment(struct store *s, uint32_t id)
 {
     struct segment *seg = segment_at(&s->segs, id);
     if (seg->state == SEGMENT_SEALED) {
-        segment_list_remove(&s->segs, &s->queues[seg->queue][seg->ttl_class > 0], LINK_QUEUE, id);
+        struct queue *q = &s->queues[seg->queue][seg->ttl_class > 0];
+        segment_list_remove(&s->segs, &q->sealed, LINK_QUEUE, id);
+        q->resident_bytes -= seg->resident;
     }
     if (seg->garbage != 0) {
         segment_list_remove(&s->segs, &s->garbage[seg->garbage], LINK_GARBAGE, id);
@@ -365,10 +381,17 @@ void store_settle(struct store *s, uint32_t id)
     }
 }
 
-void store_large_destroy(struct store *s, struct large *l, enum segment_queue queue)
+void store_large_count(struct store *s, uint32_t id, const struct large *l, int sign)
 {
-    s->large_bytes -= l->bytes;
-    s->queue_large_bytes[queue] -= l->bytes;
+    struct segment *seg = segment_at(&s->segs, id);
+    size_t bytes = (size_t)sign * l->bytes;
+    seg->large_units += (uint32_t)sign * large_units(l);
+    s->large_bytes += bytes;
+    s->queues[seg->queue][seg->ttl_class > 0].large_bytes += bytes;
+}
+
+void store_large_destroy(struct store *s, struct large *l)
+{
     for (unsigned i = 0; i < BORROWED_MAX; i++) {
         struct borrowed *b = &s->borrowed[i];
         uintptr_t at = (uintptr_t)b->view.data;
@@ -395,8 +418,8 @@ void store_kill(struct store *s, unsigned char *e)
         sp->count_volatile--;
     }
     if (parts.large != NULL) {
-        seg->large--;
-        store_large_destroy(s, parts.large, seg->queue);
+        store_large_count(s, id, parts.large, -1);
+        store_large_destroy(s, parts.large);
     }
     entry_mark_dead(e);
     s->count--;

@@ -105,20 +105,20 @@ static enum store_result resize_large(struct store *s, const struct store_key *k
     size_t key_len = (old->head[1] & ENTRY_KEY_IS_LARGE) != 0 ? old->key_len : 0;
     size_t now = old->large->bytes, then = large_cost(key_len + len);
     bool moved = false;
-    if (then > now && !store_reserve(s, then - now, &moved)) {
+    s->kept_ref = ref_of(&s->segs, old->head);
+    bool has_room = then <= now || store_reserve(s, then - now, &moved);
+    s->kept_ref = 0;
+    if (!has_room || (moved && !find_parts(s, k, old))) {
         return STORE_FULL;
     }
-    if (moved && !find_parts(s, k, old)) {
-        return STORE_FULL; /* making room evicted it */
-    }
     store_trade_pages(s, then > now ? then - now : 0);
+    uint32_t id = segment_of(&s->segs, ref_of(&s->segs, old->head));
+    store_large_count(s, id, old->large, -1);
     struct large *l = large_resize(old->large, key_len + len);
+    store_large_count(s, id, l != NULL ? l : old->large, 1);
     if (l == NULL) {
         return STORE_FULL;
     }
-    struct segment *seg = segment_at(&s->segs, segment_of(&s->segs, ref_of(&s->segs, old->head)));
-    s->large_bytes += l->bytes - now;
-    s->queue_large_bytes[seg->queue] += l->bytes - now;
     entry_write_large(old->head, l);
     entry_write_value_len(old->head, len);
     *out = l->data + key_len;

@@ -18,7 +18,7 @@
 /* Sums over all segments, to compare with the running totals. */
 struct sums {
     size_t resident, free_bytes, live, large, negative;
-    size_t queue_large[QUEUE_COUNT];
+    size_t queue_large[QUEUE_COUNT][2], queue_resident[QUEUE_COUNT][2];
     size_t entries[SPACES], count_volatile[SPACES], count_negative[SPACES];
     uint32_t used, free_resident, free_bare, due;
     uint32_t queued[QUEUE_COUNT][2], garbage[GARBAGE_LEVELS], condemned;
@@ -37,7 +37,7 @@ static void check_large(const struct store *s, const struct segment *seg,
     CHECK(e->key_len > large_min || e->value_len > large_min);
     CHECK(large_capacity(e->large) >= e->value_len);
     sums->large += e->large->bytes;
-    sums->queue_large[seg->queue] += e->large->bytes;
+    sums->queue_large[seg->queue][seg->ttl_class > 0] += e->large->bytes;
 }
 
 static void check_entry(const struct store *s, uint32_t id, unsigned char *at, struct sums *sums,
@@ -61,7 +61,7 @@ static void check_entry(const struct store *s, uint32_t id, unsigned char *at, s
     }
     found->live += e.size;
     if (e.large != NULL) {
-        found->large++;
+        found->large += large_units(e.large);
         check_large(s, seg, &e, sums);
     }
     if (e.expires_at_ms != STORE_NO_EXPIRY) {
@@ -85,7 +85,7 @@ static void check_contents(const struct store *s, uint32_t id, struct sums *sums
         at += size;
     }
     CHECK(at == seg->used);
-    CHECK(found.live == seg->live && found.large == seg->large);
+    CHECK(found.live == seg->live && found.large == seg->large_units);
     sums->live += found.live;
     if (seg->is_swept == 0) {
         CHECK(found.lo_ms >= seg->expiry_lo_ms);
@@ -126,6 +126,7 @@ static void check_in_use(const struct store *s, uint32_t id, struct sums *sums)
     case SEGMENT_SEALED:
         CHECK(seg->live > 0 || seg->pins > 0 || seg->is_swept != 0);
         sums->queued[seg->queue][seg->ttl_class > 0]++;
+        sums->queue_resident[seg->queue][seg->ttl_class > 0] += seg->resident;
         break;
     case SEGMENT_EMPTYING:
         CHECK(s->reclaim.seg == id || seg->pins > 0);
@@ -169,9 +170,10 @@ static void check_lists(const struct store *s, const struct sums *sums)
 {
     for (unsigned q = 0; q < QUEUE_COUNT; q++) {
         for (unsigned v = 0; v < 2; v++) {
-            CHECK(sums->queued[q][v] == s->queues[q][v].count);
+            CHECK(sums->queued[q][v] == s->queues[q][v].sealed.count);
+            CHECK(sums->queue_resident[q][v] == s->queues[q][v].resident_bytes);
+            CHECK(s->condemned.count > 0 || sums->queue_large[q][v] == s->queues[q][v].large_bytes);
         }
-        CHECK(s->condemned.count > 0 || sums->queue_large[q] == s->queue_large_bytes[q]);
     }
     for (unsigned level = 1; level < GARBAGE_LEVELS; level++) {
         CHECK(sums->garbage[level] == s->garbage[level].count);

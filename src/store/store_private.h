@@ -45,6 +45,13 @@ struct space {
     enum space_state state;
 };
 
+/* Sealed segments of one kind, oldest first. */
+struct queue {
+    struct segment_list sealed;
+    size_t resident_bytes; /* of the sealed segments */
+    size_t large_bytes;    /* of blocks that entries own, open segments included */
+};
+
 /* Bytes a caller handed in that may lie inside the store: kept in place while a write makes room.
  */
 struct borrowed {
@@ -64,8 +71,7 @@ struct store {
     struct adaptive adaptive;
 
     struct segments segs;
-    struct segment_list queues[QUEUE_COUNT]
-                              [2]; /* sealed segments; [1]: of entries with an expiry */
+    struct queue queues[QUEUE_COUNT][2]; /* [1]: of entries with an expiry */
     struct segment_list garbage[GARBAGE_LEVELS];
     struct segment_list condemned;
     uint32_t heads[QUEUE_COUNT][TTL_CLASSES]; /* open segments, SEGMENT_NONE: none */
@@ -85,12 +91,12 @@ struct store {
     size_t large_bytes;
     size_t live_bytes;     /* in segments */
     size_t negative_bytes; /* of these */
-    size_t queue_large_bytes[QUEUE_COUNT];
-    size_t limit;        /* 0: none */
-    size_t other_memory; /* as other_fn said last */
-    bool is_pressed;     /* near the limit: every write reclaims a little */
+    size_t limit;          /* 0: none */
+    size_t other_memory;   /* as other_fn said last */
+    bool is_pressed;       /* near the limit: every write reclaims a little */
 
     struct borrowed borrowed[BORROWED_MAX];
+    uint64_t kept_ref; /* entry that a write is about to replace: making room does not evict it */
 
     store_memory_fn other_fn;
     void *other_ctx;
@@ -135,9 +141,14 @@ void store_settle(struct store *s, uint32_t id);
 void store_expel(struct store *s, uint64_t hash, uint64_t *slot, enum store_event event);
 /* Puts a sealed segment into the garbage list that fits. */
 void store_note_garbage(struct store *s, uint32_t id);
+/* Makes the segment a sealed one of its queue. */
+void store_queue_push(struct store *s, uint32_t id, bool at_front);
 /* Out of queue, garbage list and heap of due segments. */
 void store_unlink_segment(struct store *s, uint32_t id);
-void store_large_destroy(struct store *s, struct large *l, enum segment_queue queue);
+/* Adds what a block costs to the counts of its segment and queue (sign 1), or takes it off (-1). */
+void store_large_count(struct store *s, uint32_t id, const struct large *l, int sign);
+/* Frees a block that is no longer counted; later, if a caller's bytes lie in it. */
+void store_large_destroy(struct store *s, struct large *l);
 
 /* ---- limit (store_tick.c)
  * ------------------------------------------------------------------------------ */

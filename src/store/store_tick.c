@@ -126,13 +126,13 @@ static void free_large_of(struct store *s, uint32_t id)
 {
     struct segment *seg = segment_at(&s->segs, id);
     unsigned char *data = segment_data(&s->segs, id);
-    for (uint32_t at = 0; at < seg->used && seg->large > 0; at += entry_size(data + at)) {
+    for (uint32_t at = 0; at < seg->used && seg->large_units > 0; at += entry_size(data + at)) {
         unsigned char *e = data + at;
         if (!entry_is_dead(e) && (e[0] & ENTRY_IS_LARGE) != 0) {
             struct entry_parts parts;
             entry_parse(e, &parts);
-            seg->large--;
-            store_large_destroy(s, parts.large, (enum segment_queue)seg->queue);
+            store_large_count(s, id, parts.large, -1);
+            store_large_destroy(s, parts.large);
         }
     }
 }

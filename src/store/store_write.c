@@ -289,12 +289,11 @@ static enum store_result append_new(struct store *s, const struct store_key *k, 
     }
     uint32_t id = segment_of(&s->segs, ref_of(&s->segs, e));
     write_count(s, e, 1);
-    if (p->shape.is_large) {
-        segment_at(&s->segs, id)->large++;
-        s->large_bytes += p->block->bytes;
-        s->queue_large_bytes[segment_at(&s->segs, id)->queue] += p->block->bytes;
-    }
     expiry_note(s, id, p->shape.expires_at_ms);
+    if (p->shape.is_large) {
+        store_large_count(s, id, p->block, 1);
+        append_seal_if_full(s, id);
+    }
     return STORE_OK;
 }
 
@@ -326,7 +325,10 @@ enum store_result write_entry(struct store *s, const struct store_key *k, struct
             return STORE_OK;
         }
     }
-    return append_new(s, k, p, slot, value_out);
+    s->kept_ref = slot != NULL ? slot_ref(*slot) : 0;
+    enum store_result r = append_new(s, k, p, slot, value_out);
+    s->kept_ref = 0;
+    return r;
 }
 
 /* ---- the calls

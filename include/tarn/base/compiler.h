@@ -13,7 +13,6 @@
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NO_INLINE     __attribute__((noinline))
 #define COLD          __attribute__((cold))
-#define PREFETCH(p)   __builtin_prefetch((p), 0, 3)
 #define LIKELY(x)     __builtin_expect(!!(x), 1)
 #define UNLIKELY(x)   __builtin_expect(!!(x), 0)
 
@@ -26,6 +25,15 @@
 #define add_overflow(a, b, out) __builtin_add_overflow((a), (b), (out))
 #define sub_overflow(a, b, out) __builtin_sub_overflow((a), (b), (out))
 #define mul_overflow(a, b, out) __builtin_mul_overflow((a), (b), (out))
+
+/* Asks for the cache line at p. The empty asm is there because gcc takes a function that does
+ * nothing but prefetch for one without effects, and drops the calls of it. */
+#define PREFETCH(p)                                \
+    do {                                           \
+        const void *prefetch_at = (p);             \
+        __asm__ volatile("" : : "r"(prefetch_at)); \
+        __builtin_prefetch(prefetch_at, 0, 3);     \
+    } while (0)
 
 __extension__ typedef unsigned __int128 uint128;
 

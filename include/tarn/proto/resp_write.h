@@ -2,6 +2,9 @@
  * Replies into a buffer, in RESP2 or RESP3. A writer is the pair of buffer and protocol version; each function
  * appends one complete element, and aggregates are a header followed by that many elements.
  *
+ * Nothing returns an error: an element that gets no memory is left out and buf.failed is set, which the owner of the
+ * buffer checks once before it sends.
+ *
  * Text of errors and simple strings is made safe here: CR and LF become blanks, so that no key or message can forge
  * a reply.
  */
@@ -21,6 +24,8 @@ struct resp_writer {
     int version;     /* 2 or 3 */
 };
 
+/* Bytes that are a reply (or part of one) already. */
+void resp_write_raw(struct resp_writer *w, struct strview bytes);
 void resp_write_simple(struct resp_writer *w, struct strview text);
 void resp_write_ok(struct resp_writer *w);
 /* `text` starts with the code: "ERR no such key", "WRONGTYPE ...". */
@@ -30,7 +35,8 @@ void resp_write_int(struct resp_writer *w, int64_t value);
 void resp_write_bulk(struct resp_writer *w, struct strview v);
 void resp_write_bulk_str(struct resp_writer *w, const char *s);
 void resp_write_bulk_i64(struct resp_writer *w, int64_t value); /* the digits as a bulk string */
-/* Reserves a bulk of `len` bytes and returns where its bytes go; NULL without memory. */
+/* Writes a bulk of `len` bytes but leaves these to the caller: returns where they go, until the next append; NULL
+ * without memory. */
 char *resp_write_bulk_uninit(struct resp_writer *w, size_t len);
 void resp_write_null(struct resp_writer *w);       /* $-1 or _ */
 void resp_write_null_array(struct resp_writer *w); /* *-1 or _ */

@@ -8,9 +8,10 @@
  *
  * Rules:
  *  - load() and cancel() never block and never call back from within; done() comes later, on the
- * thread of the event loop, exactly once per request that load() took (a cancelled one included);
+ *    thread of the event loop, exactly once per request that load() took (a cancelled one
+ *    included);
  *  - the layer above never has more requests under way than upstream_config.connections, so a
- * driver needs no queue of its own and a request that was taken is a query that was sent;
+ *    driver needs no queue of its own and a request that was taken is a query that was sent;
  *  - values reach the database as bind values only, never as part of the statement's text;
  *  - a helper thread touches what it owns and the upstream's mailbox, nothing else.
  */

@@ -7,9 +7,9 @@
  *
  * Rules that every function here keeps (numbers as in docs/read-through.md):
  *  - at most one live flight per (database, key); a flight that was voided may answer those who
- * waited before the event, and nothing else; readers who come later start a new one;
+ *    waited before the event, and nothing else; readers who come later start a new one;
  *  - every waiter is answered exactly once, by its own deadline at the latest, and never from
- * within sources_load();
+ *    within sources_load();
  *  - the age of a value counts from the moment its query was sent;
  *  - an error is never reported as an absent row and never becomes a negative entry.
  *

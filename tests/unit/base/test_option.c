@@ -215,8 +215,8 @@ static void option__bad_values_are_refused_in_redis_words(void **state)
         {"block", "10%", "argument must be a memory value"},
         {"block", "1023", "argument must be between 1024 and 1048576 inclusive"},
         {"block", "18446744073709551615", "argument must be between 1024 and 1048576 inclusive"},
-        {"memory", "101%", "argument must be a memory or percent value"},
-        {"memory", "-1", "argument must be a memory or percent value"},
+        {"memory", "101%", "argument must be a memory value"},
+        {"memory", "-1", "argument must be a memory value"},
         {"mode", "slow", "argument(s) must be one of the following: fast, safe"},
         {"mode", "", "argument(s) must be one of the following: fast, safe"},
     };

@@ -1,0 +1,267 @@
+/* See world.h. */
+#include "world.h"
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "tarn/base/buf.h"
+#include "tarn/base/num.h"
+
+#define WORDS_MAX 64
+#define TURNS_MAX 50
+
+void world_open(struct world *w, int64_t maxmemory)
+{
+    *w = (struct world){
+        .clock = {.mono_ms = 1000000, .wall_ms = 1700000000000, .mono_us = 1000000000},
+        .store_options = {.maxmemory = maxmemory, .hash_seed = 1}};
+    w->loop = ev_loop_new(EVFLAG_AUTO);
+    assert_non_null(w->loop);
+    assert_int_equal(store_create(&w->store, &w->store_options, &w->clock, &w->err), 0);
+    assert_int_equal(sources_create(&w->sources, w->loop, w->store, &w->clock, &w->err), 0);
+}
+
+void world_close(struct world *w)
+{
+    sources_destroy(w->sources);
+    store_check(w->store);
+    store_destroy(w->store);
+    ev_loop_destroy(w->loop);
+}
+
+static int split(char *line, struct strview *words)
+{
+    int count = 0;
+    while (*line != '\0') {
+        char end = *line == '\'' ? '\'' : ' ';
+        line += *line == '\'';
+        size_t len = strcspn(line, (char[]){end, '\0'});
+        words[count++] = strview_of(line, len);
+        assert_true(count < WORDS_MAX);
+        line += len;
+        line += end == '\'' && *line == '\'';
+        line += *line == ' ';
+    }
+    return count;
+}
+
+static int run_line(struct world *w, const char *line)
+{
+    struct strview words[WORDS_MAX];
+    char *copy = strdup(line);
+    assert_non_null(copy);
+    int count = split(copy, words);
+    int r = sources_directive(w->sources, words, count, &w->err);
+    free(copy);
+    return r;
+}
+
+void world_line(struct world *w, const char *line)
+{
+    if (run_line(w, line) != 0) {
+        fail_msg("%s: %s", line, w->err.text);
+    }
+}
+
+void world_refuses(struct world *w, const char *line, const char *part)
+{
+    assert_true(run_line(w, line) != 0);
+    if (strstr(w->err.text, part) == NULL) {
+        fail_msg("'%s' does not say '%s'", w->err.text, part);
+    }
+}
+
+void world_start(struct world *w)
+{
+    if (sources_start(w->sources, &w->err) != 0) {
+        fail_msg("start: %s", w->err.text);
+    }
+}
+
+void world_turn(struct world *w)
+{
+    sources_flush(w->sources);
+    for (int i = 0; i < TURNS_MAX; i++) {
+        ev_run(w->loop, EVRUN_NOWAIT);
+        sources_flush(w->sources);
+    }
+}
+
+void world_pass(struct world *w, int64_t ms)
+{
+    w->clock.mono_ms += ms;
+    w->clock.mono_us += ms * 1000;
+    w->clock.wall_ms += ms;
+    sources_tick(w->sources);
+    world_turn(w);
+}
+
+void world_await(struct world *w, struct reader *r)
+{
+    int64_t until_us = clock_now_us() + 5 * 1000000;
+    sources_flush(w->sources);
+    while (r->answers == 0) {
+        assert_true(clock_now_us() < until_us);
+        struct timespec pause = {.tv_nsec = 200000};
+        ev_run(w->loop, EVRUN_NOWAIT);
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void take_result(struct reader *r, const struct load_result *result)
+{
+    struct strview text = result->status == LOAD_FAILED ? result->error : result->value;
+    r->answers++;
+    r->status = result->status;
+    r->len = text.len;
+    size_t shown = size_min(text.len, sizeof(r->text) - 1);
+    memset(r->text, 0, sizeof(r->text));
+    if (shown > 0) {
+        memcpy(r->text, text.data, shown);
+    }
+}
+
+static void on_done(struct load_waiter *waiter, const struct load_result *result)
+{
+    struct reader *r = container_of(waiter, struct reader, waiter);
+    assert_null(waiter->flight);
+    take_result(r, result);
+    if (r->then != NULL) {
+        r->then(r);
+    }
+}
+
+struct store_key world_key(struct world *w, const char *key)
+{
+    return store_key_init(w->store, 0, strview_str(key));
+}
+
+void world_prepare(struct world *w, struct reader *r)
+{
+    *r = (struct reader){.world = w,
+                         .then = r->then,
+                         .waiter = {.done = on_done, .client_loads = r->waiter.client_loads}};
+}
+
+enum load_start world_load(struct world *w, const char *key, int64_t arrived_ms, struct reader *r)
+{
+    struct load_result now;
+    struct source_map *m = sources_match(w->sources, strview_str(key));
+    assert_non_null(m);
+    struct store_key k = world_key(w, key);
+    world_prepare(w, r);
+    enum load_start start = sources_load(w->sources, m, &k, arrived_ms, &r->waiter, &now);
+    if (start == LOAD_AT_ONCE) {
+        assert_null(r->waiter.flight);
+        take_result(r, &now);
+    }
+    return start;
+}
+
+bool world_get(struct world *w, const char *key, struct reader *r)
+{
+    struct store_key k = world_key(w, key);
+    struct entry_view e;
+    if (store_find(w->store, &k, &e)) {
+        enum source_freshness f = e.aux != NULL ? sources_judge(w->sources, &e) : SOURCE_FRESH;
+        if (f != SOURCE_GONE) {
+            struct load_result result = {.status = f == SOURCE_FRESH ? LOAD_FOUND : LOAD_ABSENT,
+                                         .value = e.value};
+            *r = (struct reader){.world = w};
+            take_result(r, &result);
+            return true;
+        }
+    }
+    if (sources_match(w->sources, strview_str(key)) == NULL) {
+        *r = (struct reader){.world = w};
+        take_result(r, &(struct load_result){.status = LOAD_ABSENT});
+        return false;
+    }
+    (void)world_load(w, key, w->clock.mono_ms, r);
+    return false;
+}
+
+void world_read(struct world *w, const char *key, struct reader *r)
+{
+    (void)world_get(w, key, r);
+    world_await(w, r);
+}
+
+bool world_has(struct world *w, const char *key)
+{
+    struct store_key k = world_key(w, key);
+    struct entry_view e;
+    return store_peek(w->store, &k, &e);
+}
+
+int64_t world_mock(struct world *w, const char *line)
+{
+    struct strview words[WORDS_MAX] = {strview_str("m")};
+    char copy[128];
+    struct buf reply;
+    buf_init(&reply);
+    assert_true(strlen(line) < sizeof(copy));
+    memcpy(copy, line, strlen(line) + 1);
+    int count = split(copy, words + 1);
+    if (sources_debug(w->sources, words, count + 1, &reply, &w->err) != 0) {
+        fail_msg("%s: %s", line, w->err.text);
+    }
+    int64_t number = 0;
+    (void)num_parse_i64(buf_view(&reply), &number); /* most verbs say OK */
+    buf_fini(&reply);
+    return number;
+}
+
+struct field {
+    const char *name;
+    int64_t value;
+    bool is_found;
+};
+
+static void find_field(void *ctx, const char *name, struct strview value)
+{
+    struct field *f = ctx;
+    if (strcmp(name, f->name) == 0) {
+        f->is_found = num_parse_i64(value, &f->value);
+    }
+}
+
+int64_t world_map_stat(struct world *w, const char *map, const char *name)
+{
+    struct field f = {.name = name};
+    assert_true(sources_describe_map(w->sources, strview_str(map), find_field, &f));
+    assert_true(f.is_found);
+    return f.value;
+}
+
+int64_t world_source_stat(struct world *w, const char *source, const char *name)
+{
+    struct field f = {.name = name};
+    assert_true(sources_describe(w->sources, strview_str(source), find_field, &f));
+    assert_true(f.is_found);
+    return f.value;
+}
+
+static void check_map(void *ctx, struct strview name)
+{
+    struct world *w = ctx;
+    char map[65] = {0};
+    memcpy(map, name.data, name.len);
+    assert_int_equal(world_map_stat(w, map, "misses"), world_map_stat(w, map, "miss_loads") +
+                                                           world_map_stat(w, map, "coalesced") +
+                                                           world_map_stat(w, map, "rejected"));
+    assert_int_equal(world_map_stat(w, map, "loads"),
+                     world_map_stat(w, map, "fills") + world_map_stat(w, map, "negatives") +
+                         world_map_stat(w, map, "voided") + world_map_stat(w, map, "nofill") +
+                         world_map_stat(w, map, "errors") + world_map_stat(w, map, "timeouts"));
+}
+
+void world_check_identities(struct world *w)
+{
+    sources_walk_maps(w->sources, check_map, w);
+}
