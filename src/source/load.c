@@ -64,11 +64,6 @@ struct source_map *sources_match(struct sources *s, struct strview key)
     return map_index_match(&s->map_index, key);
 }
 
-struct strview source_map_source_name(const struct source_map *m)
-{
-    return strview_str(m->source->name);
-}
-
 bool source_map_exists_loads(const struct source_map *m)
 {
     return m->options.exists_loads != 0;
