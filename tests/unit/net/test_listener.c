@@ -198,12 +198,12 @@ static void net__judges_output_limits(void **state)
 {
     struct world *w = *state;
     struct errtext err;
-    size_t i = 0;
-    while (strcmp(net_option_table.rows[i].name, "client-output-buffer-limit") != 0) {
-        i++;
-        assert_true(i < net_option_table.count);
+    size_t at = 0;
+    while (strcmp(net_option_table.rows[at].name, "client-output-buffer-limit") != 0) {
+        at++;
+        assert_true(at < net_option_table.count);
     }
-    const struct option *row = &net_option_table.rows[i];
+    const struct option *row = &net_option_table.rows[at];
     const struct strview name = strview_str(row->name);
     assert_int_equal(
         option_set_load(w->set, name, strview_str("normal 1mb 2kb 3 pubsub 0 0 0"), &err), 0);
