@@ -65,8 +65,7 @@ static void plan_equal_bytes(struct replay *r)
     double capacity = r->plan->fraction * (double)t->footprint;
     double mean = (double)t->footprint / t->keys;
     uint32_t segment = SEGMENT_BYTES_MIN;
-    while (segment < SEGMENT_BYTES_MAX &&
-           mean * SEGMENTS * segment / capacity < ENTRY_MEAN_MIN) {
+    while (segment < SEGMENT_BYTES_MAX && mean * SEGMENTS * segment / capacity < ENTRY_MEAN_MIN) {
         segment *= 2;
     }
     r->budget = (uint64_t)SEGMENTS * segment;
