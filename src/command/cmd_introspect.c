@@ -22,6 +22,15 @@ static const struct command *next_command(const struct command *c)
     return row < command_rows + COMMAND_ROWS ? row : NULL;
 }
 
+static size_t count_commands(void)
+{
+    size_t count = 0;
+    for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
+        count++;
+    }
+    return count;
+}
+
 /* "get", or a subcommand as "config|get". */
 static const struct command *find_by_name(const struct command_table *table, struct strview name)
 {
@@ -154,16 +163,15 @@ static void write_info(struct resp_writer *w, const struct command *c)
 
 void cmd_command(struct cmd_ctx *ctx)
 {
-    size_t count = command_count();
-    resp_write_array(ctx->reply, count);
-    for (size_t i = 0; i < count; i++) {
-        write_info(ctx->reply, &command_rows[i]);
+    resp_write_array(ctx->reply, count_commands());
+    for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
+        write_info(ctx->reply, c);
     }
 }
 
 void cmd_command_count(struct cmd_ctx *ctx)
 {
-    resp_write_int(ctx->reply, (int64_t)command_count());
+    resp_write_int(ctx->reply, (int64_t)count_commands());
 }
 
 void cmd_command_info(struct cmd_ctx *ctx)
@@ -217,7 +225,7 @@ void cmd_command_docs(struct cmd_ctx *ctx)
     struct command_table *table = ctx->env->table;
     size_t found = 0;
     if (ctx->argc == 2) {
-        resp_write_map(ctx->reply, command_count());
+        resp_write_map(ctx->reply, count_commands());
         for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
             write_doc(ctx->reply, c);
         }

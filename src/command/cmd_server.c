@@ -112,11 +112,24 @@ void cmd_shutdown(struct cmd_ctx *ctx)
 /* ---- DEBUG
  * --------------------------------------------------------------------------------------------- */
 
+static bool may_debug(struct cmd_ctx *ctx)
+{
+    if (!ctx->env->command_options->enable_debug_command) {
+        reply_error(ctx, "ERR DEBUG command not allowed. Set enable-debug-command in the "
+                         "configuration file or on the "
+                         "command line, and restart the server.");
+    }
+    return ctx->env->command_options->enable_debug_command;
+}
+
 /* Stops the whole server, which is its purpose: tests of clients and of watchdogs want exactly
  * that. */
 void cmd_debug_sleep(struct cmd_ctx *ctx)
 {
     long double seconds;
+    if (!may_debug(ctx)) {
+        return;
+    }
     if (!num_parse_ldouble(ctx->argv[2], &seconds) ||
         !(seconds >= 0 && seconds <= DEBUG_SLEEP_MAX_S)) {
         resp_write_errorf(ctx->reply, "ERR DEBUG SLEEP takes 0 to %d seconds", DEBUG_SLEEP_MAX_S);
@@ -136,6 +149,9 @@ void cmd_debug_source(struct cmd_ctx *ctx)
 {
     struct errtext err;
     struct buf text;
+    if (!may_debug(ctx)) {
+        return;
+    }
     if (ctx->env->sources == NULL) {
         reply_error(ctx, "ERR no source is configured");
         return;
@@ -154,6 +170,8 @@ void cmd_debug_source(struct cmd_ctx *ctx)
 /* Walks every invariant of the store; the process ends with a message when one is broken. */
 void cmd_debug_check(struct cmd_ctx *ctx)
 {
-    store_check(ctx->env->store);
-    resp_write_ok(ctx->reply);
+    if (may_debug(ctx)) {
+        store_check(ctx->env->store);
+        resp_write_ok(ctx->reply);
+    }
 }

@@ -28,6 +28,8 @@ struct cmd_ctx {
     size_t reply_start;                /* length of the output before this reply */
     const struct store_key *first_key; /* hashed already; NULL when the command has no key */
 
+    bool is_rerun; /* the command comes back from its loads: what it read before was counted then */
+
     /* Set by keyspace.c for dispatch: */
     unsigned loads_pending; /* > 0: roll back and suspend */
     struct strview

@@ -469,7 +469,6 @@ static void sqlite__refuses_what_is_not_one_reading_query(void **state)
     refuses_map(f, "SELECT name FROM nowhere WHERE id = $id", "no such table");
     refuses_map(f, "SELECT id, name FROM users WHERE id = $id", "exactly one column");
     refuses_map(f, "SELEKT $id", "syntax error");
-    refuses_map(f, "/* $id */ -- nothing $id", "does not use");
 }
 
 static void sqlite__accepts_reading_in_many_forms(void **state)
