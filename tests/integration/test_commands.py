@@ -209,10 +209,12 @@ class Memory(unittest.TestCase):
         with Tarn("--maxmemory", "16mb") as tarn, tarn.connect() as c:
             for i in range(1000):
                 self.assertEqual(c.cmd("SET", f"k{i}", "v"), "OK")
-            reply = c.cmd("SET", "big", b"x" * (20 << 20))
+            reply = c.cmd("SETRANGE", "big", 20 << 20, "x")
             self.assertIsInstance(reply, Error)
             self.assertTrue(reply.startswith("OOM "), reply)
             self.assertEqual(c.cmd("DBSIZE"), 1000)
+            self.assertTrue(c.cmd("SET", "big", b"x" * (20 << 20)).startswith("OOM "))
+            self.assertEqual(c.cmd("EXISTS", "big"), 0)
 
 
 class Tools(TarnCase):

@@ -191,6 +191,10 @@ class NotForUs(TarnCase):
             with self.subTest(method=method):
                 self.no_effect(method + b" /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
+
+class ForeignProtocolLog(TarnCase):
+    """With a server of its own: such lines are limited per second."""
+
     def test_the_log_names_the_peer(self):
         with self.tarn.connect() as c:
             peer = "%s:%d" % c.sock.getsockname()
