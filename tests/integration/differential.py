@@ -49,6 +49,9 @@ DIFFERENCES = [
     Difference("lifetimes beyond about 8700 years", "kept to the millisecond", "cut to 2^48 ms", is_far_away),
     Difference("HELLO with SETNAME and a mistake after it", "the name is set all the same", "nothing is changed, as in "
                "Redis 7.2"),
+    Difference("OBJECT ENCODING", "remembers how the value was written", "follows from the value alone"),
+    Difference("OBJECT FREQ", "an error unless the policy is LFU", "0 unless the policy counts use",
+               lambda request, left, right: request[0].upper() == b"OBJECT" and right == 0),
     Difference("arguments of one request", "up to 2^31 - 1", "up to 1048576"),
 ]
 
@@ -203,7 +206,8 @@ class Pair:
             try:
                 replies.append(link.reply_with_bytes())
             except (OSError, ValueError) as broken:
-                raise Mismatch(step, f"{server.name}: {type(broken).__name__}: {broken}\n{server.log()[-3000:]}") from None
+                what = f"{server.name}: {type(broken).__name__}: {broken}\n{server.log()[-3000:]}"
+                raise Mismatch(step, what) from None
         return replies
 
     def run_alone(self, step):
@@ -276,7 +280,8 @@ def shrink(pair, steps, found):
 def explain(steps, found, seed):
     lines = "\n".join("  " + step.text() for step in steps[-40:])
     more = f"  ... {len(steps) - 40} steps before\n" if len(steps) > 40 else ""
-    return f"seed {seed}: the servers differ at\n  {found.step.text()}\n{found.what}\nafter (number: connection)\n{more}{lines}"
+    return (f"seed {seed}: the servers differ at\n  {found.step.text()}\n{found.what}\n"
+            f"after (number: connection)\n{more}{lines}")
 
 
 def differential(start_reference, start_subject, commands, seed):

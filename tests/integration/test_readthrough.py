@@ -1,4 +1,4 @@
-"""Reading an SQLite database through the cache: one load, then hits; shapes, keys, writes, what loads and what does not."""
+"""Reading an SQLite database through the cache: one load, then hits; shapes, keys, writes, what loads and what not."""
 import json
 
 from case import TarnCase
