@@ -87,21 +87,19 @@ void cmd_info(struct cmd_ctx *ctx)
  * server too. */
 void cmd_shutdown(struct cmd_ctx *ctx)
 {
-    bool is_abort = false, is_save = false, is_nosave = false;
+    bool is_abort = false;
     for (int i = 1; i < ctx->argc; i++) {
         if (strview_eq_nocase(ctx->argv[i], "abort")) {
             is_abort = true;
-        } else if (strview_eq_nocase(ctx->argv[i], "nosave")) {
-            is_nosave = true;
-        } else if (strview_eq_nocase(ctx->argv[i], "save")) {
-            is_save = true;
-        } else if (!strview_eq_nocase(ctx->argv[i], "now") &&
+        } else if (!strview_eq_nocase(ctx->argv[i], "nosave") &&
+                   !strview_eq_nocase(ctx->argv[i], "save") &&
+                   !strview_eq_nocase(ctx->argv[i], "now") &&
                    !strview_eq_nocase(ctx->argv[i], "force")) {
             reply_error(ctx, ERROR_SYNTAX);
             return;
         }
     }
-    if ((is_abort && ctx->argc > 2) || (is_save && is_nosave)) {
+    if (is_abort && ctx->argc > 2) {
         reply_error(ctx, ERROR_SYNTAX);
     } else if (is_abort) {
         reply_error(ctx, "ERR No shutdown in progress.");
@@ -117,10 +115,11 @@ void cmd_shutdown(struct cmd_ctx *ctx)
 static bool may_debug(struct cmd_ctx *ctx)
 {
     if (!ctx->env->command_options->enable_debug_command) {
-        reply_error(ctx, "ERR DEBUG command not allowed: enable-debug-command is 'no'");
-        return false;
+        reply_error(ctx, "ERR DEBUG command not allowed. Set enable-debug-command in the "
+                         "configuration file or on the "
+                         "command line, and restart the server.");
     }
-    return true;
+    return ctx->env->command_options->enable_debug_command;
 }
 
 /* Stops the whole server, which is its purpose: tests of clients and of watchdogs want exactly

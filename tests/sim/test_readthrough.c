@@ -135,6 +135,9 @@ static void readthrough__single_miss_is_sent_in_its_turn(void **state)
     sources_flush(w->sources);
     assert_int_equal(world_mock(w, "QUERIES"), 1);
     assert_int_equal(r.answers, 0);
+    world_mock(w, "RELEASE");
+    world_turn(w);
+    assert_answer(&r, "mock:1:1");
 }
 
 static void readthrough__batches_go_out_without_waiting(void **state)
