@@ -45,10 +45,16 @@ def is_far_away(request, left, right):
     return all(isinstance(value, int) and value * unit >= FAR_AWAY_MS for value in (left, right))
 
 
+def is_quoted_shorter(request, left, right):
+    """The same error, with a long argument cut off."""
+    return isinstance(left, Error) and isinstance(right, Error) and len(right) >= 128 and left.startswith(right)
+
+
 DIFFERENCES = [
     Difference("lifetimes beyond about 8700 years", "kept to the millisecond", "cut to 2^48 ms", is_far_away),
     Difference("HELLO with SETNAME and a mistake after it", "the name is set all the same", "nothing is changed, as in "
                "Redis 7.2"),
+    Difference("arguments quoted in errors", "whole, except for unknown commands", "at most 128 bytes", is_quoted_shorter),
     Difference("OBJECT ENCODING", "remembers how the value was written", "follows from the value alone"),
     Difference("OBJECT FREQ", "an error unless the policy is LFU", "also with the default policy, which counts use",
                lambda request, left, right: request[0].upper() == b"OBJECT" and isinstance(right, int)),
