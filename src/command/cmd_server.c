@@ -87,19 +87,21 @@ void cmd_info(struct cmd_ctx *ctx)
  * server too. */
 void cmd_shutdown(struct cmd_ctx *ctx)
 {
-    bool is_abort = false;
+    bool is_abort = false, is_save = false, is_nosave = false;
     for (int i = 1; i < ctx->argc; i++) {
         if (strview_eq_nocase(ctx->argv[i], "abort")) {
             is_abort = true;
-        } else if (!strview_eq_nocase(ctx->argv[i], "nosave") &&
-                   !strview_eq_nocase(ctx->argv[i], "save") &&
-                   !strview_eq_nocase(ctx->argv[i], "now") &&
+        } else if (strview_eq_nocase(ctx->argv[i], "nosave")) {
+            is_nosave = true;
+        } else if (strview_eq_nocase(ctx->argv[i], "save")) {
+            is_save = true;
+        } else if (!strview_eq_nocase(ctx->argv[i], "now") &&
                    !strview_eq_nocase(ctx->argv[i], "force")) {
             reply_error(ctx, ERROR_SYNTAX);
             return;
         }
     }
-    if (is_abort && ctx->argc > 2) {
+    if ((is_abort && ctx->argc > 2) || (is_save && is_nosave)) {
         reply_error(ctx, ERROR_SYNTAX);
     } else if (is_abort) {
         reply_error(ctx, "ERR No shutdown in progress.");

@@ -35,8 +35,7 @@ struct ev_loop;
 struct sources;    /* opaque: everything of this layer */
 struct source_map; /* opaque; lives as long as the struct sources */
 
-/* ---- life and configuration
- * ---------------------------------------------------------------------------- */
+/* ---- life and configuration ------------------------------------------------------------------ */
 
 /* loop, store and clock are borrowed for the life of the object. */
 int sources_create(struct sources **out, struct ev_loop *loop, struct store *store,
@@ -67,8 +66,7 @@ bool sources_has_maps(const struct sources *s);
 /* Bytes held by flights, results and drivers: for used_memory. */
 size_t sources_memory(const struct sources *s);
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* The map whose pattern the key matches in canonical spelling; NULL: an ordinary key. Called on
  * misses and writes. */
@@ -134,8 +132,7 @@ void load_waiter_cancel(struct load_waiter *w);
  * turn. */
 void sources_flush(struct sources *s);
 
-/* ---- invalidation
- * -------------------------------------------------------------------------------------- */
+/* ---- invalidation ---------------------------------------------------------------------------- */
 
 /* The key was overwritten, removed, or is declared stale by somebody else: the flight in the air
  * may not fill. Cheap when no flight is live. Does not touch the store. */
@@ -150,8 +147,7 @@ bool sources_invalidate_key(struct sources *s, struct strview key);
 void sources_invalidate_map(struct sources *s, struct source_map *m);
 void sources_invalidate_all(struct sources *s);
 
-/* ---- looking at it
- * ------------------------------------------------------------------------------------- */
+/* ---- looking at it --------------------------------------------------------------------------- */
 
 struct source_map *sources_map_by_name(struct sources *s, struct strview name);
 
