@@ -29,7 +29,8 @@ struct zipf {
 static void zipf_init(struct zipf *z, double keys, double alpha)
 {
     *z = (struct zipf){.alpha = alpha, .keys = keys};
-    z->whole = fabs(alpha - 1) < 1e-9 ? log(keys + 1) : (pow(keys + 1, 1 - alpha) - 1) / (1 - alpha);
+    z->whole = fabs(alpha - 1) < 1e-9 ? log(keys + 1)
+                                      : (pow(keys + 1, 1 - alpha) - 1) / (1 - alpha);
 }
 
 static uint32_t zipf_draw(const struct zipf *z, struct rng *rng)
@@ -115,8 +116,8 @@ bool trace_generate(struct trace *t, const char *kind, const struct generate *g)
         uint32_t key = is_scan    ? next_scan(&m)
                        : is_shift ? next_shift(&m, i, &m.rng)
                                   : zipf_draw(&m.zipf, &m.rng);
-        trace_append(t, (struct request){
-                            .time_s = (uint32_t)i, .key = key, .size = size_of(key, g->size)});
+        trace_append(
+            t, (struct request){.time_s = (uint32_t)i, .key = key, .size = size_of(key, g->size)});
     }
     uint32_t keys = is_shift ? g->keys * (SHIFTS + 1) : m.fresh > g->keys ? m.fresh : g->keys;
     number_keys(t, keys);

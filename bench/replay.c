@@ -21,8 +21,21 @@
 
 #define LIST_MAX 64
 
-enum option_code { OPT_POLICIES = 1, OPT_FRACTIONS, OPT_MEMORY, OPT_EQUAL, OPT_SERVER, OPT_CSV,
-                   OPT_KEYS, OPT_REQUESTS, OPT_ALPHA, OPT_SIZE, OPT_SEED, OPT_QUIET, OPT_HELP };
+enum option_code {
+    OPT_POLICIES = 1,
+    OPT_FRACTIONS,
+    OPT_MEMORY,
+    OPT_EQUAL,
+    OPT_SERVER,
+    OPT_CSV,
+    OPT_KEYS,
+    OPT_REQUESTS,
+    OPT_ALPHA,
+    OPT_SIZE,
+    OPT_SEED,
+    OPT_QUIET,
+    OPT_HELP
+};
 
 struct settings {
     const char *policies[LIST_MAX];
