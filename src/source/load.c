@@ -12,8 +12,7 @@
 #include "flight.h"
 #include "load_error.h"
 
-/* ---- entries
- * ------------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 struct source_map *entry_live_map(struct sources *s, const struct entry_view *e,
                                   struct aux *aux_out)
@@ -33,20 +32,25 @@ struct source_map *entry_live_map(struct sources *s, const struct entry_view *e,
     return m;
 }
 
-enum source_freshness sources_judge(struct sources *s, const struct entry_view *e)
+enum source_freshness sources_peek(struct sources *s, const struct entry_view *e)
 {
     assert(e->aux != NULL);
     struct aux aux;
-    struct source_map *m = entry_live_map(s, e, &aux);
-    if (m == NULL) {
+    if (entry_live_map(s, e, &aux) == NULL) {
         return SOURCE_GONE;
     }
-    if (e->type == ENTRY_NEGATIVE) {
-        m->stats.negative_hits++;
-        return SOURCE_ABSENT;
+    return e->type == ENTRY_NEGATIVE ? SOURCE_ABSENT : SOURCE_FRESH;
+}
+
+enum source_freshness sources_judge(struct sources *s, const struct entry_view *e)
+{
+    const enum source_freshness freshness = sources_peek(s, e);
+    if (freshness != SOURCE_GONE) {
+        struct map_stats *stats = &s->maps[aux_decode(e->aux).map]->stats;
+        stats->hits += freshness == SOURCE_FRESH;
+        stats->negative_hits += freshness == SOURCE_ABSENT;
     }
-    m->stats.hits++;
-    return SOURCE_FRESH;
+    return freshness;
 }
 
 bool sources_has_maps(const struct sources *s)
@@ -69,8 +73,7 @@ struct strview source_map_source_name(const struct source_map *m)
     return strview_str(m->source->name);
 }
 
-/* ---- loads
- * --------------------------------------------------------------------------------------- */
+/* ---- loads ----------------------------------------------------------------------------------- */
 
 static enum load_start refuse(struct source *src, struct source_map *m, enum load_error code,
                               int64_t elapsed_ms, const char *detail, struct load_result *now)
@@ -264,8 +267,7 @@ enum load_start sources_ping(struct sources *s, struct strview source, struct lo
     return why.detail != NULL ? refuse(src, NULL, why.code, 0, why.detail, now) : LOAD_WAITS;
 }
 
-/* ---- invalidation
- * -------------------------------------------------------------------------------- */
+/* ---- invalidation ---------------------------------------------------------------------------- */
 
 static void void_key(struct sources *s, const struct store_key *k)
 {

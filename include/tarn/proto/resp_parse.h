@@ -1,11 +1,13 @@
 /*
  * Incremental parser of requests: RESP arrays of bulk strings, and inline commands.
  *
- * The caller keeps the unread bytes of a connection contiguous and calls resp_parse() with all of them; the parser
- * remembers how far it got, so a request that arrives byte by byte is not read again from its start (work is
- * linear in the bytes). Cutting the stream anywhere gives the same requests and the same errors.
+ * The caller keeps the unread bytes of a connection contiguous and calls resp_parse() with all of
+ * them; the parser remembers how far it got, so a request that arrives byte by byte is not read
+ * again from its start (work is linear in the bytes). Cutting the stream anywhere gives the same
+ * requests and the same errors.
  *
- * Between calls for one request the caller may move the bytes (the parser keeps offsets) but not drop any.
+ * Between calls for one request the caller may move the bytes (the parser keeps offsets) but not
+ * drop any.
  */
 #ifndef TARN_PROTO_RESP_PARSE_H
 #define TARN_PROTO_RESP_PARSE_H
@@ -17,12 +19,12 @@
 #include "tarn/base/compiler.h"
 #include "tarn/base/strview.h"
 
-#define RESP_INLINE_MAX    (64 * 1024) /* bytes of a line before its end: inline, *count and $length */
+#define RESP_INLINE_MAX    (64 * 1024) /* bytes before the end of a line of any kind */
 #define RESP_ARGS_MAX      (1024 * 1024)
 #define RESP_BULK_MAX      (512ll * 1024 * 1024)
 #define RESP_AUTH_ARGS_MAX 10 /* before authentication */
 #define RESP_AUTH_BULK_MAX 16384
-#define RESP_ARGV_KEEP     1024 /* an argv larger than this is given back by the next small request */
+#define RESP_ARGV_KEEP     1024 /* the next small request shrinks a larger argv to this */
 
 struct resp_limits {
     int64_t bulk_max;      /* proto-max-bulk-len */
@@ -52,7 +54,7 @@ struct resp_parser {
 
 /* Where requests are put: one per caller (not per connection), reused. Zeroed is ready. */
 struct resp_request {
-    struct strview *argv; /* owned; views into the caller's bytes, or `scratch` for inline commands */
+    struct strview *argv; /* owned; views into the caller's bytes, for inline commands `scratch` */
     int argc;
     int argv_cap;
     char *scratch; /* owned; unescaped words of an inline command */
@@ -69,26 +71,26 @@ enum resp_status {
 };
 
 /*
- * Reads one request from the front of `in`. On RESP_REQUEST and RESP_EMPTY *used_out bytes are to be dropped from
- * the front before the next call. On RESP_ERROR *error_out is a text without the leading "-" and without CR LF, e.g.
- * "ERR Protocol error: invalid bulk length"; it is static or lives in `out`. After RESP_ERROR and RESP_NOMEM the
- * parser is good for resp_parser_fini() only.
+ * Reads one request from the front of `in`. On RESP_REQUEST and RESP_EMPTY *used_out bytes are to
+ * be dropped from the front before the next call. On RESP_ERROR *error_out is a text without the
+ * leading "-" and without CR LF, e.g. "ERR Protocol error: invalid bulk length"; it is static or
+ * lives in `out`. After RESP_ERROR and RESP_NOMEM the parser is good for resp_parser_fini() only.
  */
 enum resp_status resp_parse(struct resp_parser *p, const struct resp_limits *limits,
                             struct strview in, struct resp_request *out, size_t *used_out,
                             const char **error_out) WARN_UNUSED;
 
-/* How many bytes beyond the `have` given the current request is known to need; 0 when unknown. Lets the caller size
- * its buffer once for a large bulk. */
+/* How many bytes beyond the `have` given the current request is known to need; 0 when unknown. Lets
+ * the caller size its buffer once for a large bulk. */
 size_t resp_parser_wants(const struct resp_parser *p, size_t have);
 
 /* Frees what the parser owns; it is then ready for a new stream. */
 void resp_parser_fini(struct resp_parser *p);
 void resp_request_fini(struct resp_request *r);
 
-/* Words of a line as inline commands and configuration files split them: blanks separate, "double" with \n \r \t \b \a
- * \xHH \" \\ and 'single' with \' quotes. The words are put into out->argv and live in out->scratch. Returns their
- * number, -1 for unbalanced quotes, -2 for no memory. */
+/* Words of a line as inline commands and configuration files split them: blanks separate, "double"
+ * with \n \r \t \b \a \xHH \" \\ and 'single' with \' quotes. The words are put into out->argv and
+ * live in out->scratch. Returns their number, -1 for unbalanced quotes, -2 for no memory. */
 int resp_split_words(struct strview line, struct resp_request *out) WARN_UNUSED;
 
 #endif

@@ -77,7 +77,7 @@ struct store_write {
     bool is_reloadable; /* a source can bring it back: preferred victim under volatile policies */
 };
 
-/* ---- life ---------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 /* Values of the option table below; the server binds it, tests fill it by hand (zero means default). */
 struct store_options {
@@ -89,10 +89,6 @@ struct store_options {
 };
 extern const struct option_table store_option_table;
 extern const char *const store_policy_names[]; /* NULL-terminated: noeviction, allkeys-fifo, ... */
-
-/* Tells the C library how to serve large values (they shall be pages of their own, that go back to the system when
- * freed). Once per process, before the first store. */
-void store_tune_allocator(void);
 
 /* Both pointers are borrowed for the store's life. Changes of `options` take effect through
  * store_apply_options(). 0 or -errno with text. */
@@ -112,7 +108,7 @@ enum store_event { STORE_EVENT_EXPIRED, STORE_EVENT_EVICTED };
 typedef void (*store_event_fn)(void *ctx, enum store_event event, unsigned db, struct strview key);
 void store_set_event(struct store *s, store_event_fn fn, void *ctx);
 
-/* ---- look-up ------------------------------------------------------------------------------------------- */
+/* ---- look-up ---- */
 
 uint64_t store_hash(const struct store *s, struct strview key);
 
@@ -132,7 +128,7 @@ bool store_peek(struct store *s, const struct store_key *k, struct entry_view *o
 /* What the policy knows of a live entry; negative when it does not track that. Does not count as a use. */
 bool store_idle(struct store *s, const struct store_key *k, int64_t *idle_ms_out, int *freq_out);
 
-/* ---- change -------------------------------------------------------------------------------------------- */
+/* ---- change ---- */
 
 /* Inserts or replaces. `value` may be borrowed from the store itself. */
 enum store_result store_set(struct store *s, const struct store_key *k, struct strview value,
@@ -166,7 +162,7 @@ enum store_result store_rename(struct store *s, const struct store_key *from, co
 void store_flush(struct store *s, unsigned db);
 void store_swap(struct store *s, unsigned a, unsigned b);
 
-/* ---- walks --------------------------------------------------------------------------------------------- */
+/* ---- walks ---- */
 
 /* Visible live entries in the database. Expired ones that nobody has met yet may be counted. */
 size_t store_count(const struct store *s, unsigned db);
@@ -181,7 +177,7 @@ uint64_t store_scan(struct store *s, unsigned db, uint64_t cursor, size_t count,
 /* A visible live entry, roughly uniform. False when there is none. */
 bool store_random(struct store *s, unsigned db, struct entry_view *out);
 
-/* ---- upkeep -------------------------------------------------------------------------------------------- */
+/* ---- upkeep ---- */
 
 /* Proactive expiry, compaction, eviction ahead, release of flushed memory, index growth and shrinking: works for
  * at most about `budget_us` and returns true when more is waiting. Call it every turn with work and at least ten
@@ -191,7 +187,7 @@ bool store_tick(struct store *s, int64_t budget_us);
 /* Before a command that may grow memory: evicts until it fits, in a slice. STORE_FULL: answer -OOM. */
 enum store_result store_make_room(struct store *s) WARN_UNUSED;
 
-/* ---- numbers ------------------------------------------------------------------------------------------- */
+/* ---- numbers ---- */
 
 struct store_stats {
     uint64_t expired, evicted;           /* entries */

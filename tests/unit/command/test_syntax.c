@@ -1,5 +1,6 @@
 /*
- * The argument syntax of rows: every row can be taken apart, and the structure is what redis-cli expects.
+ * The argument syntax of rows: every row can be taken apart, and the structure is what redis-cli
+ * expects.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,8 @@ static void syntax__every_row_follows_the_grammar(void **state)
 {
     struct syntax_item items[SYNTAX_ITEMS_MAX];
     for (size_t i = 0; i < COMMAND_ROWS; i++) {
-        if (command_rows[i].arguments != NULL && syntax_split(command_rows[i].arguments, items) < 1) {
+        if (command_rows[i].arguments != NULL &&
+            syntax_split(command_rows[i].arguments, items) < 1) {
             fail_msg("the syntax of %s", command_rows[i].full_name);
         }
     }
@@ -67,14 +69,15 @@ static void check_written(const char *syntax, const char *expected)
 
 static void syntax__writes_values_and_alternatives(void **state)
 {
-    check_written("key [NX | EX seconds]", "*2\r\n"
-                                           "%2\r\n$4\r\nname\r\n$3\r\nkey\r\n$4\r\ntype\r\n$3\r\nkey\r\n"
-                                           "%4\r\n$4\r\nname\r\n$9\r\ncondition\r\n$4\r\ntype\r\n$5\r\noneof\r\n"
-                                           "$5\r\nflags\r\n~1\r\n+optional\r\n$9\r\narguments\r\n*2\r\n"
-                                           "%3\r\n$4\r\nname\r\n$2\r\nnx\r\n$4\r\ntype\r\n$10\r\npure-token\r\n"
-                                           "$5\r\ntoken\r\n$2\r\nNX\r\n"
-                                           "%3\r\n$4\r\nname\r\n$7\r\nseconds\r\n$4\r\ntype\r\n$7\r\ninteger\r\n"
-                                           "$5\r\ntoken\r\n$2\r\nEX\r\n");
+    check_written("key [NX | EX seconds]",
+                  "*2\r\n"
+                  "%2\r\n$4\r\nname\r\n$3\r\nkey\r\n$4\r\ntype\r\n$3\r\nkey\r\n"
+                  "%4\r\n$4\r\nname\r\n$9\r\ncondition\r\n$4\r\ntype\r\n$5\r\noneof\r\n"
+                  "$5\r\nflags\r\n~1\r\n+optional\r\n$9\r\narguments\r\n*2\r\n"
+                  "%3\r\n$4\r\nname\r\n$2\r\nnx\r\n$4\r\ntype\r\n$10\r\npure-token\r\n"
+                  "$5\r\ntoken\r\n$2\r\nNX\r\n"
+                  "%3\r\n$4\r\nname\r\n$7\r\nseconds\r\n$4\r\ntype\r\n$7\r\ninteger\r\n"
+                  "$5\r\ntoken\r\n$2\r\nEX\r\n");
 }
 
 int main(void)
