@@ -22,6 +22,15 @@ static const struct command *next_command(const struct command *c)
     return row < command_rows + COMMAND_ROWS ? row : NULL;
 }
 
+static size_t count_commands(void)
+{
+    size_t count = 0;
+    for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
+        count++;
+    }
+    return count;
+}
+
 /* "get", or a subcommand as "config|get". */
 static const struct command *find_by_name(const struct command_table *table, struct strview name)
 {
@@ -38,13 +47,21 @@ static const struct {
     unsigned flag;
     const char *name;
 } flag_names[] = {
-    {CMD_WRITE, "write"},       {CMD_READONLY, "readonly"},
-    {CMD_DENYOOM, "denyoom"},   {CMD_ADMIN, "admin"},
-    {CMD_PUBSUB, "pubsub"},     {CMD_NOSCRIPT, "noscript"},
-    {CMD_BLOCKING, "blocking"}, {CMD_LOADING, "loading"},
-    {CMD_STALE, "stale"},       {CMD_SKIP_MONITOR, "skip_monitor"},
-    {CMD_FAST, "fast"},         {CMD_NO_AUTH, "no_auth"},
-    {CMD_NO_MULTI, "no_multi"}, {CMD_MOVABLEKEYS, "movablekeys"},
+    {CMD_WRITE, "write"},
+    {CMD_READONLY, "readonly"},
+    {CMD_DENYOOM, "denyoom"},
+    {CMD_ADMIN, "admin"},
+    {CMD_PUBSUB, "pubsub"},
+    {CMD_NOSCRIPT, "noscript"},
+    {CMD_BLOCKING, "blocking"},
+    {CMD_LOADING, "loading"},
+    {CMD_STALE, "stale"},
+    {CMD_SKIP_MONITOR, "skip_monitor"},
+    {CMD_FAST, "fast"},
+    {CMD_NO_AUTH, "no_auth"},
+    {CMD_NO_MULTI, "no_multi"},
+    {CMD_MOVABLEKEYS, "movablekeys"},
+    {CMD_ALLOW_BUSY, "allow_busy"},
 };
 
 static void write_flags(struct resp_writer *w, const struct command *c)
@@ -143,7 +160,7 @@ static void write_info_head(struct resp_writer *w, const struct command *c)
 static void write_info(struct resp_writer *w, const struct command *c)
 {
     if (c == NULL) {
-        resp_write_null_array(w);
+        resp_write_null(w);
         return;
     }
     write_info_head(w, c);
@@ -154,16 +171,15 @@ static void write_info(struct resp_writer *w, const struct command *c)
 
 void cmd_command(struct cmd_ctx *ctx)
 {
-    size_t count = command_count();
-    resp_write_array(ctx->reply, count);
-    for (size_t i = 0; i < count; i++) {
-        write_info(ctx->reply, &command_rows[i]);
+    resp_write_array(ctx->reply, count_commands());
+    for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
+        write_info(ctx->reply, c);
     }
 }
 
 void cmd_command_count(struct cmd_ctx *ctx)
 {
-    resp_write_int(ctx->reply, (int64_t)command_count());
+    resp_write_int(ctx->reply, (int64_t)count_commands());
 }
 
 void cmd_command_info(struct cmd_ctx *ctx)
@@ -217,7 +233,7 @@ void cmd_command_docs(struct cmd_ctx *ctx)
     struct command_table *table = ctx->env->table;
     size_t found = 0;
     if (ctx->argc == 2) {
-        resp_write_map(ctx->reply, command_count());
+        resp_write_map(ctx->reply, count_commands());
         for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
             write_doc(ctx->reply, c);
         }
@@ -258,10 +274,11 @@ static bool in_category(const struct command *c, struct strview category)
 static bool passes(const struct command *c, const struct list_filter *f)
 {
     return !f->is_module &&
-           (f->pattern.data == NULL || glob_match_nocase(f->pattern, strview_str(c->name))) &&
+           (f->pattern.data == NULL || glob_match_nocase(f->pattern, strview_str(c->full_name))) &&
            (f->category.data == NULL || in_category(c, f->category));
 }
 
+/* Subcommands are listed too, as "config|get". */
 void cmd_command_list(struct cmd_ctx *ctx)
 {
     struct list_filter filter = {.is_module = false};
@@ -281,13 +298,13 @@ void cmd_command_list(struct cmd_ctx *ctx)
         reply_error(ctx, ERROR_SYNTAX);
         return;
     }
-    for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
-        count += passes(c, &filter);
+    for (size_t i = 0; i < COMMAND_ROWS; i++) {
+        count += passes(&command_rows[i], &filter);
     }
     resp_write_array(ctx->reply, count);
-    for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
-        if (passes(c, &filter)) {
-            resp_write_bulk_str(ctx->reply, c->name);
+    for (size_t i = 0; i < COMMAND_ROWS; i++) {
+        if (passes(&command_rows[i], &filter)) {
+            resp_write_bulk_str(ctx->reply, command_rows[i].full_name);
         }
     }
 }

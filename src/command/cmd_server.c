@@ -87,19 +87,21 @@ void cmd_info(struct cmd_ctx *ctx)
  * server too. */
 void cmd_shutdown(struct cmd_ctx *ctx)
 {
-    bool is_abort = false;
+    bool is_abort = false, is_save = false, is_nosave = false;
     for (int i = 1; i < ctx->argc; i++) {
         if (strview_eq_nocase(ctx->argv[i], "abort")) {
             is_abort = true;
-        } else if (!strview_eq_nocase(ctx->argv[i], "nosave") &&
-                   !strview_eq_nocase(ctx->argv[i], "save") &&
-                   !strview_eq_nocase(ctx->argv[i], "now") &&
+        } else if (strview_eq_nocase(ctx->argv[i], "nosave")) {
+            is_nosave = true;
+        } else if (strview_eq_nocase(ctx->argv[i], "save")) {
+            is_save = true;
+        } else if (!strview_eq_nocase(ctx->argv[i], "now") &&
                    !strview_eq_nocase(ctx->argv[i], "force")) {
             reply_error(ctx, ERROR_SYNTAX);
             return;
         }
     }
-    if (is_abort && ctx->argc > 2) {
+    if ((is_abort && ctx->argc > 2) || (is_save && is_nosave)) {
         reply_error(ctx, ERROR_SYNTAX);
     } else if (is_abort) {
         reply_error(ctx, "ERR No shutdown in progress.");
@@ -112,11 +114,24 @@ void cmd_shutdown(struct cmd_ctx *ctx)
 /* ---- DEBUG
  * --------------------------------------------------------------------------------------------- */
 
+static bool may_debug(struct cmd_ctx *ctx)
+{
+    if (!ctx->env->command_options->enable_debug_command) {
+        reply_error(ctx, "ERR DEBUG command not allowed. Set enable-debug-command in the "
+                         "configuration file or on the "
+                         "command line, and restart the server.");
+    }
+    return ctx->env->command_options->enable_debug_command;
+}
+
 /* Stops the whole server, which is its purpose: tests of clients and of watchdogs want exactly
  * that. */
 void cmd_debug_sleep(struct cmd_ctx *ctx)
 {
     long double seconds;
+    if (!may_debug(ctx)) {
+        return;
+    }
     if (!num_parse_ldouble(ctx->argv[2], &seconds) ||
         !(seconds >= 0 && seconds <= DEBUG_SLEEP_MAX_S)) {
         resp_write_errorf(ctx->reply, "ERR DEBUG SLEEP takes 0 to %d seconds", DEBUG_SLEEP_MAX_S);
@@ -136,6 +151,9 @@ void cmd_debug_source(struct cmd_ctx *ctx)
 {
     struct errtext err;
     struct buf text;
+    if (!may_debug(ctx)) {
+        return;
+    }
     if (ctx->env->sources == NULL) {
         reply_error(ctx, "ERR no source is configured");
         return;
@@ -154,6 +172,8 @@ void cmd_debug_source(struct cmd_ctx *ctx)
 /* Walks every invariant of the store; the process ends with a message when one is broken. */
 void cmd_debug_check(struct cmd_ctx *ctx)
 {
-    store_check(ctx->env->store);
-    resp_write_ok(ctx->reply);
+    if (may_debug(ctx)) {
+        store_check(ctx->env->store);
+        resp_write_ok(ctx->reply);
+    }
 }

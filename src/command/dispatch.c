@@ -209,6 +209,7 @@ enum command_result command_run(struct command_env *env, struct command_call *ca
         .argc = call->argc,
         .reply = &reply,
         .reply_start = buf_len(s->out),
+        .is_rerun = s->loads != NULL,
         .first_key = call->has_key ? &call->key : NULL,
     };
     if (UNLIKELY(call->command == NULL)) {

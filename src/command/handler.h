@@ -28,6 +28,8 @@ struct cmd_ctx {
     size_t reply_start;                /* length of the output before this reply */
     const struct store_key *first_key; /* hashed already; NULL when the command has no key */
 
+    bool is_rerun; /* the command comes back from its loads: what it read before was counted then */
+
     /* Set by keyspace.c for dispatch: */
     unsigned loads_pending; /* > 0: roll back and suspend */
     struct strview
@@ -53,6 +55,7 @@ enum cmd_flag { /* Redis's names in COMMAND INFO; bits as in the row */
                 CMD_NO_AUTH = 1 << 11,
                 CMD_NO_MULTI = 1 << 12,
                 CMD_MOVABLEKEYS = 1 << 13,
+                CMD_ALLOW_BUSY = 1 << 14,
                 /* Tarn's own: what the command does with keys that belong to a map */
                 CMD_LOADS = 1 << 16,        /* a missing key is loaded first */
                 CMD_MAPPED_WRITE = 1 << 17, /* -SOURCEWRITE when any of its keys belongs to a map */

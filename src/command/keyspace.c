@@ -57,12 +57,14 @@ enum lookup {
     LOOKUP_LIVE,
 };
 
-static enum lookup judge(const struct cmd_ctx *ctx, const struct entry_view *e)
+/* `is_counted`: the reader's hit goes into the counters of the row's map. */
+static enum lookup judge(const struct cmd_ctx *ctx, const struct entry_view *e, bool is_counted)
 {
-    if (LIKELY(e->aux == NULL) || ctx->env->sources == NULL) {
+    struct sources *sources = ctx->env->sources;
+    if (LIKELY(e->aux == NULL) || sources == NULL) {
         return e->type == ENTRY_NEGATIVE ? LOOKUP_ABSENT : LOOKUP_LIVE;
     }
-    switch (sources_judge(ctx->env->sources, e)) {
+    switch (is_counted ? sources_judge(sources, e) : sources_peek(sources, e)) {
     case SOURCE_FRESH:
         return LOOKUP_LIVE;
     case SOURCE_ABSENT:
@@ -73,13 +75,23 @@ static enum lookup judge(const struct cmd_ctx *ctx, const struct entry_view *e)
     return LOOKUP_MISS;
 }
 
-static enum lookup look_up(const struct cmd_ctx *ctx, const struct store_key *k, bool is_use,
-                           struct entry_view *out)
+/* The entry in the store, as a use or without a trace. */
+static bool find_entry(const struct cmd_ctx *ctx, const struct store_key *k, bool is_use,
+                       struct entry_view *out)
 {
     struct store *store = ctx->env->store;
     const bool leaves_trace = is_use && (ctx->session->flags & SESSION_NO_TOUCH) == 0;
-    const bool found = leaves_trace ? store_find(store, k, out) : store_peek(store, k, out);
-    return found ? judge(ctx, out) : LOOKUP_MISS;
+    return leaves_trace ? store_find(store, k, out) : store_peek(store, k, out);
+}
+
+/* A command that may load is a reader of maps; it counts on its first run only. */
+static enum lookup look_up(const struct cmd_ctx *ctx, const struct store_key *k, bool is_use,
+                           struct entry_view *out)
+{
+    if (!find_entry(ctx, k, is_use, out)) {
+        return LOOKUP_MISS;
+    }
+    return judge(ctx, out, (ctx->command->flags & CMD_LOADS) != 0 && !ctx->is_rerun);
 }
 
 /* What a load of this command says of the key. */
@@ -115,6 +127,10 @@ static bool load_missing(struct cmd_ctx *ctx, const struct store_key *k, bool is
     }
     struct source_map *map = sources_match(ctx->env->sources, k->key);
     if (map == NULL || (!is_use && !source_map_exists_loads(map))) {
+        return false;
+    }
+    if (ctx->session->loads != NULL && ctx->session->loads->pending >= LOADS_AT_ONCE_MAX) {
+        ctx->loads_pending++; /* the next run asks for it */
         return false;
     }
     const struct session_load *load = loads_start(ctx, map, k);
@@ -172,7 +188,7 @@ enum key_state key_read_string(struct cmd_ctx *ctx, const struct store_key *k,
 
 bool key_find(struct cmd_ctx *ctx, const struct store_key *k, struct entry_view *out)
 {
-    return look_up(ctx, k, true, out) == LOOKUP_LIVE;
+    return find_entry(ctx, k, true, out) && key_is_visible(ctx, out);
 }
 
 enum key_state key_find_string(struct cmd_ctx *ctx, const struct store_key *k,
@@ -205,7 +221,7 @@ const char *key_type_name(enum entry_type type)
 
 bool key_is_visible(const struct cmd_ctx *ctx, const struct entry_view *e)
 {
-    return judge(ctx, e) == LOOKUP_LIVE;
+    return judge(ctx, e, false) == LOOKUP_LIVE;
 }
 
 /* ---- changing ---- */

@@ -28,6 +28,10 @@ struct session_load {
     char key[];
 };
 
+/* A command with more missing keys loads them in waves of this many: the default of
+ * max-client-loads. */
+#define LOADS_AT_ONCE_MAX 64
+
 #define LOADS_BUCKETS 32
 /* A row came but its copy did not get memory, or a load could not even begin. */
 #define ERROR_LOAD_MEMORY "SOURCEERR out of memory"

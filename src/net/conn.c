@@ -42,7 +42,12 @@ void conn_drop_work(struct conn *c, enum conn_work work)
 
 void conn_kill(struct conn *c)
 {
+    if (c->is_dead) {
+        return;
+    }
     c->is_dead = true;
+    assert(c->net->conns_count > 0);
+    c->net->conns_count--;
     ev_io_stop(c->net->loop, &c->watcher);
     conn_add_work(c, CONN_WORK_FLUSH);
 }
@@ -207,7 +212,6 @@ int conn_open(struct net *net, int fd, unsigned session_flags, const char *addre
     c->idle_at_s = net->env->clock->mono_ms / 1000;
     list_push_back(&net->conns, &c->idle_link);
     net->conns_count++;
-    net->stats.connected_clients = net->conns_count;
     net->stats.total_connections_received++;
 
     ev_io_init(&c->watcher, on_socket, fd, EV_READ);
@@ -221,6 +225,7 @@ void conn_destroy(struct conn *c)
     struct net *net = c->net;
     assert(net->running != c);
     assert(net->parsing != c);
+    conn_kill(c);
     ev_io_stop(net->loop, &c->watcher);
     (void)close(c->watcher.fd);
     session_fini(&c->session, net->env);
@@ -231,8 +236,5 @@ void conn_destroy(struct conn *c)
     list_remove(&c->work_link);
     list_remove(&c->idle_link);
     list_remove(&c->wait_link);
-    assert(net->conns_count > 0);
-    net->conns_count--;
-    net->stats.connected_clients = net->conns_count;
     free(c);
 }

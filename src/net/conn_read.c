@@ -32,6 +32,7 @@
     (4 * 1024) /* an unfinished request up to this size goes back into the ring */
 #define OWN_READ_MAX           (256 * 1024) /* per turn, of a large request */
 #define UNAUTHENTICATED_IN_MAX (1024 * 1024)
+#define STRANGERS_LOGGED_PER_S 16
 
 /* ---- one request
  * ---------------------------------------------------------------------------------------- */
@@ -46,14 +47,23 @@ static bool is_http(const struct resp_request *r)
     return r->argc == 3 && strview_starts_with(r->argv[2], strview_str("HTTP/"));
 }
 
+/* Lines about strangers: each is worth one, but a flood of them is not. */
+static bool may_log_stranger(struct net *net)
+{
+    int64_t now_s = net->env->clock->mono_ms / 1000;
+    if (net->strangers_at_s != now_s) {
+        net->strangers_at_s = now_s;
+        net->strangers_logged = 0;
+    }
+    return net->strangers_logged++ < STRANGERS_LOGGED_PER_S;
+}
+
 static void refuse_http(struct conn *c)
 {
-    struct net *net = c->net;
-    if (log_limit_pass(&net->protocol_log, net->env->clock->mono_ms)) {
-        log_warning(
-            "closing client %s: it speaks HTTP; this may be a web page that tries to send commands "
-            "through a browser",
-            c->session.address);
+    if (may_log_stranger(c->net)) {
+        log_warning("closing client %s: it speaks HTTP; this may be a web page that tries to send "
+                    "commands through a browser",
+                    c->session.address);
     }
     conn_kill(c);
 }
@@ -205,8 +215,11 @@ static bool received(struct conn *c, ssize_t n)
     }
     if (n == 0) {
         c->is_eof = true;
-        conn_add_work(c, CONN_WORK_FLUSH); /* what is queued or held is still answered */
-        conn_watch(c);
+        if (c->hold == 0 && c->work == 0 && buf_len(&c->out) == 0) {
+            conn_kill(c); /* nothing is left to answer: its place is free at once */
+        } else {
+            conn_watch(c);
+        }
     } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
         log_verbose("closing client %s: %s", c->session.address, strerror(errno));
         conn_kill(c);
@@ -268,7 +281,9 @@ static void read_into_ring(struct conn *c)
         buf_clear(&c->in);
     }
     if (UNLIKELY(!c->is_greeted) && is_foreign(c, *at)) {
-        log_verbose("closing client %s: it does not speak this protocol", c->session.address);
+        if (may_log_stranger(net)) {
+            log_warning("closing client %s: it does not speak this protocol", c->session.address);
+        }
         conn_kill(c);
         return;
     }

@@ -61,10 +61,6 @@ static const struct metric net_metric_rows[] = {
     {"client_timeout_disconnections", "connections closed because of timeout", FIELD(client_timeout_disconnections),
      METRIC_COUNTER},
 };
-static const struct metric net_clients_metric_rows[] = {
-    {"connected_clients", "connections now", FIELD(connected_clients), METRIC_GAUGE},
-    {"maxclients", "connections allowed", FIELD(maxclients), METRIC_GAUGE},
-};
 #undef FIELD
 /* clang-format on */
 
@@ -72,9 +68,6 @@ const struct option_table net_option_table = {
     .title = "Network", .rows = net_option_rows, .count = ARRAY_LEN(net_option_rows)};
 const struct metric_table net_metric_table = {
     .section = "Stats", .rows = net_metric_rows, .count = ARRAY_LEN(net_metric_rows)};
-const struct metric_table net_clients_metric_table = {.section = "Clients",
-                                                      .rows = net_clients_metric_rows,
-                                                      .count = ARRAY_LEN(net_clients_metric_rows)};
 
 /* ---- options with a meaning of their own
  * ---------------------------------------------------------------- */
@@ -178,7 +171,6 @@ int net_apply_option(void *ctx, const struct option *option, struct errtext *err
         if (result != 0) {
             return result;
         }
-        net->stats.maxclients = (uint64_t)net->options->maxclients;
     }
     return 0;
 }
@@ -214,7 +206,6 @@ int net_create(struct net **out, struct ev_loop *loop, struct net_options *optio
         free(net);
         return result;
     }
-    net->stats.maxclients = (uint64_t)options->maxclients;
     net->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     turn_start(net);
     idle_start(net);
@@ -229,7 +220,7 @@ int net_listen(struct net *net, struct errtext *err)
 
 void net_check_drained(struct net *net)
 {
-    if (net->is_draining && net->conns_count == 0 && net->drained != NULL) {
+    if (net->is_draining && list_is_empty(&net->conns) && net->drained != NULL) {
         void (*drained)(void *ctx) = net->drained;
         net->drained = NULL;
         drained(net->drained_ctx);

@@ -32,7 +32,7 @@
 #define NET_TURN_REQUESTS 4096        /* of one connection per turn */
 #define NET_ACCEPTS       64          /* per listener and turn */
 #define NET_LISTENERS_MAX 32
-#define NET_FDS_RESERVED  48 /* beside clients: listeners, logs, databases, the loop */
+#define NET_FDS_RESERVED  32 /* beside clients: listeners, logs, databases, the loop */
 #define NET_TICK_S        0.1
 
 /* Watcher priorities: in one turn, callbacks of higher priority run first. */
@@ -79,12 +79,13 @@ struct net {
     /* conn.c, conn_write.c, idle.c */
     struct list conns;   /* struct conn::idle_link; all of them, longest idle first */
     struct list waiting; /* struct conn::wait_link */
-    size_t conns_count;
+    size_t conns_count;  /* without the dead ones */
     size_t buffers_bytes;
     struct buf out_pool[NET_OUT_POOL]; /* empty, with memory */
     unsigned out_pool_count;
     struct output_limit output_limit;
-    struct log_limit protocol_log;
+    int64_t strangers_at_s; /* the second of the last log line about a client of another protocol */
+    unsigned strangers_logged; /* in that second */
 
     /* idle.c */
     struct ev_timer tick_watcher;

@@ -14,9 +14,10 @@
  *
  * What is accepted, and in which order mistakes are found, is Redis 7's: the byte behind a line's
  * CR and the two behind a bulk are skipped unseen; an inline command ends at LF with or without CR;
- * numbers have no sign, blank or leading zero; a zero byte hides the rest of its line, which is
- * refused once it is too long. Where Redis's answer depends on how the bytes were cut (lines of
- * more than 64 KiB), the limit holds here however they arrive.
+ * numbers have no plus sign, blank or leading zero. Two things are not, on purpose. Where Redis's
+ * answer depends on how the bytes were cut (lines of more than 64 KiB), the limit holds here
+ * however they arrive. And a zero byte, behind which Redis waits in vain for the end of the line,
+ * is a byte like any other.
  */
 #include "tarn/proto/resp_parse.h"
 
@@ -159,28 +160,27 @@ static bool refuse(struct run *r, const char *error)
 /*
  * Looks for the CR or LF that ends the line at parser->at. True when all of the line is there, with
  * the byte behind a CR; *len_out is its length up to `terminator`. Looks at no byte twice, except
- * at a CR that is the last byte and at a zero byte, behind which nothing can be found.
+ * at a CR that is the last byte.
  */
 static bool find_line_end(struct run *r, char terminator, const char *too_big, size_t *len_out)
 {
     struct resp_parser *p = r->parser;
     size_t left = r->in.len - p->at;
     size_t have = size_min(left, RESP_INLINE_MAX + 1);
-    const char *from = r->in.data + p->at + p->line_seen;
+    const char *line = r->in.data + p->at;
     assert(p->line_seen <= have);
 
-    const char *found = memchr(from, terminator, have - p->line_seen);
-    size_t seen = found != NULL ? (size_t)(found - from) : have - p->line_seen;
-    const char *zero = memchr(from, '\0', seen);
-    p->line_seen += (uint32_t)(zero != NULL ? (size_t)(zero - from) : seen);
-    if (found == NULL || zero != NULL) {
-        return have > RESP_INLINE_MAX ? refuse(r, too_big) : stop(r, RESP_MORE);
+    const char *found = memchr(line + p->line_seen, terminator, have - p->line_seen);
+    size_t len = found != NULL ? (size_t)(found - line) : have;
+    if (found == NULL && have > RESP_INLINE_MAX) {
+        return refuse(r, too_big);
     }
-    if (terminator == '\r' && left < p->line_seen + CRLF_LEN) {
+    if (found == NULL || (terminator == '\r' && left < len + CRLF_LEN)) {
+        p->line_seen = (uint32_t)len;
         return stop(r, RESP_MORE);
     }
-    *len_out = p->line_seen;
     p->line_seen = 0;
+    *len_out = len;
     return true;
 }
 
@@ -246,7 +246,8 @@ static bool refuse_type(struct run *r, char c)
     static const char text[] = PROTOCOL_ERROR "expected '$', got '?'";
     static_assert(sizeof(text) <= sizeof(r->out->error_text), "the text fits");
     memcpy(r->out->error_text, text, sizeof(text));
-    r->out->error_text[sizeof(text) - 3] = c == '\r' || c == '\n' ? ' ' : c;
+    bool is_safe = c != '\r' && c != '\n' && c != '\0';
+    r->out->error_text[sizeof(text) - 3] = is_safe ? c : ' ';
     return refuse(r, r->out->error_text);
 }
 

@@ -248,8 +248,8 @@ static enum server_exit build_layers(struct server *s, struct errtext *err)
     }
     store_set_other_memory(s->store, other_memory, s);
     metric_registry_add(&s->metrics, &command_metric_table, &s->env.stats);
+    metric_registry_add(&s->metrics, &command_client_metric_table, &s->env.stats);
     metric_registry_add(&s->metrics, &net_metric_table, net_metrics(s->net));
-    metric_registry_add(&s->metrics, &net_clients_metric_table, net_metrics(s->net));
     if (sources_start(s->sources, err) < 0) {
         return SERVER_EXIT_CONFIG;
     }

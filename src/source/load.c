@@ -32,20 +32,25 @@ struct source_map *entry_live_map(struct sources *s, const struct entry_view *e,
     return m;
 }
 
-enum source_freshness sources_judge(struct sources *s, const struct entry_view *e)
+enum source_freshness sources_peek(struct sources *s, const struct entry_view *e)
 {
     assert(e->aux != NULL);
     struct aux aux;
-    struct source_map *m = entry_live_map(s, e, &aux);
-    if (m == NULL) {
+    if (entry_live_map(s, e, &aux) == NULL) {
         return SOURCE_GONE;
     }
-    if (e->type == ENTRY_NEGATIVE) {
-        m->stats.negative_hits++;
-        return SOURCE_ABSENT;
+    return e->type == ENTRY_NEGATIVE ? SOURCE_ABSENT : SOURCE_FRESH;
+}
+
+enum source_freshness sources_judge(struct sources *s, const struct entry_view *e)
+{
+    const enum source_freshness freshness = sources_peek(s, e);
+    if (freshness != SOURCE_GONE) {
+        struct map_stats *stats = &s->maps[aux_decode(e->aux).map]->stats;
+        stats->hits += freshness == SOURCE_FRESH;
+        stats->negative_hits += freshness == SOURCE_ABSENT;
     }
-    m->stats.hits++;
-    return SOURCE_FRESH;
+    return freshness;
 }
 
 bool sources_has_maps(const struct sources *s)

@@ -13,6 +13,11 @@
 
 #define FRACTION_SHIFT (64 - INDEX_FRACTION_BITS)
 
+/* A call of SCAN ends when it has shown as many slots as asked for, or has met this many buckets
+ * for each of them: a sparse index costs no more than a full one. */
+#define SCAN_BUCKETS_PER_SLOT 10
+#define SCAN_COUNT_MAX        (SIZE_MAX / SCAN_BUCKETS_PER_SLOT - 1)
+
 /* The first cursor fraction (46 bits, within the table's part) whose home is bucket `b`. */
 static uint64_t bucket_start(const struct index_table *t, unsigned b)
 {
@@ -31,12 +36,13 @@ static void bucket_prefetch_entries(const struct index *ix, const struct index_b
     }
 }
 
-/* Shows the slots whose home is bucket `home`. */
-static void scan_home(const struct index *ix, const struct index_table *t, unsigned home,
-                      index_visit_fn fn, void *ctx)
+/* Shows the slots whose home is bucket `home`; returns how many. */
+static size_t scan_home(const struct index *ix, const struct index_table *t, unsigned home,
+                        index_visit_fn fn, void *ctx)
 {
     unsigned reach = (unsigned)(t->buckets[home].head & 15);
     unsigned at = home;
+    size_t shown = 0;
 
     bucket_prefetch_entries(ix, &t->buckets[(home + 1) % t->buckets_count]);
     for (unsigned distance = 0; distance <= reach; distance++) {
@@ -51,10 +57,12 @@ static void scan_home(const struct index *ix, const struct index_table *t, unsig
             (void)index_locate(ix->owner.hash_of(ix->owner.ctx, slot_ref(b->slot[i])), &fraction);
             if (table_home(t, fraction) == home) {
                 fn(ctx, b->slot[i]);
+                shown++;
             }
         }
         at = at + 1 == t->buckets_count ? 0 : at + 1;
     }
+    return shown;
 }
 
 uint64_t index_scan(const struct index *ix, uint64_t cursor, size_t count, index_visit_fn fn,
@@ -62,24 +70,23 @@ uint64_t index_scan(const struct index *ix, uint64_t cursor, size_t count, index
 {
     uint64_t region = cursor >> INDEX_FRACTION_BITS;
     uint64_t fraction = cursor << FRACTION_SHIFT;
-    size_t seen = 0;
+    size_t shown = 0;
 
-    while (region < INDEX_REGIONS) {
+    count = count > 0 ? count : 1;
+    size_t buckets_left = count < SCAN_COUNT_MAX ? count * SCAN_BUCKETS_PER_SLOT : SIZE_MAX;
+
+    while (region < INDEX_REGIONS && shown < count && buckets_left > 0) {
         const struct index_region *r = &ix->region[region];
         const struct index_table *t = region_table(r, fraction);
         uint64_t part = (UINT64_C(1) << INDEX_FRACTION_BITS) >> t->depth;
         uint64_t start = (fraction >> FRACTION_SHIFT) & ~(part - 1);
         unsigned b = table_home(t, fraction);
 
-        for (; b < t->buckets_count && seen < count + (count == 0); b++) {
-            scan_home(ix, t, b, fn, ctx);
-            seen += BUCKET_SLOTS;
+        for (; b < t->buckets_count && shown < count && buckets_left > 0; b++, buckets_left--) {
+            shown += scan_home(ix, t, b, fn, ctx);
         }
         fraction = (start + bucket_start(t, b)) << FRACTION_SHIFT;
         region += fraction == 0 && b == t->buckets_count;
-        if (seen >= count) {
-            break;
-        }
     }
     return region < INDEX_REGIONS ? region << INDEX_FRACTION_BITS | fraction >> FRACTION_SHIFT : 0;
 }

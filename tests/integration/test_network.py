@@ -211,13 +211,12 @@ class SlowAndSilent(TarnCase):
 
 class OutOfFiles(unittest.TestCase):
     """accept() fails with EMFILE: no spinning, and recovery as soon as a descriptor is free."""
-    FILES = 40
-
-    def limit(self):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self.FILES, self.FILES))
+    FILES = 64
 
     def test_no_spinning_and_recovery(self):
-        with Tarn("--maxclients", "10000", preexec=self.limit, wait=True) as tarn:
+        with Tarn() as tarn:
+            # Lowered behind its back: at start it would lower maxclients to fit.
+            resource.prlimit(tarn.pid, resource.RLIMIT_NOFILE, (self.FILES, self.FILES))
             clients = []
             for _ in range(self.FILES + 20):
                 c = tarn.connect(timeout=5)
@@ -244,6 +243,23 @@ class OutOfFiles(unittest.TestCase):
             first.close()
 
 
+class FewFiles(unittest.TestCase):
+    def limit(self, files):
+        def apply():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+        return apply
+
+    def test_maxclients_is_lowered_to_what_the_limit_allows(self):
+        with Tarn("--maxclients", "10000", preexec=self.limit(100)) as tarn, tarn.connect() as c:
+            allowed = int(c.cmd("CONFIG", "GET", "maxclients")[1])
+            self.assertTrue(0 < allowed < 100, allowed)
+            self.assertIn("maxclients", tarn.log())
+
+    def test_no_room_for_any_client_ends_the_start(self):
+        with self.assertRaisesRegex(ChildProcessError, "exit 71"):
+            Tarn(preexec=self.limit(16))
+
+
 class Signals(unittest.TestCase):
     def test_sigpipe_and_sighup_do_not_end_the_server(self):
         with Tarn() as tarn:
@@ -268,7 +284,8 @@ class KeepAlive(TarnCase):
         c.cmd("PING")
         ours, theirs = f":{self.tarn.port:04X}", f":{c.sock.getsockname()[1]:04X}"
         with open("/proc/net/tcp", encoding="ascii") as f:
-            timers = [line.split()[5] for line in f if line.split()[1].endswith(ours) and line.split()[2].endswith(theirs)]
+            rows = [line.split() for line in f]
+        timers = [row[5] for row in rows if row[1].endswith(ours) and row[2].endswith(theirs)]
         self.assertEqual([t[:2] for t in timers], ["02"], "no keepalive timer runs on the server's side")
 
 

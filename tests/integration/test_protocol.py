@@ -37,19 +37,20 @@ class SameBytes(CompareCase):
                   b"*-2147483648\r\n")
 
     def test_bad_multibulk_length(self):
-        self.same(b"*20000000\r\n", b"*2147483648\r\n", b"*9223372036854775808\r\n", b"*+1\r\n", b"*1x\r\n", b"*\r\n",
-                  b"* 1\r\n", b"*1 \r\n", b"*01\r\n$4\r\nPING\r\n", b"*1048577\r\n")
+        self.same(b"*2147483648\r\n", b"*9223372036854775808\r\n", b"*+1\r\n", b"*1x\r\n", b"*\r\n",
+                  b"* 1\r\n", b"*1 \r\n", b"*01\r\n$4\r\nPING\r\n")
 
     def test_expected_dollar(self):
         self.same(b"*3\r\nfooz\r\n", b"*1\r\n\r\n", b"*1\r\n:4\r\nPING\r\n", b"*2\r\n$4\r\nECHO\r\nx\r\n",
                   b"*1\r\n\xff\r\n")
 
     def test_bad_bulk_length(self):
-        self.same(b"*1\r\n$-10\r\n", b"*1\r\n$2000000000\r\n", b"*1\r\n$blabla\r\n", b"*1\r\n$ 5\r\n", b"*1\r\n$\r\n",
-                  b"*1\r\n$04\r\nPING\r\n", b"*1\r\n$-1\r\n", b"*1\r\n$536870913\r\n", b"*1\r\n$9223372036854775808\r\n")
+        self.same(b"*1\r\n$-10\r\n", b"*1\r\n$2000000000\r\n", b"*1\r\n$blabla\r\n", b"*1\r\n$ 5\r\n",
+                  b"*1\r\n$\r\n", b"*1\r\n$04\r\nPING\r\n", b"*1\r\n$-1\r\n", b"*1\r\n$536870913\r\n", b"*1\r\n$9223372036854775808\r\n")
 
     def test_lines_too_long(self):
-        self.same(b"x" * (65 * 1024), b"*" + b"1" * (65 * 1024), b"*1\r\n$" + b"1" * (65 * 1024))
+        """So long that redis-server, which checks only between reads, cannot see the line's end before its length."""
+        self.same(b"x" * MIB, b"*" + b"1" * MIB, b"*1\r\n$" + b"1" * MIB)
 
     def test_inline(self):
         self.same(b"PING\r\n", b"ping hello\r\n", b"PING\n", b"  PING  \r\n", b"SET k 'a b'\r\nGET k\r\n",
@@ -121,6 +122,23 @@ class Framing(TarnCase):
         self.c.send(b"ECHO a\x00b\r\n")
         self.assertEqual(self.c.reply(), b"a\x00b")
 
+    def test_more_than_a_million_arguments_are_refused(self):
+        """redis-server would wait for 2^31 - 1."""
+        for data in (b"*20000000\r\n", b"*1048577\r\n"):
+            with self.tarn.connect() as c:
+                c.send(data)
+                self.assertEqual(c.until_closed(), b"-ERR Protocol error: invalid multibulk length\r\n")
+
+    def test_lines_are_limited_however_they_arrive(self):
+        for data, what in ((b"x" * 65537, b"inline request"), (b"*" + b"1" * 65536, b"mbulk count string"),
+                           (b"*1\r\n$" + b"1" * 65536, b"bulk count string")):
+            for piece in (len(data) + 2, 10000, 65536):
+                with self.tarn.connect() as c:
+                    for at in range(0, len(data) + 2, piece):
+                        c.send((data + b"\r\n")[at:at + piece])
+                        self.turn()
+                    self.assertEqual(c.until_closed(), b"-ERR Protocol error: too big " + what + b"\r\n", piece)
+
     def test_large_values_come_back_whole(self):
         for size in (16 * 1024 - 1, 16 * 1024, 64 * 1024, MIB - 1, MIB, 5 * MIB + 3, 64 * MIB):
             value = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
@@ -184,7 +202,12 @@ class NotForUs(TarnCase):
         body = b"*3\r\n$3\r\nSET\r\n$4\r\nevil\r\n$1\r\n1\r\n"
         for method in (b"GET", b"PUT", b"OPTIONS", b"POST"):
             with self.subTest(method=method):
-                self.no_effect(method + b" /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                head = method + b" /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(body)
+                self.no_effect(head + body)
+
+
+class ForeignProtocolLog(TarnCase):
+    """With a server of its own: such lines are limited per second."""
 
     def test_the_log_names_the_peer(self):
         with self.tarn.connect() as c:

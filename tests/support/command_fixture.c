@@ -1,10 +1,16 @@
 /* See command_fixture.h. */
 #include "command_fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <ev.h>
+
 #include "tarn/base/compiler.h"
+#include "tarn/base/num.h"
+
+#define TURNS 20
 
 static void on_close(struct session *s)
 {
@@ -63,11 +69,74 @@ int fixture_setup(void **state)
     return 0;
 }
 
+static void run_directive(struct fixture *f, const char *line)
+{
+    struct resp_request words = {0};
+    struct errtext err;
+    words.argc = resp_split_words(strview_str(line), &words);
+    if (sources_directive(f->sources, words.argv, words.argc, &err) != 0) {
+        fail_msg("%s: %s", line, err.text);
+    }
+    resp_request_fini(&words);
+}
+
+int fixture_setup_maps(void **state)
+{
+    struct errtext err;
+    fixture_setup(state);
+    struct fixture *f = *state;
+    f->loop = ev_loop_new(EVFLAG_AUTO);
+    assert_non_null(f->loop);
+    assert_int_equal(sources_create(&f->sources, f->loop, f->store, &f->clock, &err), 0);
+    run_directive(f, "source shop mock -");
+    run_directive(f, "map user shop user:{id:int} 'SELECT name FROM users WHERE id = $id'");
+    run_directive(
+        f, "map plain shop plain:{name:slug} 'SELECT v FROM t WHERE n = $name' exists-loads no");
+    if (sources_start(f->sources, &err) != 0) {
+        fail_msg("%s", err.text);
+    }
+    f->env.sources = f->sources;
+    fixture_turn(f);
+    return 0;
+}
+
+void fixture_turn(struct fixture *f)
+{
+    for (int i = 0; i < TURNS; i++) {
+        sources_flush(f->sources);
+        ev_run(f->loop, EVRUN_NOWAIT);
+    }
+}
+
+int64_t fixture_mock(struct fixture *f, const char *line)
+{
+    char text[200];
+    struct resp_request words = {0};
+    struct buf reply;
+    struct errtext err;
+    int64_t number = 0;
+    buf_init(&reply);
+    snprintf(text, sizeof(text), "shop %s", line);
+    words.argc = resp_split_words(strview_str(text), &words);
+    if (sources_debug(f->sources, words.argv, words.argc, &reply, &err) != 0) {
+        fail_msg("%s: %s", line, err.text);
+    }
+    (void)num_parse_i64(buf_view(&reply), &number);
+    buf_fini(&reply);
+    resp_request_fini(&words);
+    fixture_turn(f);
+    return number;
+}
+
 int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
     store_check(f->store);
     client_close(f, &f->client);
+    sources_destroy(f->sources);
+    if (f->loop != NULL) {
+        ev_loop_destroy(f->loop);
+    }
     command_env_fini(&f->env);
     store_destroy(f->store);
     free(f);
@@ -102,6 +171,10 @@ void fixture_advance(struct fixture *f, int64_t ms)
     f->clock.mono_ms += ms;
     f->clock.mono_us += ms * 1000;
     f->clock.wall_ms += ms;
+    if (f->sources != NULL) {
+        sources_tick(f->sources);
+        fixture_turn(f);
+    }
 }
 
 void client_assert_reply(struct fixture *f, struct client *c, const char *line,

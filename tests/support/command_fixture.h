@@ -16,7 +16,10 @@
 #include "tarn/command/command.h"
 #include "tarn/command/session.h"
 #include "tarn/proto/resp_parse.h"
+#include "tarn/source/source.h"
 #include "tarn/store/store.h"
+
+struct ev_loop;
 
 #define FIXTURE_MONO_MS 1000000
 #define FIXTURE_WALL_MS INT64_C(1700000000000)
@@ -37,11 +40,24 @@ struct fixture {
     struct store *store;
     struct command_env env;
     struct client client; /* the one most tests use */
+    struct ev_loop *loop; /* with fixture_setup_maps() only */
+    struct sources *sources;
 };
 
 /* For cmocka: *state is a struct fixture. */
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
+
+/* The same with a mock database 'shop' and the maps user:{id:int} and plain:{name:slug}
+ * (exists-loads no). */
+int fixture_setup_maps(void **state);
+
+/* Speaks to the mock: "HOLD", "RELEASE", "ROWS 0", ... Returns its reply as a number, 0 when it has
+ * none. */
+int64_t fixture_mock(struct fixture *f, const char *line);
+
+/* Lets the sources do what they can without time passing. */
+void fixture_turn(struct fixture *f);
 
 void client_open(struct fixture *f, struct client *c);
 void client_close(struct fixture *f, struct client *c);

@@ -256,7 +256,8 @@ class Stream:
         return [self.key()]
 
     cmd_getdel = cmd_strlen = cmd_type = cmd_persist = cmd_ttl = cmd_pttl = cmd_expiretime = cmd_pexpiretime = \
-        cmd_incr = cmd_decr = cmd_get
+        cmd_incr = cmd_decr = cmd_object_encoding = cmd_object_freq = cmd_object_idletime = \
+        cmd_object_refcount = cmd_get
 
     def cmd_getset(self):
         return [self.key(), self.value()]
@@ -368,8 +369,8 @@ class Stream:
         return [b"nosuch"]
 
     def cmd_command_list(self):
-        return self.r.choice([[b"FILTERBY"], [b"FILTERBY", b"PATTERN", b"nosuch*"], [b"FILTERBY", b"FOO", b"x"], [b"FOO"],
-                              [b"FILTERBY", b"MODULE", b"nosuch"], [b"FILTERBY", b"ACLCAT", b"nosuch"]])
+        return self.r.choice([[b"FILTERBY"], [b"FILTERBY", b"PATTERN", b"nosuch*"], [b"FILTERBY", b"FOO", b"x"],
+                              [b"FOO"], [b"FILTERBY", b"MODULE", b"nosuch"], [b"FILTERBY", b"ACLCAT", b"nosuch"]])
 
     def cmd_client_setname(self):
         return [self.r.choice([b"me", b"", b"a b", b"x" * 100, b"tab\t", b"caf\xc3\xa9", b"nl\n"])]
@@ -392,8 +393,12 @@ class Stream:
 WEIGHTS = {"SET": 30, "GET": 30, "DEL": 8, "MSET": 8, "FLUSHALL": 1, "FLUSHDB": 1, "SWAPDB": 1, "SELECT": 4,
            "HELLO": 4, "AUTH": 1, "INFO": 1, "TIME": 1, "RESET": 1, "APPEND": 8, "INCRBYFLOAT": 10, "INCR": 8,
            "INCRBY": 8, "NOSUCH": 2, "CLIENT NOSUCH": 1, "COMMAND NOSUCH": 1, "CONFIG NOSUCH": 1,
-           "CONFIG RESETSTAT": 1, "CLIENT LIST": 1, "CLIENT INFO": 1, "CLIENT ID": 1}
+           "CONFIG RESETSTAT": 1, "OBJECT FREQ": 1, "OBJECT IDLETIME": 1, "OBJECT REFCOUNT": 1, "CLIENT LIST": 1,
+           "CLIENT INFO": 1, "CLIENT ID": 1}
 KINDS = {"TTL": "seconds", "EXPIRETIME": "seconds", "PTTL": "milliseconds", "PEXPIRETIME": "milliseconds",
          "RANDOMKEY": "shape", "TIME": "shape", "INFO": "shape", "CLIENT ID": "shape", "CLIENT INFO": "shape",
-         "CLIENT LIST": "shape", "COMMAND COUNT": "shape", "KEYS": "unordered", "SCAN": "scan", "HELLO": "hello"}
-NEVER_SPOILT = (b"CONFIG GET", b"COMMAND INFO", b"COMMAND NOSUCH", b"COMMAND COUNT", b"COMMAND DOCS", b"COMMAND LIST")  # a mistake would ask for what each server has of its own
+         "CLIENT LIST": "shape", "COMMAND COUNT": "shape", "OBJECT ENCODING": "shape", "OBJECT FREQ": "shape",
+         "OBJECT IDLETIME": "shape", "OBJECT REFCOUNT": "shape", "KEYS": "unordered", "SCAN": "scan", "HELLO": "hello"}
+# A mistake would ask for what each server has of its own, or (HELLO) change a name that GETNAME shows later.
+NEVER_SPOILT = (b"CONFIG GET", b"COMMAND INFO", b"COMMAND NOSUCH", b"COMMAND COUNT", b"COMMAND DOCS", b"COMMAND LIST",
+                b"HELLO")

@@ -38,14 +38,12 @@ struct net_options {
 extern const struct option_table net_option_table;
 
 struct net_metrics {
-    uint64_t connected_clients, maxclients;
     uint64_t total_connections_received, rejected_connections;
     uint64_t total_net_input_bytes, total_net_output_bytes;
     uint64_t client_query_buffer_limit_disconnections, client_output_buffer_limit_disconnections;
     uint64_t client_timeout_disconnections;
 };
-extern const struct metric_table net_metric_table; /* section Stats; values: struct net_metrics */
-extern const struct metric_table net_clients_metric_table; /* section Clients; the same struct */
+extern const struct metric_table net_metric_table;
 
 /* loop, options and env are borrowed for the life of the object. Raises or lowers the limit of open
  * files and maxclients to fit each other. 0 or -errno with text. */

@@ -19,13 +19,12 @@
 #include "tarn/base/compiler.h"
 #include "tarn/base/strview.h"
 
-#define RESP_INLINE_MAX (64 * 1024) /* bytes of a line before its end: inline, *count and $length \
-                                     */
+#define RESP_INLINE_MAX    (64 * 1024) /* bytes before the end of a line of any kind */
 #define RESP_ARGS_MAX      (1024 * 1024)
 #define RESP_BULK_MAX      (512ll * 1024 * 1024)
 #define RESP_AUTH_ARGS_MAX 10 /* before authentication */
 #define RESP_AUTH_BULK_MAX 16384
-#define RESP_ARGV_KEEP     1024 /* an argv larger than this is given back by the next small request */
+#define RESP_ARGV_KEEP     1024 /* the next small request shrinks a larger argv to this */
 
 struct resp_limits {
     int64_t bulk_max;      /* proto-max-bulk-len */
@@ -55,8 +54,7 @@ struct resp_parser {
 
 /* Where requests are put: one per caller (not per connection), reused. Zeroed is ready. */
 struct resp_request {
-    struct strview
-        *argv; /* owned; views into the caller's bytes, or `scratch` for inline commands */
+    struct strview *argv; /* owned; views into the caller's bytes, for inline commands `scratch` */
     int argc;
     int argv_cap;
     char *scratch; /* owned; unescaped words of an inline command */

@@ -87,6 +87,9 @@ enum source_freshness {
     SOURCE_GONE,   /* invalidated by epoch or a lowered ttl: treat as a miss */
 };
 enum source_freshness sources_judge(struct sources *s, const struct entry_view *e);
+/* The same without counting: for whoever looks at an entry but does not read it (TTL, SCAN, DEL).
+ */
+enum source_freshness sources_peek(struct sources *s, const struct entry_view *e);
 
 enum load_status { LOAD_FOUND, LOAD_ABSENT, LOAD_FAILED };
 

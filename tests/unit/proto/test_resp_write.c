@@ -9,6 +9,8 @@
 
 #include <math.h>
 
+#include "fault_alloc.h"
+
 /* The element's bytes in RESP2 and in RESP3; the buffer is emptied for the next. */
 #define ASSERT_WRITES(call, resp2, resp3)                                         \
     do {                                                                          \
@@ -182,6 +184,42 @@ static void resp_write__leaves_out_what_gets_no_memory(void **state)
     buf_fini(&out);
 }
 
+static void resp_write__writes_an_element_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    char text[300];
+    memset(text, 'x', sizeof(text));
+    text[sizeof(text) - 1] = '\0';
+    for (int element = 0; element < 5; element++) {
+        struct buf out;
+        buf_init(&out);
+        struct resp_writer w = {.out = &out, .version = 3};
+        resp_write_ok(&w);
+        fault_alloc_arm(0, SIZE_MAX);
+        switch (element) {
+        case 0:
+            resp_write_bulk_str(&w, text);
+            break;
+        case 1:
+            resp_write_errorf(&w, "ERR %s", text);
+            break;
+        case 2:
+            resp_write_simple(&w, strview_str(text));
+            break;
+        case 3:
+            resp_write_verbatim(&w, "txt", strview_str(text));
+            break;
+        default:
+            resp_write_raw(&w, strview_str(text));
+            break;
+        }
+        assert_true(fault_alloc_disarm());
+        assert_true(out.failed);
+        assert_true(strview_eq(buf_view(&out), strview_str("+OK\r\n")));
+        buf_fini(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +232,7 @@ int main(void)
         cmocka_unit_test(resp_write__nulls_and_booleans),
         cmocka_unit_test(resp_write__aggregates),
         cmocka_unit_test(resp_write__doubles),
+        cmocka_unit_test(resp_write__writes_an_element_whole_or_not_at_all),
         cmocka_unit_test(resp_write__leaves_out_what_gets_no_memory),
     };
     return cmocka_run_group_tests_name("resp_write", tests, NULL, NULL);

@@ -1,0 +1,122 @@
+/*
+ * A command layer of a few words, in place of the real one, so that the tests of net decide when a
+ * request suspends, is delayed or answers much. Included by one test program each.
+ *
+ *     PING            +PONG
+ *     ECHO x          x
+ *     BIG n           n bytes
+ *     QUIT            +OK, then the connection is closed
+ *     WAIT            suspends; when it is run again, +LOADED
+ *     DELAY ms        +OK, after that time
+ *     KILL            closes every other connection, +OK
+ */
+#ifndef TARN_TESTS_FAKE_COMMANDS_H
+#define TARN_TESTS_FAKE_COMMANDS_H
+
+#include <string.h>
+
+#include "tarn/base/compiler.h"
+#include "tarn/base/num.h"
+#include "tarn/command/command.h"
+#include "tarn/proto/resp_write.h"
+
+#define LOADED_ARRIVED_MS                                                  \
+    (-2) /* session::arrived_ms of a session whose WAIT has suspended once \
+          */
+
+void session_init(struct session *s, struct command_env *env, const struct session_ops *ops,
+                  struct buf *out)
+{
+    *s = (struct session){
+        .ops = ops,
+        .out = out,
+        .id = ++env->next_session_id,
+        .flags = SESSION_AUTHENTICATED,
+        .resp_version = 2,
+        .fd = -1,
+    };
+    list_push_back(&env->sessions, &s->link);
+    env->sessions_count++;
+}
+
+void session_fini(struct session *s, struct command_env *env)
+{
+    list_remove(&s->link);
+    env->sessions_count--;
+}
+
+void command_prepare(struct command_env *env, struct command_call *call)
+{
+    (void)env;
+    (void)call;
+}
+
+void command_prefetch(struct command_env *env, const struct command_call *call)
+{
+    (void)env;
+    (void)call;
+}
+
+static int64_t fake_number(const struct command_call *call)
+{
+    int64_t n = 0;
+    if (call->argc > 1) {
+        (void)num_parse_i64(call->argv[1], &n);
+    }
+    return n;
+}
+
+static void fake_big(struct resp_writer *w, size_t n)
+{
+    char *bytes = resp_write_bulk_uninit(w, n);
+    if (bytes != NULL) {
+        memset(bytes, 'x', n);
+    }
+}
+
+static void fake_kill(struct command_env *env, struct session *self)
+{
+    list_for_each (link, &env->sessions) {
+        struct session *s = container_of(link, struct session, link);
+        if (s != self) {
+            s->ops->close(s);
+        }
+    }
+}
+
+enum command_result command_run(struct command_env *env, struct command_call *call)
+{
+    struct session *s = call->session;
+    struct resp_writer w = session_writer(s);
+    struct strview name = call->argv[0];
+    if (strview_eq_nocase(name, "ping")) {
+        resp_write_simple(&w, strview_str("PONG"));
+    } else if (strview_eq_nocase(name, "echo") && call->argc == 2) {
+        resp_write_bulk(&w, call->argv[1]);
+    } else if (strview_eq_nocase(name, "big")) {
+        fake_big(&w, (size_t)fake_number(call));
+    } else if (strview_eq_nocase(name, "quit")) {
+        resp_write_ok(&w);
+        s->flags |= SESSION_CLOSING;
+    } else if (strview_eq_nocase(name, "wait")) {
+        if (s->arrived_ms != LOADED_ARRIVED_MS) {
+            s->arrived_ms = LOADED_ARRIVED_MS;
+            return COMMAND_SUSPENDED;
+        }
+        s->arrived_ms = 0;
+        resp_write_simple(&w, strview_str("LOADED"));
+    } else if (strview_eq_nocase(name, "delay")) {
+        s->blocked_until_ms = env->clock->mono_ms + fake_number(call);
+        resp_write_ok(&w);
+    } else if (strview_eq_nocase(name, "kill")) {
+        fake_kill(env, s);
+        resp_write_ok(&w);
+    } else {
+        resp_write_error(&w, strview_str("ERR unknown"));
+    }
+    s->commands++;
+    env->stats.commands_processed++;
+    return COMMAND_DONE;
+}
+
+#endif
