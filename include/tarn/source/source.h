@@ -59,7 +59,8 @@ void sources_walk_options(sources_option_fn fn, void *ctx);
  * is refused here with its text. A source that is down does not fail the start. */
 int sources_start(struct sources *s, struct errtext *err) WARN_UNUSED;
 
-/* Answers all waiters with SOURCEDOWN, fills nothing any more, joins helper threads. */
+/* Answers all waiters with SOURCEDOWN, fills nothing any more, joins helper threads (one that hangs
+ * in its database is left behind after a second). Not from within a callback of this layer. */
 void sources_stop(struct sources *s);
 void sources_destroy(struct sources *s);
 
