@@ -5,6 +5,10 @@
  * live ten minutes is gone after a night in suspend. A constant is added so that a machine (or a
  * time namespace) that has just started still gives a time above zero; zero is free to mean "never"
  * elsewhere.
+ *
+ * The two are a whole number of milliseconds apart, the same at every reading while nobody sets or
+ * slews the clock. Rounding each by itself would make them a millisecond more or less apart from
+ * one reading to the next, and a Unix time that a client sets would be another one when it asks.
  */
 #include "tarn/base/clock.h"
 
@@ -26,9 +30,10 @@ static int64_t read_us(clockid_t id)
 void clock_update(struct clock *c)
 {
     int64_t mono_us = clock_now_us();
+    int64_t apart_us = read_us(CLOCK_REALTIME) - mono_us;
     *c = (struct clock){
         .mono_ms = mono_us / 1000,
-        .wall_ms = read_us(CLOCK_REALTIME) / 1000,
+        .wall_ms = mono_us / 1000 + apart_us / 1000,
         .mono_us = mono_us,
     };
 }

@@ -152,7 +152,7 @@ static void write_info_head(struct resp_writer *w, const struct command *c)
 static void write_info(struct resp_writer *w, const struct command *c)
 {
     if (c == NULL) {
-        resp_write_null_array(w);
+        resp_write_null(w);
         return;
     }
     write_info_head(w, c);
@@ -266,10 +266,11 @@ static bool in_category(const struct command *c, struct strview category)
 static bool passes(const struct command *c, const struct list_filter *f)
 {
     return !f->is_module &&
-           (f->pattern.data == NULL || glob_match_nocase(f->pattern, strview_str(c->name))) &&
+           (f->pattern.data == NULL || glob_match_nocase(f->pattern, strview_str(c->full_name))) &&
            (f->category.data == NULL || in_category(c, f->category));
 }
 
+/* Subcommands are listed too, as "config|get". */
 void cmd_command_list(struct cmd_ctx *ctx)
 {
     struct list_filter filter = {.is_module = false};
@@ -289,13 +290,13 @@ void cmd_command_list(struct cmd_ctx *ctx)
         reply_error(ctx, ERROR_SYNTAX);
         return;
     }
-    for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
-        count += passes(c, &filter);
+    for (size_t i = 0; i < COMMAND_ROWS; i++) {
+        count += passes(&command_rows[i], &filter);
     }
     resp_write_array(ctx->reply, count);
-    for (const struct command *c = next_command(NULL); c != NULL; c = next_command(c)) {
-        if (passes(c, &filter)) {
-            resp_write_bulk_str(ctx->reply, c->name);
+    for (size_t i = 0; i < COMMAND_ROWS; i++) {
+        if (passes(&command_rows[i], &filter)) {
+            resp_write_bulk_str(ctx->reply, command_rows[i].full_name);
         }
     }
 }

@@ -53,7 +53,12 @@ static void info_server(struct command_env *env, struct buf *out)
 
 static void info_clients(struct command_env *env, struct buf *out)
 {
-    buf_append_str(out, "cluster_connections:0\r\n");
+    struct buf limit;
+    buf_init(&limit);
+    (void)option_set_get(env->options, strview_str("maxclients"), &limit);
+    buf_printf(out, "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%.*s\r\n",
+               env->sessions_count, STRVIEW_ARG(buf_view(&limit)));
+    buf_fini(&limit);
 }
 
 /* Nothing is ever saved; loaders and readiness checks look at `loading`. */

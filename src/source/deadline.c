@@ -62,8 +62,7 @@ void deadline_arm(struct sources *s, int64_t at_ms)
     ev_timer_start(s->loop, &s->timer);
 }
 
-/* ---- what is due
- * --------------------------------------------------------------------------------- */
+/* ---- what is due ----------------------------------------------------------------------------- */
 
 static bool is_due(const struct list *l, int64_t (*time_of)(struct list *), int64_t now_ms)
 {

@@ -65,8 +65,7 @@ struct upstream {
 
 static const struct mock_script first_script = {.kind = MOCK_DEFAULT, .rows = 1};
 
-/* ---- answers
- * ------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void add_value(struct rows_builder *b, const struct mock_query *q)
 {
@@ -166,8 +165,7 @@ static void on_wake(struct ev_loop *loop, ev_async *wake, int events)
     answer_free(container_of(wake, struct upstream, wake));
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------------------ */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static void write_value(struct mock_query *q, const struct driver_request *r, uint64_t number)
 {
@@ -247,8 +245,7 @@ static int add_statement(struct upstream *u, struct strview sql, unsigned params
     return u->statements_count++;
 }
 
-/* ---- gates
- * --------------------------------------------------------------------------------------- */
+/* ---- gates ----------------------------------------------------------------------------------- */
 
 static int64_t count_held(const struct upstream *u)
 {
@@ -373,8 +370,7 @@ static int debug(struct upstream *u, const struct strview *argv, int argc, struc
     return r;
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static int open_upstream(struct upstream **out, const struct upstream_config *config,
                          struct errtext *err)

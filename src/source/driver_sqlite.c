@@ -29,8 +29,7 @@ struct upstream {
     enum driver_state state;
 };
 
-/* ---- answers
- * ------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void drop(struct worker_job *base)
 {
@@ -65,8 +64,7 @@ static void on_done(void *ctx, struct worker_job *base)
     drop(base);
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------------------ */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static struct sqlite_job *make_job(const struct upstream *u, const struct driver_request *r)
 {
@@ -152,8 +150,7 @@ static int add_statement(struct upstream *u, struct strview sql, unsigned params
     return (int)u->statements_count++;
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void free_upstream(struct upstream *u)
 {

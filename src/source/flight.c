@@ -32,8 +32,7 @@ static struct deadlines *deadlines_of(const struct flight *f)
     return f->map != NULL ? &f->map->deadlines : &f->source->deadlines;
 }
 
-/* ---- beginning
- * ----------------------------------------------------------------------------------- */
+/* ---- beginning ------------------------------------------------------------------------------- */
 
 size_t flight_cost(const struct flight_plan *plan)
 {
@@ -96,8 +95,7 @@ void flight_join(struct flight *f, struct load_waiter *w, int64_t deadline_ms)
     f->source->waiters++;
 }
 
-/* ---- parting
- * ------------------------------------------------------------------------------------- */
+/* ---- parting --------------------------------------------------------------------------------- */
 
 static void leave(struct load_waiter *w)
 {
@@ -183,8 +181,7 @@ void load_waiter_cancel(struct load_waiter *w)
     }
 }
 
-/* ---- voiding
- * ------------------------------------------------------------------------------------- */
+/* ---- voiding --------------------------------------------------------------------------------- */
 
 bool flight_is_stale(const struct flight *f)
 {
@@ -205,8 +202,7 @@ void flight_void(struct flight *f)
     }
 }
 
-/* ---- ending
- * -------------------------------------------------------------------------------------- */
+/* ---- ending ---------------------------------------------------------------------------------- */
 
 void flight_finish(struct flight *f, const struct load_result *result)
 {
@@ -274,8 +270,7 @@ void flight_fail(struct flight *f, enum load_error code, const char *detail)
     }
 }
 
-/* ---- the driver's side
- * --------------------------------------------------------------------------- */
+/* ---- the driver's side ----------------------------------------------------------------------- */
 
 static unsigned bind_params(const struct flight *f, struct driver_value *params)
 {

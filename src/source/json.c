@@ -6,8 +6,7 @@
 
 #include <stdint.h>
 
-/* ---- writing
- * ------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -72,8 +71,7 @@ void json_write_hex(struct buf *out, struct strview bytes)
     buf_append_char(out, '"');
 }
 
-/* ---- checking
- * ------------------------------------------------------------------------------------ */
+/* ---- checking -------------------------------------------------------------------------------- */
 
 struct checker {
     const char *p, *end;
@@ -279,8 +277,7 @@ bool json_is_valid(struct strview text)
     return c.p == c.end;
 }
 
-/* ---- UTF-8
- * --------------------------------------------------------------------------------------- */
+/* ---- UTF-8 ----------------------------------------------------------------------------------- */
 
 /* Length of the well-formed sequence at the front, 0 when it is ill-formed. */
 static size_t utf8_len(struct strview s)

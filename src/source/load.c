@@ -12,8 +12,7 @@
 #include "flight.h"
 #include "load_error.h"
 
-/* ---- entries
- * ------------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 struct source_map *entry_live_map(struct sources *s, const struct entry_view *e,
                                   struct aux *aux_out)
@@ -74,8 +73,7 @@ struct strview source_map_source_name(const struct source_map *m)
     return strview_str(m->source->name);
 }
 
-/* ---- loads
- * --------------------------------------------------------------------------------------- */
+/* ---- loads ----------------------------------------------------------------------------------- */
 
 static enum load_start refuse(struct source *src, struct source_map *m, enum load_error code,
                               int64_t elapsed_ms, const char *detail, struct load_result *now)
@@ -269,8 +267,7 @@ enum load_start sources_ping(struct sources *s, struct strview source, struct lo
     return why.detail != NULL ? refuse(src, NULL, why.code, 0, why.detail, now) : LOAD_WAITS;
 }
 
-/* ---- invalidation
- * -------------------------------------------------------------------------------- */
+/* ---- invalidation ---------------------------------------------------------------------------- */
 
 static void void_key(struct sources *s, const struct store_key *k)
 {

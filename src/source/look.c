@@ -46,8 +46,7 @@ const struct metric_table map_stat_table = {"Maps", map_stat_rows, ARRAY_LEN(map
 
 #undef COUNTER
 
-/* ---- fields
- * -------------------------------------------------------------------------------------- */
+/* ---- fields ---------------------------------------------------------------------------------- */
 
 struct fields {
     source_field_fn each;
@@ -86,8 +85,7 @@ static void field_settings(const struct fields *f, const struct setting_table *t
     buf_fini(&text);
 }
 
-/* ---- lists and numbers
- * --------------------------------------------------------------------------- */
+/* ---- lists and numbers ----------------------------------------------------------------------- */
 
 void sources_walk(const struct sources *s, source_name_fn each, void *ctx)
 {
@@ -176,8 +174,7 @@ void sources_reset_stats(struct sources *s)
     }
 }
 
-/* ---- one key
- * ------------------------------------------------------------------------------------- */
+/* ---- one key --------------------------------------------------------------------------------- */
 
 static void explain_params(const struct fields *f, const struct source_map *m, struct strview key)
 {
@@ -242,8 +239,7 @@ bool sources_explain(struct sources *s, const struct store_key *k, source_field_
     return true;
 }
 
-/* ---- acting on a source
- * -------------------------------------------------------------------------- */
+/* ---- acting on a source ---------------------------------------------------------------------- */
 
 bool sources_pause(struct sources *s, struct strview source, bool is_paused)
 {
@@ -270,8 +266,7 @@ int sources_debug(struct sources *s, const struct strview *argv, int argc, struc
     return src->driver->debug(src->upstream, argv + 1, argc - 1, reply, err);
 }
 
-/* ---- configuration lines
- * ------------------------------------------------------------------------- */
+/* ---- configuration lines --------------------------------------------------------------------- */
 
 static bool is_plain(char c)
 {

@@ -27,8 +27,7 @@ const char *param_type_name(enum param_type type)
     return type_names[type];
 }
 
-/* ---- characters
- * ---------------------------------------------------------------------------------- */
+/* ---- characters ------------------------------------------------------------------------------ */
 
 static bool is_digit(char c)
 {
@@ -60,8 +59,7 @@ static bool all_are(struct strview v, bool (*is)(char))
     return true;
 }
 
-/* ---- canonical spellings
- * ------------------------------------------------------------------------- */
+/* ---- canonical spellings --------------------------------------------------------------------- */
 
 static bool is_uuid(struct strview v)
 {
@@ -132,8 +130,7 @@ struct driver_value param_value(const struct pattern_param *p, struct strview va
     return out;
 }
 
-/* ---- matching
- * ------------------------------------------------------------------------------------ */
+/* ---- matching -------------------------------------------------------------------------------- */
 
 /* Cuts the value of a parameter that literal text follows off the front of *rest, with that text.
  */
@@ -192,8 +189,7 @@ bool pattern_match(const struct pattern *p, struct strview key, size_t value_max
     return rest.len == 0;
 }
 
-/* ---- parsing
- * ------------------------------------------------------------------------------------- */
+/* ---- parsing --------------------------------------------------------------------------------- */
 
 static bool is_name(struct strview v)
 {

@@ -173,8 +173,7 @@ static void automaton_init(struct automaton *a, const struct pattern *p)
     }
 }
 
-/* ---- the product
- * --------------------------------------------------------------------------------- */
+/* ---- the product ----------------------------------------------------------------------------- */
 
 /* May reading go from position `from` (or from before the start: SIZE_MAX) to position `to`? */
 static bool leads_to(const struct automaton *a, size_t from, size_t to)

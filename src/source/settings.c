@@ -27,8 +27,7 @@ static char *name_field(const struct setting *row, void *values)
     return (char *)values + row->offset;
 }
 
-/* ---- parsing
- * ------------------------------------------------------------------------------------- */
+/* ---- parsing --------------------------------------------------------------------------------- */
 
 static bool parse_choice(const struct setting *row, struct strview v, int64_t *out)
 {
@@ -87,8 +86,7 @@ static bool parse_name(struct strview v, char *out)
     return true;
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void write_duration(struct buf *out, int64_t ms)
 {
@@ -130,8 +128,7 @@ void setting_write(const struct setting *row, const void *values, struct buf *ou
     }
 }
 
-/* ---- applying
- * ------------------------------------------------------------------------------------ */
+/* ---- applying -------------------------------------------------------------------------------- */
 
 static const struct setting *find(const struct setting_table *t, struct strview name)
 {

@@ -15,8 +15,7 @@
 
 static const char no_memory[] = "out of memory for the value";
 
-/* ---- columns
- * ------------------------------------------------------------------------------------- */
+/* ---- columns --------------------------------------------------------------------------------- */
 
 /* Index of the column that carries the ttl, or columns when there is none. */
 static unsigned ttl_column(const struct shape *s, const struct rows *r)
@@ -63,8 +62,7 @@ const char *shape_check(const struct shape *s, const struct rows *r)
     return NULL;
 }
 
-/* ---- the ttl of a row
- * ---------------------------------------------------------------------------- */
+/* ---- the ttl of a row ------------------------------------------------------------------------ */
 
 static bool parse_ttl(const struct cell *c, struct strview bytes, int64_t *ms_out)
 {
@@ -97,8 +95,7 @@ static void read_ttl(const struct rows *r, unsigned column, struct shaped *out)
     out->ttl_ms = out->ttl_ms > TTL_MAX_MS ? TTL_MAX_MS : out->ttl_ms;
 }
 
-/* ---- values
- * -------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static struct shaped misfit(const char *problem)
 {

@@ -12,8 +12,7 @@
 #include "flight.h"
 #include "sql_params.h"
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 int sources_create(struct sources **out, struct ev_loop *loop, struct store *store,
                    const struct clock *clock, struct errtext *err)
@@ -108,8 +107,7 @@ size_t sources_memory(const struct sources *s)
     return bytes;
 }
 
-/* ---- names
- * --------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static int check_name(struct strview name, struct errtext *err)
 {
@@ -183,8 +181,7 @@ static int out_of_memory(struct errtext *err)
     return -ENOMEM;
 }
 
-/* ---- source
- * -------------------------------------------------------------------------------------- */
+/* ---- source ---------------------------------------------------------------------------------- */
 
 static const struct source_driver *need_driver(struct strview name, struct errtext *err)
 {
@@ -259,8 +256,7 @@ static int set_source(struct sources *s, const struct strview *argv, int argc, s
     return r;
 }
 
-/* ---- map
- * ----------------------------------------------------------------------------------------- */
+/* ---- map ------------------------------------------------------------------------------------- */
 
 static int rewrite_sql(struct source_map *m, struct errtext *err)
 {
@@ -357,8 +353,7 @@ static int set_map(struct sources *s, const struct strview *argv, int argc, stru
     return r;
 }
 
-/* ---- directives
- * ---------------------------------------------------------------------------------- */
+/* ---- directives ------------------------------------------------------------------------------ */
 
 static const struct directive {
     const char *name;

@@ -30,8 +30,7 @@
 #define LENGTH_MIN       (64 * 1024) /* SQLite's own texts (the schema) have to fit too */
 #define NUMBER_CHARS     64
 
-/* ---- time
- * ---------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static bool must_end(const struct sqlite_job *job)
 {
@@ -72,8 +71,7 @@ void sqlite_conn_interrupt(void *conn)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* ---- failures
- * ------------------------------------------------------------------------------------ */
+/* ---- failures -------------------------------------------------------------------------------- */
 
 static enum driver_status status_of(int code)
 {
@@ -113,8 +111,7 @@ static void fail_code(struct sqlite_conn *c, int code)
     (void)snprintf(c->job->detail, sizeof(c->job->detail), "sqlite %d: %s", code, text);
 }
 
-/* ---- the connection
- * ------------------------------------------------------------------------------ */
+/* ---- the connection -------------------------------------------------------------------------- */
 
 static void close_conn(struct sqlite_conn *c)
 {
@@ -187,8 +184,7 @@ static bool open_conn(struct sqlite_conn *c)
     return true;
 }
 
-/* ---- statements
- * ---------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------------ */
 
 /* Is there anything but blanks and comments behind the first statement? */
 static bool has_second_statement(sqlite3 *db, const char *tail)
@@ -290,8 +286,7 @@ static int bind_params(sqlite3_stmt *stmt, const struct sqlite_job *job)
     return code;
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static bool is_declared(sqlite3_stmt *stmt, int column, const char *type)
 {
@@ -434,8 +429,7 @@ static void run(struct sqlite_conn *c, sqlite3_stmt *stmt)
     finish_rows(job, &b, false);
 }
 
-/* ---- tasks
- * --------------------------------------------------------------------------------------- */
+/* ---- tasks ----------------------------------------------------------------------------------- */
 
 static void load(struct sqlite_conn *c)
 {

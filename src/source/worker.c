@@ -42,8 +42,7 @@ struct worker_pool {
     struct worker workers[];
 };
 
-/* ---- memory
- * -------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 bool worker_reserve(struct worker_pool *p, struct worker_job *job, size_t bytes)
 {
@@ -67,8 +66,7 @@ size_t worker_pool_memory(const struct worker_pool *p)
     return atomic_load_explicit(&p->bytes, memory_order_relaxed);
 }
 
-/* ---- a thread
- * ------------------------------------------------------------------------------------ */
+/* ---- a thread -------------------------------------------------------------------------------- */
 
 static struct worker_job *job_of(struct list *link)
 {
@@ -113,8 +111,7 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* ---- the loop's side
- * ----------------------------------------------------------------------------- */
+/* ---- the loop's side ------------------------------------------------------------------------- */
 
 static void deliver(struct worker_pool *p)
 {
@@ -194,8 +191,7 @@ void worker_pool_settle(struct worker_pool *p, int64_t wait_ms)
     deliver(p);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 /* Helper threads take no signals: those are the loop's. */
 static int start_threads(struct worker_pool *p)

@@ -100,6 +100,7 @@ static size_t bytes_needed(const struct store *s, uint32_t head, uint32_t size)
 static uint32_t prepare_head(struct store *s, enum segment_queue queue, unsigned ttl_class,
                              uint32_t size, enum append_for who, bool *moved)
 {
+    bool is_reserved = who == APPEND_FOR_RECLAIMER;
     for (;;) {
         unsigned c = ttl_class;
         if (c > 0 && s->heads[queue][c] == SEGMENT_NONE) {
@@ -110,11 +111,12 @@ static uint32_t prepare_head(struct store *s, enum segment_queue queue, unsigned
             append_seal(s, id);
             continue;
         }
-        if (who == APPEND_FOR_CALLER) {
+        if (!is_reserved) {
             bool reclaimed = false;
             if (!store_reserve(s, bytes_needed(s, id, size), &reclaimed)) {
                 return SEGMENT_NONE;
             }
+            is_reserved = true;
             if (reclaimed) {
                 *moved = true;
                 continue; /* heads may have been sealed, opened or emptied */

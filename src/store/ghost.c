@@ -21,20 +21,29 @@ void ghost_fini(struct ghost *g)
     *g = (struct ghost){0};
 }
 
+static size_t buckets_for(size_t keys)
+{
+    return keys * CELLS_PERCENT / 100 / BUCKET_CELLS + BUCKETS_MIN;
+}
+
+size_t ghost_bytes_for(size_t keys)
+{
+    return buckets_for(keys) * BUCKET_CELLS * sizeof(uint32_t);
+}
+
 bool ghost_fit(struct ghost *g, size_t keys)
 {
     if (g->cells != NULL && keys <= g->keys + g->keys / 8 && keys >= g->keys / 3) {
         return true;
     }
-    size_t buckets = keys * CELLS_PERCENT / 100 / BUCKET_CELLS + BUCKETS_MIN;
-    size_t bytes = buckets * BUCKET_CELLS * sizeof(uint32_t);
+    ghost_fini(g); /* first, so that there is never the memory of both */
+    size_t bytes = ghost_bytes_for(keys);
     void *cells = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (cells == MAP_FAILED) {
-        return g->cells != NULL;
+        return false;
     }
-    ghost_fini(g);
     *g = (struct ghost){.cells = cells,
-                        .buckets = buckets,
+                        .buckets = buckets_for(keys),
                         .bytes = bytes,
                         .keys = keys > BUCKETS_MIN ? keys : BUCKETS_MIN,
                         .unit = keys / EPOCHS + 1};

@@ -36,6 +36,9 @@ struct ghost {
 
 void ghost_fini(struct ghost *g);
 
+/* What ghost_fit() will take for a number of cached keys. */
+size_t ghost_bytes_for(size_t keys);
+
 /* Makes it fit a number of cached keys; forgets everything when its size has to change. False: no
  * memory. */
 bool ghost_fit(struct ghost *g, size_t keys);

@@ -1,36 +1,38 @@
 /*
- * Blocks for values (and keys) too large for a segment: allocations of their own, owned by the
- * small entry in the log that points at them. Private to the store.
+ * Blocks for values (and keys) too large for a segment, owned by the small entry in the log that
+ * points at them. Private to the store.
  *
- * Every block counts with what the allocator really gave (malloc_usable_size and the allocator's
- * own header), so that the memory limit sees what the process holds.
+ * Every block counts with what it really costs, so that the memory limit sees what the process
+ * holds.
  */
 #ifndef TARN_STORE_LARGE_H
 #define TARN_STORE_LARGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "tarn/base/compiler.h"
 
 struct large {
-    size_t bytes; /* what this block costs */
-    char data[];  /* [key] value */
+    size_t bytes;   /* what this block costs */
+    bool is_mapped; /* pages of its own; else from malloc */
+    char data[];    /* [key] value */
 };
 
 /* NULL when memory could not be had. */
 struct large *large_create(size_t len) WARN_UNUSED;
 /* Keeps the common prefix; NULL when memory could not be had, the block then stays as it is. */
 struct large *large_resize(struct large *l, size_t len) WARN_UNUSED;
+/* Accepts NULL. */
 void large_destroy(struct large *l);
 
-/* What a block for `len` bytes will cost, rounded as the allocator does for blocks of their own
- * pages. */
+/* What a block for `len` bytes will cost. */
 size_t large_cost(size_t len);
 /* Bytes of data that fit without a new allocation. */
 size_t large_capacity(const struct large *l);
 
-/* Costs as a segment adds them up: never 0, as no block is that small. */
+/* Costs as a segment adds them up. */
 #define LARGE_UNIT 256
 
 static inline uint32_t large_units(const struct large *l)

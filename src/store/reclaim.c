@@ -217,8 +217,7 @@ bool reclaim_step(struct store *s, struct cursor *c)
     return true;
 }
 
-/* ---- choosing
- * ------------------------------------------------------------------------------------------ */
+/* ---- choosing ---- */
 
 static bool begin_compaction(struct store *s)
 {

@@ -19,8 +19,7 @@
 
 #include "store_private.h"
 
-/* ---- life
- * ---------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 #define SEGMENTS_WANTED       256
 #define SEGMENT_BYTES_LIMITED (1024 * 1024) /* largest one chosen under a limit */
@@ -190,8 +189,7 @@ void store_set_event(struct store *s, store_event_fn fn, void *ctx)
     s->event_ctx = ctx;
 }
 
-/* ---- look-up
- * ------------------------------------------------------------------------------------------- */
+/* ---- look-up ---- */
 
 uint64_t store_hash(const struct store *s, struct strview key)
 {
@@ -310,8 +308,7 @@ bool store_idle(struct store *s, const struct store_key *k, int64_t *idle_ms_out
     return true;
 }
 
-/* ---- death
- * --------------------------------------------------------------------------------------------- */
+/* ---- death ---- */
 
 void store_note_garbage(struct store *s, uint32_t id)
 {

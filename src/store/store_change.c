@@ -52,8 +52,7 @@ static void keep_block(struct store *s, const struct large *block)
     }
 }
 
-/* ---- length
- * -------------------------------------------------------------------------------------------- */
+/* ---- length ---- */
 
 /* In the entry's own place, when the lengths need as many bytes as before and there is room. */
 static bool resize_in_place(struct store *s, struct entry_parts *e, size_t len, char **out)
@@ -152,8 +151,7 @@ enum store_result store_resize(struct store *s, const struct store_key *k, size_
     return resize_by_copy(s, k, &e, len, out);
 }
 
-/* ---- expiry and aux
- * ------------------------------------------------------------------------------------ */
+/* ---- expiry and aux ---- */
 
 enum store_result store_set_expiry(struct store *s, const struct store_key *k,
                                    int64_t expires_at_ms)
@@ -200,8 +198,7 @@ bool store_set_aux(struct store *s, const struct store_key *k,
     return true;
 }
 
-/* ---- another key
- * --------------------------------------------------------------------------------------- */
+/* ---- another key ---- */
 
 static bool is_same_key(const struct store_key *a, const struct store_key *b)
 {

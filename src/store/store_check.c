@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "store_private.h"
+#include "write.h"
 
 #define CHECK(cond)                                                                 \
     do {                                                                            \
@@ -33,8 +33,7 @@ struct segment_sums {
 static void check_large(const struct store *s, const struct segment *seg,
                         const struct entry_parts *e, struct sums *sums)
 {
-    size_t large_min = s->segs.segment_bytes / 8;
-    CHECK(e->key_len > large_min || e->value_len > large_min);
+    CHECK(write_is_large(s, e->key_len) || write_is_large(s, e->value_len));
     CHECK(large_capacity(e->large) >= e->value_len);
     sums->large += e->large->bytes;
     sums->queue_large[seg->queue][seg->ttl_class > 0] += e->large->bytes;

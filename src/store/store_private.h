@@ -2,11 +2,15 @@
  * struct store and what the files of the store share. Private to the layer.
  *
  * Who does what:
- *   store.c          life, look-up, how an entry dies          store_write.c   set, resize, copy,
- * rename, expiry store_walk.c     count, scan, random, flush, swap          store_tick.c    upkeep
- * in slices, the memory limit append.c         open heads, sealing, room for an entry    reclaim.c
- * emptying and sweeping segments expiry.c         which segment is due when policy*.c eviction
- * policies store_check.c    every invariant                           store_stats.c   numbers
+ *   store.c         life, look-up, death of an entry
+ *   store_write.c   writing an entry, set and remove; store_change.c: resize, expiry, copy, rename
+ *   store_walk.c    count, scan, random, flush, swap
+ *   store_limit.c   the memory limit; store_tick.c: upkeep in slices
+ *   append.c        open heads, sealing, room for an entry
+ *   reclaim.c       emptying and sweeping segments
+ *   expiry.c        which segment is due when
+ *   policy*.c       eviction policies
+ *   store_check.c   every invariant; store_stats.c: numbers and options
  *
  * A *space* is the key space behind a database number: its index and its counts. SWAPDB exchanges
  * spaces; FLUSHDB gives the database a new one and drains the old in slices. Entries carry the
@@ -92,6 +96,7 @@ struct store {
     size_t live_bytes;     /* in segments */
     size_t negative_bytes; /* of these */
     size_t limit;          /* 0: none */
+    size_t ceiling;        /* above the limit: what is kept meanwhile; 0: not needed */
     size_t other_memory;   /* as other_fn said last */
     bool is_pressed;       /* near the limit: every write reclaims a little */
 
@@ -107,8 +112,7 @@ struct store {
     int64_t expire_lag_ms;
 };
 
-/* ---- look-up (store.c)
- * --------------------------------------------------------------------------------- */
+/* ---- look-up (store.c) ---- */
 
 static inline struct space *space_of_db(struct store *s, unsigned db)
 {
@@ -130,8 +134,7 @@ uint64_t *store_slot_of_ref(const struct space *sp, uint64_t hash, uint64_t ref)
 uint64_t store_hash_of_ref(void *ctx, uint64_t ref);
 void store_prefetch_ref(void *ctx, uint64_t ref);
 
-/* ---- death (store.c)
- * ----------------------------------------------------------------------------------- */
+/* ---- death (store.c) ---- */
 
 /* Marks the entry dead and gives back what it held. The slot is the caller's affair. */
 void store_kill(struct store *s, unsigned char *e);
@@ -150,22 +153,23 @@ void store_large_count(struct store *s, uint32_t id, const struct large *l, int 
 /* Frees a block that is no longer counted; later, if a caller's bytes lie in it. */
 void store_large_destroy(struct store *s, struct large *l);
 
-/* ---- limit (store_tick.c)
- * ------------------------------------------------------------------------------ */
+/* ---- limit (store_limit.c) ---- */
 
 /* What the limit still allows before free segments are counted; negative when it is passed.
  * INT64_MAX: no limit. */
 int64_t store_headroom(const struct store *s);
-/* True when `bytes` more may be had (a whole segment stays in reserve for the reclaimer). Reclaims
- * if it must, which moves and evicts entries: *moved is then set. */
+/* True when `bytes` more may be had. Reclaims if it must, which moves and evicts entries: *moved is
+ * then set. */
 bool store_reserve(struct store *s, size_t bytes, bool *moved);
-/* Bytes of tables, ghosts and the struct itself. */
-size_t store_other_bytes(const struct store *s);
 /* Before `bytes` fresh bytes are touched: gives pages of free segments back while the sum would
  * pass the limit. */
 void store_trade_pages(struct store *s, size_t bytes);
+/* Looks anew at how near the limit is. */
 void store_update_pressure(struct store *s);
+void store_ask_others(struct store *s);
 /* The share of reclaiming that a write does while the store is pressed. */
 void store_press(struct store *s);
+/* Bytes of tables, ghosts and the struct itself. */
+size_t store_other_bytes(const struct store *s);
 
 #endif

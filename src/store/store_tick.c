@@ -1,126 +1,18 @@
 /*
- * The memory limit, and upkeep in slices.
+ * Upkeep in slices: proactive expiry, what flushes left behind, reclaiming, giving pages back,
+ * shrinking indexes.
  *
- * What counts: resident bytes of segments, indexes, large blocks, tables and ghosts, and what
- * others hold (store_set_other_memory). Free segments that still have their pages are counted too,
- * but a writer may take them, so headroom leaves them out; their pages go back to the system when
- * something else needs the room.
- *
- * One segment stays in reserve, so that the reclaimer can copy survivors while the limit is
- * reached. From two segments below the limit on the store is *pressed*: every write, and every
- * tick, reclaims a batch, so that a write seldom has to reclaim a whole segment before it gets its
- * room.
- *
- * A limit that was lowered is reached in slices: a write then does a bounded piece of reclaiming
- * and goes ahead.
+ * Each task does a step of some ten microseconds and says whether there is more; the budget is
+ * looked at every few steps.
  */
 #include "store_private.h"
 
-#define RESERVE_PART_MAX   32  /* the reserve is at most this part of the limit */
-#define RESERVE_STEPS      256 /* batches that one write reclaims before it keeps nothing any more */
-#define RESERVE_STEPS_MAX  512  /* and before it goes ahead above the limit */
-#define RESERVE_STEP_BYTES 1024 /* one batch more for so many bytes wanted */
 #define BUDGET_CHECK_STEPS 4
 #define FREE_SEGMENTS_KEPT 2
-#define COMPACT_DEAD_PART \
-    8 /* without pressure: compact when this part of the segments' bytes is dead */
-#define DRAIN_SLOTS        256
-#define SHRINK_BUCKETS     256
-#define CONDEMNED_PER_STEP 1
-
-/* ---- limit
- * --------------------------------------------------------------------------------------------- */
-
-size_t store_used_memory(const struct store *s)
-{
-    return s->segs.resident_bytes + s->index_memory + s->large_bytes + store_other_bytes(s);
-}
-
-static size_t reserve_bytes(const struct store *s)
-{
-    if (s->policy->never_evicts) {
-        return 0;
-    }
-    return size_min(s->segs.segment_bytes, s->limit / RESERVE_PART_MAX);
-}
-
-int64_t store_headroom(const struct store *s)
-{
-    if (s->limit == 0) {
-        return INT64_MAX;
-    }
-    return (int64_t)s->limit -
-           (int64_t)(store_used_memory(s) - s->segs.free_bytes + s->other_memory);
-}
-
-static void ask_others(struct store *s)
-{
-    s->other_memory = s->other_fn != NULL ? s->other_fn(s->other_ctx) : 0;
-}
-
-void store_trade_pages(struct store *s, size_t bytes)
-{
-    if (s->limit == 0 || bytes == 0) {
-        return;
-    }
-    while (store_used_memory(s) + s->other_memory + bytes > s->limit &&
-           segments_release_one(&s->segs) > 0) {
-    }
-}
-
-void store_update_pressure(struct store *s)
-{
-    s->is_pressed = s->limit > 0 && store_headroom(s) < (int64_t)(2 * reserve_bytes(s));
-}
-
-void store_press(struct store *s)
-{
-    if (!reclaim_some(s, false)) {
-        s->is_pressed = false; /* nothing to gain; asked again when the next head is opened */
-        return;
-    }
-    store_update_pressure(s);
-}
-
-bool store_reserve(struct store *s, size_t bytes, bool *moved)
-{
-    if (s->limit == 0) {
-        return true;
-    }
-    int64_t wanted = (int64_t)(bytes + reserve_bytes(s));
-    if (store_headroom(s) >= wanted) {
-        return true;
-    }
-    ask_others(s);
-    size_t fixed = store_used_memory(s) - s->segs.resident_bytes - s->large_bytes + s->other_memory;
-    if (fixed + bytes > s->limit && !s->policy->never_evicts && bytes > s->segs.segment_bytes) {
-        return false; /* evicting everything would not do */
-    }
-    size_t steps_max = RESERVE_STEPS_MAX + bytes / RESERVE_STEP_BYTES;
-    for (size_t steps = 0; steps < steps_max; steps++) {
-        if (!reclaim_some(s, steps >= RESERVE_STEPS)) {
-            return store_headroom(s) >= (int64_t)bytes;
-        }
-        *moved = true;
-        if (s->reclaim.seg == SEGMENT_NONE && store_headroom(s) >= wanted) {
-            return true;
-        }
-    }
-    return true;
-}
-
-enum store_result store_make_room(struct store *s)
-{
-    if (s->limit == 0) {
-        return STORE_OK;
-    }
-    ask_others(s);
-    bool moved = false;
-    return store_reserve(s, 0, &moved) ? STORE_OK : STORE_FULL;
-}
-
-/* ---- upkeep
- * -------------------------------------------------------------------------------------------- */
+/* Without pressure: compact when this part of the segments' bytes is dead. */
+#define COMPACT_DEAD_PART 8
+#define DRAIN_SLOTS       256
+#define SHRINK_BUCKETS    256
 
 static void free_large_of(struct store *s, uint32_t id)
 {
@@ -247,7 +139,7 @@ bool store_tick(struct store *s, int64_t budget_us)
     static bool (*const tasks[])(struct store *) = {expiry_step,  step_condemned, step_drain,
                                                     step_reclaim, step_release,   step_shrink};
     int64_t deadline_us = clock_now_us() + budget_us;
-    ask_others(s);
+    store_ask_others(s);
     store_update_pressure(s);
     size_t task = 0;
     for (unsigned steps = 1; task < ARRAY_LEN(tasks); steps++) {

@@ -22,8 +22,7 @@ size_t store_count_volatile(const struct store *s, unsigned db)
     return s->spaces[s->db_space[db]].count_volatile;
 }
 
-/* ---- scan
- * ---------------------------------------------------------------------------------------------- */
+/* ---- scan ---- */
 
 struct scan {
     struct store *s;
@@ -88,8 +87,7 @@ bool store_random(struct store *s, unsigned db, struct entry_view *out)
     return out->expires_at_ms != 0;
 }
 
-/* ---- flush and swap
- * ------------------------------------------------------------------------------------ */
+/* ---- flush and swap ---- */
 
 static void drain_now(struct store *s, struct space *sp)
 {

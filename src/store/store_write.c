@@ -20,8 +20,7 @@ static const struct index_owner *owner_of(struct store *s, struct index_owner *o
     return owner;
 }
 
-/* ---- borrowed bytes
- * ------------------------------------------------------------------------------------ */
+/* ---- borrowed bytes ---- */
 
 static void borrow_one(struct store *s, struct borrowed *b, struct strview view)
 {
@@ -58,8 +57,7 @@ void borrow_end(struct store *s)
     }
 }
 
-/* ---- in place
- * ------------------------------------------------------------------------------------------ */
+/* ---- in place ---- */
 
 void write_count(struct store *s, unsigned char *e, int sign)
 {
@@ -156,8 +154,7 @@ static bool replace_in_place(struct store *s, const struct store_key *k, const s
     return true;
 }
 
-/* ---- at the head of the log
- * ---------------------------------------------------------------------------- */
+/* ---- at the head of the log ---- */
 
 static bool space_prepare(struct store *s, struct space *sp)
 {
@@ -331,8 +328,7 @@ enum store_result write_entry(struct store *s, const struct store_key *k, struct
     return r;
 }
 
-/* ---- the calls
- * ----------------------------------------------------------------------------------------- */
+/* ---- the calls ---- */
 
 static struct put put_of(const struct store_write *w, size_t value_len, const char *value,
                          unsigned char *aux_copy)

@@ -5,12 +5,16 @@
 
 #include "store_private.h"
 
-/* A key or value above this part of a segment lies in a block of its own. */
-#define LARGE_PART 8
+/* A key or value above this part of a segment lies in a block of its own. In small segments the
+ * part is larger, so that most blocks are pages of their own. */
+#define LARGE_PART                8
+#define LARGE_PART_SMALL          4
+#define LARGE_SMALL_SEGMENT_BYTES (64 * 1024)
 
 static inline bool write_is_large(const struct store *s, size_t len)
 {
-    return len > s->segs.segment_bytes / LARGE_PART;
+    bool is_small = s->segs.segment_bytes <= LARGE_SMALL_SEGMENT_BYTES;
+    return len > s->segs.segment_bytes / (is_small ? LARGE_PART_SMALL : LARGE_PART);
 }
 
 /* An entry to be written. */

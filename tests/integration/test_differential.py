@@ -15,15 +15,13 @@ DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs
 class Differential(unittest.TestCase):
     def test_replies_equal_those_of_redis(self):
         for seed in SEEDS:
-            with Redis() as redis, Tarn("--enable-debug-command", "yes") as tarn:
-                problem = differential.differential(redis.address, tarn.address, COMMANDS // len(SEEDS), seed)
-                self.assertIsNone(problem, problem)
+            problem = differential.differential(Redis, differential.start_subject, COMMANDS // len(SEEDS), seed)
+            self.assertIsNone(problem, problem)
 
     def test_the_stream_is_fair(self):
         """Two servers of the same kind do not differ: a difference is never the generator's doing."""
-        with Redis() as one, Redis() as other:
-            problem = differential.differential(one.address, other.address, 2000, 3)
-            self.assertIsNone(problem, problem)
+        problem = differential.differential(Redis, Redis, 2000, 3)
+        self.assertIsNone(problem, problem)
 
     def test_the_stream_covers_every_shared_command(self):
         with Redis() as redis, Tarn() as tarn, redis.connect() as r, tarn.connect() as c:

@@ -211,13 +211,12 @@ class SlowAndSilent(TarnCase):
 
 class OutOfFiles(unittest.TestCase):
     """accept() fails with EMFILE: no spinning, and recovery as soon as a descriptor is free."""
-    FILES = 40
-
-    def limit(self):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self.FILES, self.FILES))
+    FILES = 64
 
     def test_no_spinning_and_recovery(self):
-        with Tarn("--maxclients", "10000", preexec=self.limit, wait=True) as tarn:
+        with Tarn() as tarn:
+            # Lowered behind its back: at start it would lower maxclients to fit.
+            resource.prlimit(tarn.pid, resource.RLIMIT_NOFILE, (self.FILES, self.FILES))
             clients = []
             for _ in range(self.FILES + 20):
                 c = tarn.connect(timeout=5)
@@ -242,6 +241,23 @@ class OutOfFiles(unittest.TestCase):
                         return False
             until(accepts_again, "a new client to be served")
             first.close()
+
+
+class FewFiles(unittest.TestCase):
+    def limit(self, files):
+        def apply():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+        return apply
+
+    def test_maxclients_is_lowered_to_what_the_limit_allows(self):
+        with Tarn("--maxclients", "10000", preexec=self.limit(100)) as tarn, tarn.connect() as c:
+            allowed = int(c.cmd("CONFIG", "GET", "maxclients")[1])
+            self.assertTrue(0 < allowed < 100, allowed)
+            self.assertIn("maxclients", tarn.log())
+
+    def test_no_room_for_any_client_ends_the_start(self):
+        with self.assertRaisesRegex(ChildProcessError, "exit 71"):
+            Tarn(preexec=self.limit(16))
 
 
 class Signals(unittest.TestCase):

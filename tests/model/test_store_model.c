@@ -63,8 +63,7 @@ static uint64_t below(struct model *m, uint64_t n)
     return rng_below(&m->rng, n);
 }
 
-/* ---- the map
- * ------------------------------------------------------------------------------------------- */
+/* ---- the map ---- */
 
 static void forget(struct model_entry *e)
 {
@@ -155,8 +154,7 @@ static void compare_all(struct model *m)
             st.evicted == m->events[STORE_EVENT_EVICTED]);
 }
 
-/* ---- operations
- * ---------------------------------------------------------------------------------------- */
+/* ---- operations ---- */
 
 static size_t random_len(struct model *m)
 {
@@ -481,9 +479,7 @@ static void one_op(struct model *m, bool may_switch)
     }
 }
 
-/* ---- run
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- run ---- */
 
 static void make_keys(struct model *m)
 {

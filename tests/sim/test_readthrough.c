@@ -56,8 +56,7 @@ static void assert_error(const struct reader *r, const char *word)
     }
 }
 
-/* ---- coalescing
- * ---------------------------------------------------------------------------------- */
+/* ---- coalescing ------------------------------------------------------------------------------ */
 
 static void readthrough__herd_makes_one_query(void **state)
 {
@@ -166,8 +165,7 @@ static void readthrough__batches_go_out_without_waiting(void **state)
     }
 }
 
-/* ---- the void rule
- * ------------------------------------------------------------------------------- */
+/* ---- the void rule --------------------------------------------------------------------------- */
 
 static void delete_key(struct world *w, const char *key)
 {
@@ -359,8 +357,7 @@ static void readthrough__invalidate_key_tells_what_was_cached(void **state)
     assert_int_equal(world_map_stat(w, "user", "invalidated"), 2);
 }
 
-/* ---- age
- * ----------------------------------------------------------------------------------------- */
+/* ---- age ------------------------------------------------------------------------------------- */
 
 static void readthrough__age_counts_from_the_query(void **state)
 {
@@ -478,8 +475,7 @@ static void readthrough__lowered_ttl_counts_at_once(void **state)
     assert_answer(&r, "mock:1:2");
 }
 
-/* ---- absent rows
- * --------------------------------------------------------------------------------- */
+/* ---- absent rows ----------------------------------------------------------------------------- */
 
 static void readthrough__missing_row_is_one_query_per_negative_ttl(void **state)
 {
@@ -561,8 +557,7 @@ static void readthrough__null_is_absent_and_two_rows_are_an_error(void **state)
     assert_int_equal(r.status, LOAD_FOUND);
 }
 
-/* ---- deadlines
- * ----------------------------------------------------------------------------------- */
+/* ---- deadlines ------------------------------------------------------------------------------- */
 
 static void readthrough__hung_source_times_out(void **state)
 {
@@ -671,8 +666,7 @@ static void readthrough__event_ends_the_hold(void **state)
     }
 }
 
-/* ---- limits
- * -------------------------------------------------------------------------------------- */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static void readthrough__limits_answer_at_once(void **state)
 {
@@ -753,8 +747,7 @@ static void readthrough__full_store_still_answers(void **state)
     struct world *w = *state;
     struct reader r = {0};
     char value[10000];
-    struct store_options small = {.maxmemory = 4 * 1024 * 1024, .hash_seed = 1};
-    w->store_options = small; /* noeviction is the first policy */
+    w->store_options.maxmemory = 4 * 1024 * 1024; /* and noeviction, the first policy */
     assert_string_equal(store_policy_names[0], "noeviction");
     assert_int_equal(store_apply_options(w->store, &w->err), 0);
     memset(value, 'v', sizeof(value));
@@ -776,8 +769,7 @@ static void readthrough__full_store_still_answers(void **state)
     assert_int_equal(world_map_stat(w, "user", "nofill"), 1);
 }
 
-/* ---- clients that leave
- * -------------------------------------------------------------------------- */
+/* ---- clients that leave ---------------------------------------------------------------------- */
 
 static void readthrough__queued_load_without_waiters_is_dropped(void **state)
 {
@@ -858,8 +850,7 @@ static void readthrough__answers_may_cancel_and_load(void **state)
     assert_int_equal(world_mock(w, "QUERIES"), 4);
 }
 
-/* ---- keys
- * ---------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static void readthrough__other_spellings_are_ordinary_keys(void **state)
 {
@@ -877,8 +868,7 @@ static void readthrough__other_spellings_are_ordinary_keys(void **state)
     assert_null(sources_match(w->sources, strview_of("user:4\0", 7)));
 }
 
-/* ---- test, ping, pause
- * --------------------------------------------------------------------------- */
+/* ---- test, ping, pause ----------------------------------------------------------------------- */
 
 static void readthrough__test_stores_nothing(void **state)
 {
@@ -954,8 +944,7 @@ static void readthrough__explain_tells_what_a_read_would_do(void **state)
     assert_int_equal(world_map_stat(w, "user", "hits"), 0);
 }
 
-/* ---- end
- * ----------------------------------------------------------------------------------------- */
+/* ---- end ------------------------------------------------------------------------------------- */
 
 static void readthrough__stop_answers_everybody(void **state)
 {
@@ -978,8 +967,7 @@ static void readthrough__stop_answers_everybody(void **state)
     assert_error(&late, "SOURCEDOWN");
 }
 
-/* ---- everything at random
- * ------------------------------------------------------------------------ */
+/* ---- everything at random -------------------------------------------------------------------- */
 
 /* One row with a counter, one writer, many readers: nobody who came after an event sees an answer
  * from before it. The mock's answers carry the number of the query, and queries are numbered in the

@@ -19,7 +19,8 @@ void world_open(struct world *w, int64_t maxmemory)
 {
     *w = (struct world){
         .clock = {.mono_ms = 1000000, .wall_ms = 1700000000000, .mono_us = 1000000000},
-        .store_options = {.maxmemory = maxmemory, .hash_seed = 1}};
+        .store_options = {
+            .maxmemory = maxmemory, .arena_bytes = 256 * 1024 * 1024, .hash_seed = 1}};
     w->loop = ev_loop_new(EVFLAG_AUTO);
     assert_non_null(w->loop);
     assert_int_equal(store_create(&w->store, &w->store_options, &w->clock, &w->err), 0);

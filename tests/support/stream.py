@@ -396,4 +396,6 @@ WEIGHTS = {"SET": 30, "GET": 30, "DEL": 8, "MSET": 8, "FLUSHALL": 1, "FLUSHDB": 
 KINDS = {"TTL": "seconds", "EXPIRETIME": "seconds", "PTTL": "milliseconds", "PEXPIRETIME": "milliseconds",
          "RANDOMKEY": "shape", "TIME": "shape", "INFO": "shape", "CLIENT ID": "shape", "CLIENT INFO": "shape",
          "CLIENT LIST": "shape", "COMMAND COUNT": "shape", "KEYS": "unordered", "SCAN": "scan", "HELLO": "hello"}
-NEVER_SPOILT = (b"CONFIG GET", b"COMMAND INFO", b"COMMAND NOSUCH", b"COMMAND COUNT", b"COMMAND DOCS", b"COMMAND LIST")  # a mistake would ask for what each server has of its own
+# A mistake would ask for what each server has of its own, or (HELLO) change a name that GETNAME shows later.
+NEVER_SPOILT = (b"CONFIG GET", b"COMMAND INFO", b"COMMAND NOSUCH", b"COMMAND COUNT", b"COMMAND DOCS", b"COMMAND LIST",
+                b"HELLO")

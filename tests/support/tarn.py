@@ -1,6 +1,6 @@
 """Starts servers for tests and stops them again: tarn itself, and redis-server to compare with.
 
-The binary is named by TARN_BIN. Each server gets a folder of its own, a random free port on 127.0.0.1, and is
+The binary is named by TARN_BIN, or is build/src/tarn. Each server gets a folder of its own, a random free port on 127.0.0.1, and is
 stopped by its own process id. Waiting is always for a condition, with a deadline; nothing sleeps and hopes.
 """
 import os
@@ -39,10 +39,11 @@ def free_port(host="127.0.0.1"):
 
 
 def tarn_binary():
-    path = os.environ.get("TARN_BIN")
-    if not path:
-        raise AssertionError("TARN_BIN must name the server under test")
-    return os.path.abspath(path)
+    top = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    path = os.path.abspath(os.environ.get("TARN_BIN") or os.path.join(top, "build", "src", "tarn"))
+    if not os.path.exists(path):
+        raise AssertionError(f"there is no {path}: TARN_BIN names the server under test")
+    return path
 
 
 def run_tarn(*args, stdin=None, timeout=30):
@@ -53,6 +54,7 @@ def run_tarn(*args, stdin=None, timeout=30):
 
 class Server:
     """A server process. Use as a context manager, or call stop()."""
+    name = "server"
 
     def __init__(self, command, port, wait=True, preexec=None, unix=None):
         self.port = port
@@ -89,12 +91,18 @@ class Server:
         def answers():
             if self.process.poll() is not None:
                 raise ChildProcessError(f"exit {self.process.returncode} at start:\n{self.log()}")
-            try:
-                with self.connect(timeout=START_SECONDS) as c:
-                    return c.cmd("PING") == "PONG"
-            except OSError:
-                return False
+            return self.is_serving()
         until(answers, "the server to answer PING", START_SECONDS)
+
+    def is_alive(self):
+        return self.process.poll() is None
+
+    def is_serving(self):
+        try:
+            with self.connect(timeout=START_SECONDS) as c:
+                return c.cmd("PING") == "PONG"
+        except OSError:
+            return False
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
@@ -107,14 +115,14 @@ class Server:
         return self.process.wait(timeout=seconds)
 
     def kill(self):
-        if self.process.poll() is None:
+        if self.is_alive():
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def stop(self, check=True):
         """Ends the server in order; with check, anything but a clean exit 0 fails the test."""
-        if self.process.poll() is None:
+        if self.is_alive():
             self.process.terminate()
         try:
             code = self.process.wait(timeout=STOP_SECONDS)
@@ -140,6 +148,7 @@ class Server:
 
 class Tarn(Server):
     """tarn with `config` (text of its file) and `args` behind it, listening on port unless port is 0."""
+    name = "tarn"
 
     def __init__(self, *args, config="", port=None, unix=None, wait=True, preexec=None):
         for attempt in range(5):
@@ -162,6 +171,7 @@ class Tarn(Server):
 
 class Redis(Server):
     """redis-server without persistence, for comparison."""
+    name = "redis-server"
 
     def __init__(self, *args, port=None, preexec=None):
         self.dir = tempfile.mkdtemp(prefix="tarn-redis-")

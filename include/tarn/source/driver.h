@@ -32,8 +32,7 @@ struct upstream; /* the driver's own */
 
 #define DRIVER_PARAMS_MAX 16
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 enum cell_type {
     CELL_NULL,
@@ -97,8 +96,7 @@ void rows_add(struct rows_builder *b, enum cell_type type, struct strview bytes)
 struct rows *rows_finish(struct rows_builder *b, bool has_more) WARN_UNUSED;
 void rows_abandon(struct rows_builder *b);
 
-/* ---- requests and results
- * ------------------------------------------------------------------------ */
+/* ---- requests and results -------------------------------------------------------------------- */
 
 enum driver_task {
     DRIVER_LOAD,
@@ -153,8 +151,7 @@ struct driver_events {
     void (*state)(void *ctx, enum driver_state state);
 };
 
-/* ---- the driver
- * ---------------------------------------------------------------------------------- */
+/* ---- the driver ------------------------------------------------------------------------------ */
 
 struct upstream_config {
     const char *name; /* of the source; borrowed for the upstream's life */

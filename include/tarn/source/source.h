@@ -35,8 +35,7 @@ struct ev_loop;
 struct sources;    /* opaque: everything of this layer */
 struct source_map; /* opaque; lives as long as the struct sources */
 
-/* ---- life and configuration
- * ---------------------------------------------------------------------------- */
+/* ---- life and configuration ------------------------------------------------------------------ */
 
 /* loop, store and clock are borrowed for the life of the object. */
 int sources_create(struct sources **out, struct ev_loop *loop, struct store *store,
@@ -67,8 +66,7 @@ bool sources_has_maps(const struct sources *s);
 /* Bytes held by flights, results and drivers: for used_memory. */
 size_t sources_memory(const struct sources *s);
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* The map whose pattern the key matches in canonical spelling; NULL: an ordinary key. Called on
  * misses and writes. */
@@ -88,7 +86,8 @@ enum source_freshness {
     SOURCE_GONE,   /* invalidated by epoch or a lowered ttl: treat as a miss */
 };
 enum source_freshness sources_judge(struct sources *s, const struct entry_view *e);
-/* The same without counting: for whoever looks at an entry but does not read it (TTL, SCAN, DEL). */
+/* The same without counting: for whoever looks at an entry but does not read it (TTL, SCAN, DEL).
+ */
 enum source_freshness sources_peek(struct sources *s, const struct entry_view *e);
 
 enum load_status { LOAD_FOUND, LOAD_ABSENT, LOAD_FAILED };
@@ -133,8 +132,7 @@ void load_waiter_cancel(struct load_waiter *w);
  * turn. */
 void sources_flush(struct sources *s);
 
-/* ---- invalidation
- * -------------------------------------------------------------------------------------- */
+/* ---- invalidation ---------------------------------------------------------------------------- */
 
 /* The key was overwritten, removed, or is declared stale by somebody else: the flight in the air
  * may not fill. Cheap when no flight is live. Does not touch the store. */
@@ -149,8 +147,7 @@ bool sources_invalidate_key(struct sources *s, struct strview key);
 void sources_invalidate_map(struct sources *s, struct source_map *m);
 void sources_invalidate_all(struct sources *s);
 
-/* ---- looking at it
- * ------------------------------------------------------------------------------------- */
+/* ---- looking at it --------------------------------------------------------------------------- */
 
 struct source_map *sources_map_by_name(struct sources *s, struct strview name);
 

@@ -20,8 +20,9 @@
 #include "tarn/command/command.h"
 #include "tarn/proto/resp_write.h"
 
-#define LOADED_ARRIVED_MS (-2) /* session::arrived_ms of a session whose WAIT has suspended once \
-                                */
+#define LOADED_ARRIVED_MS                                                  \
+    (-2) /* session::arrived_ms of a session whose WAIT has suspended once \
+          */
 
 void session_init(struct session *s, struct command_env *env, const struct session_ops *ops,
                   struct buf *out)
