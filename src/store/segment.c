@@ -52,7 +52,6 @@ int segments_init(struct segments *sg, uint32_t segment_bytes, size_t arena_byte
     }
     /* Without this a huge page could cost 2 MiB where a few KiB are counted. */
     (void)madvise(base, arena_bytes, MADV_NOHUGEPAGE);
-    memory_poison(base, arena_bytes);
     *sg = (struct segments){
         .base = base,
         .table = table,
@@ -71,7 +70,7 @@ int segments_init(struct segments *sg, uint32_t segment_bytes, size_t arena_byte
 void segments_fini(struct segments *sg)
 {
     if (sg->base != NULL) {
-        memory_unpoison(sg->base, sg->arena_bytes);
+        memory_unpoison(sg->base, (size_t)sg->frontier << sg->shift);
         (void)munmap(sg->base, sg->arena_bytes);
         (void)munmap(sg->table, sg->table_bytes);
     }
@@ -91,6 +90,7 @@ static bool frontier_reach(struct segments *sg, uint32_t id)
                  PROT_READ | PROT_WRITE) != 0) {
         return false;
     }
+    memory_poison(segment_data(sg, sg->frontier), (size_t)step << sg->shift);
     sg->frontier += step;
     return id < sg->frontier;
 }
