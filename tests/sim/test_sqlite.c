@@ -34,20 +34,21 @@ static void sql_at(const char *path, const char *sql)
 
 static void make_tables(const char *path)
 {
-    sql_at(path,
-           "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, score REAL, photo BLOB,"
-           " is_admin BOOLEAN, prefs JSON, org INTEGER);"
-           "INSERT INTO users VALUES (1, 'Ann', 1.5, x'00ff10', 1, '{\"a\": [1, 2]}', 7);"
-           "INSERT INTO users VALUES (2, NULL, NULL, NULL, NULL, NULL, 7);"
-           "INSERT INTO users VALUES (3, 'say \"hi\"' || char(10, 9, 1) || 'ü€😀', 0.1, x'', 0, 'no "
-           "json', 8);"
-           "INSERT INTO users VALUES (4, CAST(x'ff41fe' AS TEXT), 9e999, x'01', 2, '[]', 9);"
-           "INSERT INTO users (id, score) VALUES (5, 2);"
-           "INSERT INTO users VALUES (9007199254740993, '', 1234567890.25, zeroblob(3), 0, 'null', 9);"
-           "CREATE TABLE pages (slug TEXT PRIMARY KEY, body TEXT, ttl);"
-           "INSERT INTO pages VALUES ('home', 'welcome', 60), ('big', printf('%.*c', 3000000, "
-           "'x'), NULL),"
-           " ('dead', 'x', -5), ('zero', 'x', 0), ('text', 'x', '90s'), ('nan', 'x', 'soon');");
+    sql_at(
+        path,
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, score REAL, photo BLOB,"
+        " is_admin BOOLEAN, prefs JSON, org INTEGER);"
+        "INSERT INTO users VALUES (1, 'Ann', 1.5, x'00ff10', 1, '{\"a\": [1, 2]}', 7);"
+        "INSERT INTO users VALUES (2, NULL, NULL, NULL, NULL, NULL, 7);"
+        "INSERT INTO users VALUES (3, 'say \"hi\"' || char(10, 9, 1) || 'ü€😀', 0.1, x'', 0, 'no "
+        "json', 8);"
+        "INSERT INTO users VALUES (4, CAST(x'ff41fe' AS TEXT), 9e999, x'01', 2, '[]', 9);"
+        "INSERT INTO users (id, score) VALUES (5, 2);"
+        "INSERT INTO users VALUES (9007199254740993, '', 1234567890.25, zeroblob(3), 0, 'null', 9);"
+        "CREATE TABLE pages (slug TEXT PRIMARY KEY, body TEXT, ttl);"
+        "INSERT INTO pages VALUES ('home', 'welcome', 60), ('big', printf('%.*c', 3000000, "
+        "'x'), NULL),"
+        " ('dead', 'x', -5), ('zero', 'x', 0), ('text', 'x', '90s'), ('nan', 'x', 'soon');");
 }
 
 static int setup(void **state)
