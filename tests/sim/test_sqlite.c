@@ -26,6 +26,7 @@ static void sql_at(const char *path, const char *sql)
     sqlite3 *db;
     char *text = NULL;
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA synchronous = OFF", NULL, NULL, NULL), SQLITE_OK);
     if (sqlite3_exec(db, sql, NULL, NULL, &text) != SQLITE_OK) {
         fail_msg("%s: %s", sql, text);
     }
@@ -36,7 +37,7 @@ static void make_tables(const char *path)
 {
     sql_at(
         path,
-        "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, score REAL, photo BLOB,"
+        "BEGIN; CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, score REAL, photo BLOB,"
         " is_admin BOOLEAN, prefs JSON, org INTEGER);"
         "INSERT INTO users VALUES (1, 'Ann', 1.5, x'00ff10', 1, '{\"a\": [1, 2]}', 7);"
         "INSERT INTO users VALUES (2, NULL, NULL, NULL, NULL, NULL, 7);"
@@ -48,7 +49,7 @@ static void make_tables(const char *path)
         "CREATE TABLE pages (slug TEXT PRIMARY KEY, body TEXT, ttl);"
         "INSERT INTO pages VALUES ('home', 'welcome', 60), ('big', printf('%.*c', 3000000, "
         "'x'), NULL),"
-        " ('dead', 'x', -5), ('zero', 'x', 0), ('text', 'x', '90s'), ('nan', 'x', 'soon');");
+        " ('dead', 'x', -5), ('zero', 'x', 0), ('text', 'x', '90s'), ('nan', 'x', 'soon'); COMMIT");
 }
 
 static int setup(void **state)
