@@ -114,8 +114,6 @@ static void start(struct replay *r)
     };
     if (r->plan->equal_bytes) {
         plan_equal_bytes(r);
-    } else {
-        store_tune_allocator();
     }
     if (store_create(&r->store, &r->options, &r->clock, &err) != 0) {
         die("%s", err.text);

@@ -110,7 +110,9 @@ static bool reclaim_until(struct store *s, size_t bytes, bool *moved)
             return store_headroom(s) >= (int64_t)bytes;
         }
         *moved = true;
-        if (steps >= steps_min && store_headroom(s) + slack >= (int64_t)bytes) {
+        int64_t headroom = store_headroom(s);
+        if (headroom >= (int64_t)bytes ||
+            (steps >= steps_min && headroom + slack >= (int64_t)bytes)) {
             return true;
         }
     }
