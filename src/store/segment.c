@@ -86,11 +86,11 @@ static bool frontier_reach(struct segments *sg, uint32_t id)
     uint32_t step = FRONTIER_BYTES >> sg->shift;
     step = step > 0 ? step : 1;
     step = step < sg->count - sg->frontier ? step : sg->count - sg->frontier;
-    if (mprotect(segment_data(sg, sg->frontier), (size_t)step << sg->shift,
-                 PROT_READ | PROT_WRITE) != 0) {
+    unsigned char *from = segment_data(sg, sg->frontier);
+    if (mprotect(from, (size_t)step << sg->shift, PROT_READ | PROT_WRITE) != 0) {
         return false;
     }
-    memory_poison(segment_data(sg, sg->frontier), (size_t)step << sg->shift);
+    memory_poison(from, (size_t)step << sg->shift); /* what lies behind cannot be read at all */
     sg->frontier += step;
     return id < sg->frontier;
 }
