@@ -214,11 +214,11 @@ static bool received(struct conn *c, ssize_t n)
         return true;
     }
     if (n == 0) {
-        c->is_eof = true;
+        c->eof_at_ms = c->net->env->clock->mono_ms;
         if (c->hold == 0 && c->work == 0 && buf_len(&c->out) == 0) {
             conn_kill(c); /* nothing is left to answer: its place is free at once */
         } else {
-            conn_watch(c);
+            conn_add_work(c, CONN_WORK_FLUSH);
         }
     } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
         log_verbose("closing client %s: %s", c->session.address, strerror(errno));
