@@ -200,6 +200,13 @@ int option_set_change(struct option_set *set, const struct option_change *change
     if (count == 0) {
         return OPTION_OK;
     }
+    for (size_t i = 0; i < count; i++) {
+        struct found f;
+        if (!find(set, changes[i].name, &f)) { /* said before anything about a value */
+            *failed_at = i;
+            return OPTION_UNKNOWN;
+        }
+    }
     struct step *steps = calloc(count, sizeof(*steps));
     if (steps == NULL) {
         *failed_at = 0;

@@ -1,5 +1,5 @@
 /*
- * Commands about the server: FLUSHDB FLUSHALL SWAPDB TIME DEBUG SHUTDOWN INFO.
+ * Commands about the server: FLUSHDB FLUSHALL SWAPDB TIME DEBUG SHUTDOWN INFO WAIT.
  */
 
 #include <math.h>
@@ -41,6 +41,22 @@ void cmd_flushall(struct cmd_ctx *ctx)
     if (parse_flush_mode(ctx)) {
         keyspace_flush(ctx, STORE_DATABASES);
         resp_write_ok(ctx->reply);
+    }
+}
+
+/* There are no replicas, and none can come while a client waits: the answer is known at once. */
+void cmd_wait(struct cmd_ctx *ctx)
+{
+    int64_t replicas, timeout_ms;
+    if (!arg_i64(ctx, 1, &replicas)) {
+        return;
+    }
+    if (!num_parse_i64(ctx->argv[2], &timeout_ms)) {
+        reply_error(ctx, "ERR timeout is not an integer or out of range");
+    } else if (timeout_ms < 0) {
+        reply_error(ctx, "ERR timeout is negative");
+    } else {
+        resp_write_int(ctx->reply, 0);
     }
 }
 
@@ -87,19 +103,21 @@ void cmd_info(struct cmd_ctx *ctx)
  * server too. */
 void cmd_shutdown(struct cmd_ctx *ctx)
 {
-    bool is_abort = false;
+    bool is_abort = false, is_save = false, is_nosave = false;
     for (int i = 1; i < ctx->argc; i++) {
         if (strview_eq_nocase(ctx->argv[i], "abort")) {
             is_abort = true;
-        } else if (!strview_eq_nocase(ctx->argv[i], "nosave") &&
-                   !strview_eq_nocase(ctx->argv[i], "save") &&
-                   !strview_eq_nocase(ctx->argv[i], "now") &&
+        } else if (strview_eq_nocase(ctx->argv[i], "nosave")) {
+            is_nosave = true;
+        } else if (strview_eq_nocase(ctx->argv[i], "save")) {
+            is_save = true;
+        } else if (!strview_eq_nocase(ctx->argv[i], "now") &&
                    !strview_eq_nocase(ctx->argv[i], "force")) {
             reply_error(ctx, ERROR_SYNTAX);
             return;
         }
     }
-    if (is_abort && ctx->argc > 2) {
+    if ((is_abort && ctx->argc > 2) || (is_save && is_nosave)) {
         reply_error(ctx, ERROR_SYNTAX);
     } else if (is_abort) {
         reply_error(ctx, "ERR No shutdown in progress.");

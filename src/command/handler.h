@@ -55,6 +55,7 @@ enum cmd_flag { /* Redis's names in COMMAND INFO; bits as in the row */
                 CMD_NO_AUTH = 1 << 11,
                 CMD_NO_MULTI = 1 << 12,
                 CMD_MOVABLEKEYS = 1 << 13,
+                CMD_ALLOW_BUSY = 1 << 14,
                 /* Tarn's own: what the command does with keys that belong to a map */
                 CMD_LOADS = 1 << 16,        /* a missing key is loaded first */
                 CMD_MAPPED_WRITE = 1 << 17, /* -SOURCEWRITE when any of its keys belongs to a map */
@@ -62,9 +63,10 @@ enum cmd_flag { /* Redis's names in COMMAND INFO; bits as in the row */
 };
 
 /* Position of keys in argv as in COMMAND INFO: first, last (negative: from the end), step; 0 0 0:
- * none. */
+ * none. With count_at > 0 (CMD_MOVABLEKEYS) that argument is the number of keys, and `last` says
+ * nothing. */
 struct cmd_keys {
-    int first, last, step;
+    int first, last, step, count_at;
 };
 
 struct command {
@@ -74,7 +76,7 @@ struct command {
     int arity;      /* as Redis: 3 exactly, -3 at least; a subcommand counts the container's word */
     unsigned flags; /* enum cmd_flag */
     struct cmd_keys keys;
-    const char *group; /* string, generic, connection, server, source */
+    const char *group; /* string, bitmap, generic, connection, server, source */
     const char *since; /* version of Redis that introduced it; "tarn 0.1" for our own */
     const char *summary;
     const char *complexity;

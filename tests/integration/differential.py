@@ -45,10 +45,23 @@ def is_far_away(request, left, right):
     return all(isinstance(value, int) and value * unit >= FAR_AWAY_MS for value in (left, right))
 
 
+def is_quoted_shorter(request, left, right):
+    """The same error, with a long argument cut off."""
+    return isinstance(left, Error) and isinstance(right, Error) and len(right) >= 128 and left.startswith(right)
+
+
 DIFFERENCES = [
     Difference("lifetimes beyond about 8700 years", "kept to the millisecond", "cut to 2^48 ms", is_far_away),
     Difference("HELLO with SETNAME and a mistake after it", "the name is set all the same", "nothing is changed, as in "
                "Redis 7.2"),
+    Difference("arguments quoted in errors", "whole, except for unknown commands", "at most 128 bytes", is_quoted_shorter),
+    Difference("OBJECT ENCODING", "remembers how the value was written", "follows from the value alone"),
+    Difference("OBJECT FREQ", "an error unless the policy is LFU", "also with the default policy, which counts use",
+               lambda request, left, right: request[0].upper() == b"OBJECT" and isinstance(right, int)),
+    Difference("BITFIELD SET of a number far below the type's range", "OVERFLOW SAT stores the highest value of the type "
+               "when highest - number overflows", "the lowest value"),
+    Difference("LCS of long strings", "limited by memory", "an error when the product of the lengths is above 64 Mi"),
+    Difference("WAIT", "waits for replicas that may still come", "answers 0 at once"),
     Difference("arguments of one request", "up to 2^31 - 1", "up to 1048576"),
 ]
 
@@ -203,7 +216,8 @@ class Pair:
             try:
                 replies.append(link.reply_with_bytes())
             except (OSError, ValueError) as broken:
-                raise Mismatch(step, f"{server.name}: {type(broken).__name__}: {broken}\n{server.log()[-3000:]}") from None
+                what = f"{server.name}: {type(broken).__name__}: {broken}\n{server.log()[-3000:]}"
+                raise Mismatch(step, what) from None
         return replies
 
     def run_alone(self, step):
@@ -276,7 +290,8 @@ def shrink(pair, steps, found):
 def explain(steps, found, seed):
     lines = "\n".join("  " + step.text() for step in steps[-40:])
     more = f"  ... {len(steps) - 40} steps before\n" if len(steps) > 40 else ""
-    return f"seed {seed}: the servers differ at\n  {found.step.text()}\n{found.what}\nafter (number: connection)\n{more}{lines}"
+    return (f"seed {seed}: the servers differ at\n  {found.step.text()}\n{found.what}\n"
+            f"after (number: connection)\n{more}{lines}")
 
 
 def differential(start_reference, start_subject, commands, seed):

@@ -69,7 +69,8 @@ class CommandLine(unittest.TestCase):
 
     def test_bad_maps_are_refused_with_their_line(self):
         self.refused('map m nosource "a:{id:int}" "SELECT 1 WHERE $id" as string\n', "FILE:1", "nosource")
-        self.refused('source s sqlite x.db\nmap m s "a:{id:nosuchtype}" "SELECT $id" as string\n', "FILE:2", "nosuchtype")
+        self.refused('source s sqlite x.db\nmap m s "a:{id:nosuchtype}" "SELECT $id" as string\n', "FILE:2",
+                     "nosuchtype")
         self.refused('source s sqlite x.db\nmap m s "a:{id:int}" "SELECT $other" as string\n', "FILE:2", "other")
         self.refused('source s nodriver x.db\n', "FILE:1", "nodriver")
         self.refused('source s sqlite x.db\nmap m s "a:{id:int}" "SELECT $id" as string nosuchoption 1\n', "FILE:2",

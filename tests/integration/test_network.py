@@ -284,7 +284,8 @@ class KeepAlive(TarnCase):
         c.cmd("PING")
         ours, theirs = f":{self.tarn.port:04X}", f":{c.sock.getsockname()[1]:04X}"
         with open("/proc/net/tcp", encoding="ascii") as f:
-            timers = [line.split()[5] for line in f if line.split()[1].endswith(ours) and line.split()[2].endswith(theirs)]
+            rows = [line.split() for line in f]
+        timers = [row[5] for row in rows if row[1].endswith(ours) and row[2].endswith(theirs)]
         self.assertEqual([t[:2] for t in timers], ["02"], "no keepalive timer runs on the server's side")
 
 

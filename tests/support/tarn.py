@@ -1,7 +1,7 @@
 """Starts servers for tests and stops them again: tarn itself, and redis-server to compare with.
 
-The binary is named by TARN_BIN, or is build/src/tarn. Each server gets a folder of its own, a random free port on 127.0.0.1, and is
-stopped by its own process id. Waiting is always for a condition, with a deadline; nothing sleeps and hopes.
+The binary is named by TARN_BIN, or is build/src/tarn. Each server gets a folder of its own, a random free port on
+127.0.0.1, and is stopped by its own process id. Waiting is always for a condition, with a deadline; nothing sleeps and hopes.
 """
 import os
 import shutil

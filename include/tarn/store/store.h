@@ -1,17 +1,18 @@
 /*
- * The store: entries in a log of segments, found through one index per database, bounded by a memory limit.
+ * The store: entries in a log of segments, found through one index per database, bounded by a
+ * memory limit.
  *
- * Pure: no event loop, no sockets, no clock of its own. Time is `struct clock`, borrowed for the store's life
- * and advanced by the owner between calls; within a call it stands still.
+ * Pure: no event loop, no sockets, no clock of its own. Time is `struct clock`, borrowed for the
+ * store's life and advanced by the owner between calls; within a call it stands still.
  *
- * Words. An *entry* is key, value and header in one piece of a segment (or, for a large value, a small entry
- * that owns a separate allocation). A *borrowed view* of an entry (`struct entry_view`) is valid until the
- * next call that takes a non-const store, or the return to the event loop, whichever comes first: entries move.
- * Whoever waits keeps the key, never the entry.
+ * Words. An *entry* is key, value and header in one piece of a segment (or, for a large value, a
+ * small entry that owns a separate allocation). A *borrowed view* of an entry (`struct entry_view`)
+ * is valid until the next call that takes a non-const store, or the return to the event loop,
+ * whichever comes first: entries move. Whoever waits keeps the key, never the entry.
  *
  * The two-phase path. A caller that has several keys at hand first calls store_key_init() and
- * store_prefetch() for all, then store_prefetch_entry() for all, then the operations: look-ups then find
- * their lines in cache. Skipping the prefetches changes nothing but speed.
+ * store_prefetch() for all, then store_prefetch_entry() for all, then the operations: look-ups then
+ * find their lines in cache. Skipping the prefetches changes nothing but speed.
  *
  * Expiry is exact: no call ever shows an entry whose expires_at_ms <= clock->mono_ms.
  *
@@ -31,11 +32,11 @@
 #include "tarn/base/option.h"
 #include "tarn/base/strview.h"
 
-#define STORE_DATABASES    16
-#define STORE_AUX_BYTES    16
-#define STORE_KEY_MAX      (512u * 1024 * 1024)
-#define STORE_VALUE_MAX    (512u * 1024 * 1024)
-#define STORE_NO_EXPIRY    INT64_MAX
+#define STORE_DATABASES 16
+#define STORE_AUX_BYTES 16
+#define STORE_KEY_MAX   (512u * 1024 * 1024)
+#define STORE_VALUE_MAX (512u * 1024 * 1024)
+#define STORE_NO_EXPIRY INT64_MAX
 
 struct store; /* opaque */
 
@@ -48,7 +49,8 @@ enum store_result {
 
 enum entry_type {
     ENTRY_STRING = 0,
-    ENTRY_NEGATIVE = 1, /* the record that a source has no such row; invisible to every walk and count */
+    ENTRY_NEGATIVE =
+        1, /* the record that a source has no such row; invisible to every walk and count */
     ENTRY_HASH = 2,
 };
 
@@ -56,7 +58,7 @@ enum entry_type {
 struct entry_view {
     struct strview key;
     struct strview value;
-    int64_t expires_at_ms;    /* monotonic; STORE_NO_EXPIRY when there is none */
+    int64_t expires_at_ms; /* monotonic; STORE_NO_EXPIRY when there is none */
     enum entry_type type;
     const unsigned char *aux; /* STORE_AUX_BYTES of the owner's, NULL when the entry has none */
 };
@@ -70,22 +72,23 @@ struct store_key {
 
 /* How a value is to be written. Zeroed: a string without expiry and without aux. */
 struct store_write {
-    int64_t expires_at_ms; /* monotonic; 0 or STORE_NO_EXPIRY: none */
+    int64_t expires_at_ms;    /* monotonic; 0 or STORE_NO_EXPIRY: none */
     const unsigned char *aux; /* STORE_AUX_BYTES to copy, or NULL */
     enum entry_type type;
-    bool keep_expiry; /* keep the old entry's expiry; expires_at_ms is then for an absent key */
+    bool keep_expiry;   /* keep the old entry's expiry; expires_at_ms is then for an absent key */
     bool is_reloadable; /* a source can bring it back: preferred victim under volatile policies */
 };
 
 /* ---- life ---- */
 
-/* Values of the option table below; the server binds it, tests fill it by hand (zero means default). */
+/* Values of the option table below; the server binds it, tests fill it by hand (zero means
+ * default). */
 struct store_options {
-    int64_t maxmemory;      /* bytes, 0: no limit */
-    int maxmemory_policy;   /* index into store_policy_names */
-    int64_t segment_bytes;  /* power of two; 0: chosen from maxmemory */
-    int64_t arena_bytes;    /* address space to reserve; 0: from the machine's memory */
-    int64_t hash_seed;      /* 0: random */
+    int64_t maxmemory;     /* bytes, 0: no limit */
+    int maxmemory_policy;  /* index into store_policy_names */
+    int64_t segment_bytes; /* power of two; 0: chosen from maxmemory */
+    int64_t arena_bytes;   /* address space to reserve; 0: from the machine's memory */
+    int64_t hash_seed;     /* 0: random */
 };
 extern const struct option_table store_option_table;
 extern const char *const store_policy_names[]; /* NULL-terminated: noeviction, allkeys-fifo, ... */
@@ -97,13 +100,13 @@ int store_create(struct store **out, const struct store_options *options, const 
 void store_destroy(struct store *s);
 int store_apply_options(struct store *s, struct errtext *err) WARN_UNUSED;
 
-/* Memory held by others that the limit has to count (connections, flights, ...). Asked whenever the store
- * compares use with the limit, so it must be cheap. */
+/* Memory held by others that the limit has to count (connections, flights, ...). Asked whenever the
+ * store compares use with the limit, so it must be cheap. */
 typedef size_t (*store_memory_fn)(void *ctx);
 void store_set_other_memory(struct store *s, store_memory_fn fn, void *ctx);
 
-/* Called for each visible entry that leaves by itself; key borrowed during the call; the callee may not call
- * the store. */
+/* Called for each visible entry that leaves by itself; key borrowed during the call; the callee may
+ * not call the store. */
 enum store_event { STORE_EVENT_EXPIRED, STORE_EVENT_EVICTED };
 typedef void (*store_event_fn)(void *ctx, enum store_event event, unsigned db, struct strview key);
 void store_set_event(struct store *s, store_event_fn fn, void *ctx);
@@ -112,7 +115,8 @@ void store_set_event(struct store *s, store_event_fn fn, void *ctx);
 
 uint64_t store_hash(const struct store *s, struct strview key);
 
-static inline struct store_key store_key_init(const struct store *s, unsigned db, struct strview key)
+static inline struct store_key store_key_init(const struct store *s, unsigned db,
+                                              struct strview key)
 {
     return (struct store_key){.key = key, .hash = store_hash(s, key), .db = db};
 }
@@ -125,7 +129,8 @@ bool store_find(struct store *s, const struct store_key *k, struct entry_view *o
 /* The same without counting as a use. */
 bool store_peek(struct store *s, const struct store_key *k, struct entry_view *out);
 
-/* What the policy knows of a live entry; negative when it does not track that. Does not count as a use. */
+/* What the policy knows of a live entry; negative when it does not track that. Does not count as a
+ * use. */
 bool store_idle(struct store *s, const struct store_key *k, int64_t *idle_ms_out, int *freq_out);
 
 /* ---- change ---- */
@@ -134,31 +139,38 @@ bool store_idle(struct store *s, const struct store_key *k, int64_t *idle_ms_out
 enum store_result store_set(struct store *s, const struct store_key *k, struct strview value,
                             const struct store_write *w) WARN_UNUSED;
 
-/* Like store_set() with a value of `len` bytes that the caller fills in: *out is writable until the next call.
- * Contents are undefined until written. */
-enum store_result store_set_uninit(struct store *s, const struct store_key *k, size_t len, const struct store_write *w,
-                                   char **out) WARN_UNUSED;
+/* Like store_set() with a value of `len` bytes that the caller fills in: *out is writable until the
+ * next call. Contents are undefined until written. */
+enum store_result store_set_uninit(struct store *s, const struct store_key *k, size_t len,
+                                   const struct store_write *w, char **out) WARN_UNUSED;
 
-/* Gives the value of a live entry the length `len`: the common prefix stays, new bytes are zero. Expiry, type
- * and aux stay. *out points at the whole value, writable until the next call. With `len` equal to the present
- * length this is "write in place" and cannot fail but with STORE_NOT_FOUND. */
-enum store_result store_resize(struct store *s, const struct store_key *k, size_t len, char **out) WARN_UNUSED;
+/* Gives the value of a live entry the length `len`: the common prefix stays, new bytes are zero.
+ * Expiry, type and aux stay. *out points at the whole value, writable until the next call. With
+ * `len` equal to the present length this is "write in place" and cannot fail but with
+ * STORE_NOT_FOUND. */
+enum store_result store_resize(struct store *s, const struct store_key *k, size_t len,
+                               char **out) WARN_UNUSED;
 
 /* True when a live entry was there. */
 bool store_remove(struct store *s, const struct store_key *k);
 
 /* Sets (or with STORE_NO_EXPIRY takes away) the expiry of a live entry. */
-enum store_result store_set_expiry(struct store *s, const struct store_key *k, int64_t expires_at_ms) WARN_UNUSED;
+enum store_result store_set_expiry(struct store *s, const struct store_key *k,
+                                   int64_t expires_at_ms) WARN_UNUSED;
 
 /* Replaces the aux bytes of a live entry that has some; false when there is none. */
-bool store_set_aux(struct store *s, const struct store_key *k, const unsigned char aux[STORE_AUX_BYTES]);
+bool store_set_aux(struct store *s, const struct store_key *k,
+                   const unsigned char aux[STORE_AUX_BYTES]);
 
-/* Copies value, type, expiry and aux under another key, which is replaced; then, for rename, removes `from`. */
-enum store_result store_copy(struct store *s, const struct store_key *from, const struct store_key *to) WARN_UNUSED;
-enum store_result store_rename(struct store *s, const struct store_key *from, const struct store_key *to) WARN_UNUSED;
+/* Copies value, type, expiry and aux under another key, which is replaced; then, for rename,
+ * removes `from`. */
+enum store_result store_copy(struct store *s, const struct store_key *from,
+                             const struct store_key *to) WARN_UNUSED;
+enum store_result store_rename(struct store *s, const struct store_key *from,
+                               const struct store_key *to) WARN_UNUSED;
 
-/* Empties one database; STORE_DATABASES: all. The keys are gone when this returns; the memory follows in slices
- * (store_tick). Entries removed by a flush cause no events. */
+/* Empties one database; STORE_DATABASES: all. The keys are gone when this returns; the memory
+ * follows in slices (store_tick). Entries removed by a flush cause no events. */
 void store_flush(struct store *s, unsigned db);
 void store_swap(struct store *s, unsigned a, unsigned b);
 
@@ -168,37 +180,40 @@ void store_swap(struct store *s, unsigned a, unsigned b);
 size_t store_count(const struct store *s, unsigned db);
 size_t store_count_volatile(const struct store *s, unsigned db);
 
-/* SCAN: visits at least `count` slots' worth of work from `cursor` and returns the next cursor, 0 at the end.
- * Every entry present throughout the walk is visited at least once, whatever grows or shrinks meanwhile. The
- * visitor may not change the store. */
+/* SCAN: visits at least `count` slots' worth of work from `cursor` and returns the next cursor, 0
+ * at the end. Every entry present throughout the walk is visited at least once, whatever grows or
+ * shrinks meanwhile. The visitor may not change the store. */
 typedef void (*store_visit_fn)(void *ctx, const struct entry_view *e);
-uint64_t store_scan(struct store *s, unsigned db, uint64_t cursor, size_t count, store_visit_fn fn, void *ctx);
+uint64_t store_scan(struct store *s, unsigned db, uint64_t cursor, size_t count, store_visit_fn fn,
+                    void *ctx);
 
 /* A visible live entry, roughly uniform. False when there is none. */
 bool store_random(struct store *s, unsigned db, struct entry_view *out);
 
 /* ---- upkeep ---- */
 
-/* Proactive expiry, compaction, eviction ahead, release of flushed memory, index growth and shrinking: works for
- * at most about `budget_us` and returns true when more is waiting. Call it every turn with work and at least ten
- * times a second. */
+/* Proactive expiry, compaction, eviction ahead, release of flushed memory, index growth and
+ * shrinking: works for at most about `budget_us` and returns true when more is waiting. Call it
+ * every turn with work and at least ten times a second. */
 bool store_tick(struct store *s, int64_t budget_us);
 
-/* Before a command that may grow memory: evicts until it fits, in a slice. STORE_FULL: answer -OOM. */
+/* Before a command that may grow memory: evicts until it fits, in a slice. STORE_FULL: answer -OOM.
+ */
 enum store_result store_make_room(struct store *s) WARN_UNUSED;
 
 /* ---- numbers ---- */
 
 struct store_stats {
-    uint64_t expired, evicted;           /* entries */
+    uint64_t expired, evicted;            /* entries */
     uint64_t bytes_copied, bytes_evicted; /* by the reclaimer */
     uint64_t segments_used, segments_free, segment_bytes;
-    uint64_t bytes_live, bytes_dead;     /* in used segments */
-    uint64_t bytes_large;                /* own allocations, as the allocator rounds them */
-    uint64_t bytes_index, bytes_other;   /* index and directories; segment table, ghosts and the like */
-    uint64_t bytes_negative;             /* of live: negative entries */
+    uint64_t bytes_live, bytes_dead; /* in used segments */
+    uint64_t bytes_large;            /* own allocations, as the allocator rounds them */
+    uint64_t bytes_index,
+        bytes_other;         /* index and directories; segment table, ghosts and the like */
+    uint64_t bytes_negative; /* of live: negative entries */
     uint64_t index_slots, index_entries;
-    int64_t expire_lag_ms;               /* how late the latest proactive expiry was */
+    int64_t expire_lag_ms; /* how late the latest proactive expiry was */
 };
 void store_stats(const struct store *s, struct store_stats *out);
 
@@ -216,8 +231,8 @@ size_t store_used_memory(const struct store *s);
 /* Bytes an entry costs with its share of the index; 0 when absent. MEMORY USAGE. */
 size_t store_entry_memory(struct store *s, const struct store_key *k);
 
-/* Every invariant of store, index and segments, walked. Aborts with a message when one is broken. For tests,
- * fuzzers and DEBUG; as slow as it must be. */
+/* Every invariant of store, index and segments, walked. Aborts with a message when one is broken.
+ * For tests, fuzzers and DEBUG; as slow as it must be. */
 void store_check(struct store *s);
 
 #endif

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "fake_commands.h"
-#include "../../../src/net/state.h"
+#include "src/net/state.h"
 #include "tarn/base/clock.h"
 #include "tarn/base/log.h"
 #include "tarn/base/option.h"
