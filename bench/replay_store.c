@@ -42,14 +42,6 @@ struct replay {
     char *value;     /* owned */
 };
 
-void replay_key(char out[REPLAY_KEY_CHARS], uint32_t key)
-{
-    memcpy(out, "key:", 4);
-    for (unsigned i = REPLAY_KEY_CHARS; i-- > 4; key /= 10) {
-        out[i] = (char)('0' + key % 10);
-    }
-}
-
 static int policy_number(const char *name)
 {
     for (int i = 0; store_policy_names[i] != NULL; i++) {
