@@ -56,6 +56,7 @@ struct conn {
     uint8_t hold;          /* enum conn_hold */
     uint8_t work;          /* enum conn_work; non-zero: linked in net::work */
     bool is_dead; /* to be freed at the end of the turn; runs, reads and sends nothing any more */
+    bool is_blocked; /* the socket took less than was to be sent: sending waits for EV_WRITE */
     bool is_greeted; /* something was read from it before */
     struct session session;
 };

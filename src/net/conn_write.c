@@ -97,10 +97,12 @@ static bool send_some(struct conn *c)
     struct strview out = buf_view(&c->out);
     ssize_t n = send(c->watcher.fd, out.data, size_min(out.len, SEND_MAX), MSG_NOSIGNAL);
     if (n < 0) {
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+        c->is_blocked = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+        return c->is_blocked;
     }
     c->net->stats.total_net_output_bytes += (uint64_t)n;
     buf_consume(&c->out, (size_t)n);
+    c->is_blocked = buf_len(&c->out) > 0;
     return true;
 }
 
@@ -140,8 +142,7 @@ void conn_flush(struct conn *c)
         conn_kill(c);
         return;
     }
-    bool is_blocked = (c->watcher.events & EV_WRITE) != 0;
-    if (LIKELY(buf_len(&c->out) > 0) && !is_blocked) {
+    if (LIKELY(buf_len(&c->out) > 0 && !c->is_blocked)) {
         if (!send_some(c)) {
             conn_kill(c);
             return;

@@ -21,7 +21,7 @@ static const struct setting source_rows[] = {
      .min = 1,
      .max = 128,
      .is_fixed = true,
-     .help = "connections to the database (sqlite: worker threads)"},
+     .help = "connections to the database (sqlite: threads, 2 by default)"},
     {.name = "load-timeout",
      FIELD(load_timeout_ms),
      .type = SETTING_DURATION,

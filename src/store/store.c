@@ -14,10 +14,12 @@
  *
  * Writing is store_write.c's affair, room for it append.c's and store_tick.c's.
  */
-#include <errno.h>
-#include <stdlib.h>
+#include "tarn/store/store.h"
 
 #include "store_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 /* ---- life ---- */
 

@@ -9,7 +9,6 @@
  * A value or key that lies inside the store is kept in place meanwhile: its segment is pinned, its
  * large block is not freed before the write ends (borrow()).
  */
-#include <stdlib.h>
 
 #include "write.h"
 

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "../../../src/net/state.h"
+#include "src/net/state.h"
 #include "fake_commands.h"
 #include "tarn/base/clock.h"
 #include "tarn/base/log.h"
