@@ -4,6 +4,8 @@
  */
 #include "ghost.h"
 
+#include "tarn/base/compiler.h"
+
 #include <sys/mman.h>
 
 #define BUCKET_CELLS 16
@@ -53,6 +55,13 @@ bool ghost_fit(struct ghost *g, size_t keys)
 static uint32_t *bucket_of(const struct ghost *g, uint64_t hash)
 {
     return g->cells + ((hash >> 32) * g->buckets >> 32) * BUCKET_CELLS;
+}
+
+void ghost_prefetch(const struct ghost *g, uint64_t hash)
+{
+    if (g->cells != NULL) {
+        PREFETCH(bucket_of(g, hash));
+    }
 }
 
 /* Never 0, and made of bits that do not choose the bucket. */
