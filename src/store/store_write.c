@@ -127,8 +127,7 @@ static bool replace_in_place(struct store *s, const struct store_key *k, const s
 {
     const struct entry_shape *shape = &p->shape;
     if (shape->is_large || (e[0] & ENTRY_IS_LARGE) != 0 || shape->owns_object ||
-        (e[1] & ENTRY_OWNS_OBJECT) != 0 ||
-        !fits_class(s, e, class_of_shape(s, shape))) {
+        (e[1] & ENTRY_OWNS_OBJECT) != 0 || !fits_class(s, e, class_of_shape(s, shape))) {
         return false;
     }
     uint32_t old_size = entry_size(e);

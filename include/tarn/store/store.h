@@ -78,7 +78,8 @@ struct store_write {
     bool keep_expiry;   /* keep the old entry's expiry; expires_at_ms is then for an absent key */
     bool is_reloadable; /* a source can bring it back: preferred victim under volatile policies */
     bool owns_object;   /* the last bytes of `value` are the address of a struct store_object, which
-                           is the entry's from   now on; when the call fails it is still the caller's */
+                           is the entry's from   now on; when the call fails it is still the caller's
+                         */
 };
 
 /* ---- objects ---- */
