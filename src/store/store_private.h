@@ -93,6 +93,7 @@ struct store {
     size_t count;        /* entries in all spaces, negative ones included */
     size_t index_memory; /* of all indexes; kept by index.c */
     size_t large_bytes;
+    size_t orphan_bytes;   /* of pinned blocks whose entries are gone */
     size_t live_bytes;     /* in segments */
     size_t negative_bytes; /* of these */
     size_t limit;          /* 0: none */
