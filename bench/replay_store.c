@@ -1,16 +1,17 @@
 /*
  * Replays a trace through the store in this process.
  *
- * For `equal_bytes` every size is scaled by one factor, so that the budget is 256 segments, a power
- * of two each, and entries are large enough for their header to fit into their size. A key is its
- * number, 8 bytes. The limit is moved along with what index and tables take, so that the log alone
- * has the budget. Values of this mode are never written: their bytes are of no interest.
+ * With `equal_bytes` a run can be compared with a simulation that knows no overhead: every size is
+ * scaled by one factor, so that the budget is 256 segments of a power of two, and the limit is
+ * moved along with all that the store holds beyond the scaled sizes of its live entries (index,
+ * headers, tables, rounding, unused ends of segments). As in the simulations, what takes more than
+ * a quarter of the budget is not inserted. A key is its number, 8 bytes; values are never written,
+ * as their bytes are of no interest.
  */
 #include "replay.h"
 
 #include "tarn/store/store.h"
 
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +19,11 @@
 #include "bench.h"
 
 #define SEGMENTS          256
-#define SEGMENT_BYTES_MIN (16u * 1024)
+#define SEGMENT_BYTES_MIN (128u * 1024) /* makes the steps in which the index grows small */
 #define SEGMENT_BYTES_MAX (8u * 1024 * 1024)
-#define ENTRY_MEAN_MIN    128.0 /* with less, rounding to 8 bytes would matter */
-#define ENTRY_BYTES_MIN   16
-#define ENTRY_ALIGN       8
-#define LARGE_PART        8  /* a value above this part of a segment has a block of its own */
-#define LARGE_OVERHEAD    56 /* entry of such a value, and what comes before it in its block */
+#define ENTRY_MEAN_MIN    64.0 /* so that few entries are smaller than a header and a key */
+#define ENTRY_HEAD_BYTES  13
+#define ADMIT_PART        4
 #define HASH_SEED         42
 #define TICK_REQUESTS     64
 #define TICK_US           500
@@ -37,17 +36,11 @@ struct replay {
     struct clock clock;
     struct store *store;
     double scale;
-    uint64_t budget; /* of the log; 0: maxmemory counts */
+    uint64_t budget; /* equal_bytes: for scaled sizes; 0 otherwise */
+    uint64_t held;   /* scaled sizes of the live entries */
+    uint32_t *sizes; /* owned; equal_bytes: latest size of each key */
     char *value;     /* owned */
 };
-
-void replay_key(char out[REPLAY_KEY_CHARS], uint32_t key)
-{
-    memcpy(out, "key:", 4);
-    for (unsigned i = REPLAY_KEY_CHARS; i-- > 4; key /= 10) {
-        out[i] = (char)('0' + key % 10);
-    }
-}
 
 static int policy_number(const char *name)
 {
@@ -57,6 +50,19 @@ static int policy_number(const char *name)
         }
     }
     die("no such policy: %s", name);
+}
+
+static uint64_t scaled(const struct replay *r, uint32_t size)
+{
+    return (uint64_t)((double)size * r->scale);
+}
+
+static void note_eviction(void *ctx, enum store_event event, unsigned db, struct strview key)
+{
+    struct replay *r = ctx;
+    uint64_t number;
+    memcpy(&number, key.data, sizeof(number));
+    r->held -= scaled(r, r->sizes[number]);
 }
 
 static void plan_equal_bytes(struct replay *r)
@@ -71,31 +77,22 @@ static void plan_equal_bytes(struct replay *r)
     r->budget = (uint64_t)SEGMENTS * segment;
     r->scale = (double)r->budget / capacity;
     r->options.segment_bytes = segment;
-    /* Blocks shall take their size, not whole pages. */
-    (void)mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
-}
-
-/* Bytes of value so that the entry takes the scaled size. */
-static size_t scaled_value_len(const struct replay *r, uint32_t size)
-{
-    size_t total = (size_t)((double)size * r->scale / ENTRY_ALIGN + 0.5) * ENTRY_ALIGN;
-    total = size_max(total, ENTRY_BYTES_MIN);
-    size_t head = 2 + 1 + sizeof(uint64_t);
-    size_t len = total - head - (total - head > 128 ? 2 : 1);
-    return len > (size_t)r->options.segment_bytes / LARGE_PART ? total - LARGE_OVERHEAD : len;
+    r->sizes = calloc(t->keys, sizeof(*r->sizes));
+    if (r->sizes == NULL) {
+        die("no memory for the sizes of the keys");
+    }
 }
 
 static void adjust_limit(struct replay *r)
 {
-    if (r->budget > 0) {
-        struct store_stats stats;
-        struct errtext err;
-        store_stats(r->store, &stats);
-        uint64_t overhead = stats.bytes_index + stats.bytes_other + stats.bytes_dead;
-        r->options.maxmemory = (int64_t)(r->budget + overhead);
-        if (store_apply_options(r->store, &err) != 0) {
-            die("%s", err.text);
-        }
+    struct store_stats stats;
+    struct errtext err;
+    store_stats(r->store, &stats);
+    uint64_t all = stats.bytes_live + stats.bytes_dead + stats.bytes_large + stats.bytes_index +
+                   stats.bytes_other;
+    r->options.maxmemory = (int64_t)(r->budget + all - r->held);
+    if (store_apply_options(r->store, &err) != 0) {
+        die("%s", err.text);
     }
 }
 
@@ -109,13 +106,14 @@ static void start(struct replay *r)
     };
     if (r->plan->equal_bytes) {
         plan_equal_bytes(r);
-    } else {
-        store_tune_allocator();
     }
     if (store_create(&r->store, &r->options, &r->clock, &err) != 0) {
         die("%s", err.text);
     }
-    adjust_limit(r);
+    if (r->plan->equal_bytes) {
+        store_set_event(r->store, note_eviction, r);
+        adjust_limit(r);
+    }
     uint32_t size_max_seen = 1;
     for (size_t i = 0; i < r->plan->trace->count; i++) {
         uint32_t size = r->plan->trace->requests[i].size;
@@ -132,11 +130,21 @@ static enum store_result insert(struct replay *r, const struct store_key *k,
 {
     int64_t expires_at_ms = q->ttl_s > 0 ? r->clock.mono_ms + (int64_t)q->ttl_s * 1000 : 0;
     struct store_write w = {.expires_at_ms = expires_at_ms};
-    if (r->budget > 0) {
-        char *ignored;
-        return store_set_uninit(r->store, k, scaled_value_len(r, q->size), &w, &ignored);
-    }
     return store_set(r->store, k, strview_of(r->value, replay_value_len(q->size)), &w);
+}
+
+static void insert_scaled(struct replay *r, const struct store_key *k, const struct request *q)
+{
+    uint64_t bytes = scaled(r, q->size);
+    if (bytes > r->budget / ADMIT_PART) {
+        return;
+    }
+    char *ignored;
+    size_t len = bytes > ENTRY_HEAD_BYTES ? bytes - ENTRY_HEAD_BYTES : 0;
+    if (store_set_uninit(r->store, k, len, &(struct store_write){0}, &ignored) == STORE_OK) {
+        r->sizes[q->key] = q->size;
+        r->held += bytes;
+    }
 }
 
 static void request(struct replay *r, const struct request *q, struct replay_result *out)
@@ -144,7 +152,7 @@ static void request(struct replay *r, const struct request *q, struct replay_res
     char text[REPLAY_KEY_CHARS];
     uint64_t number = q->key;
     struct strview key = strview_of(&number, sizeof(number));
-    if (r->budget == 0) {
+    if (!r->plan->equal_bytes) {
         replay_key(text, q->key);
         key = strview_of(text, sizeof(text));
     }
@@ -155,6 +163,8 @@ static void request(struct replay *r, const struct request *q, struct replay_res
     if (store_find(r->store, &k, &found)) {
         out->hits++;
         out->hit_bytes += q->size;
+    } else if (r->plan->equal_bytes) {
+        insert_scaled(r, &k, q);
     } else {
         (void)insert(r, &k, q); /* what does not fit is not cached */
     }
@@ -170,6 +180,7 @@ static void finish(struct replay *r, struct replay_result *out)
     out->used_memory = store_used_memory(r->store);
     store_destroy(r->store);
     free(r->value);
+    free(r->sizes);
 }
 
 void replay_in_process(const struct replay_plan *plan, struct replay_result *out)
@@ -184,7 +195,7 @@ void replay_in_process(const struct replay_plan *plan, struct replay_result *out
         r.clock.mono_ms = TIME_FIRST_MS + (int64_t)q->time_s * 1000;
         r.clock.mono_us = r.clock.mono_ms * 1000;
         request(&r, q, out);
-        if (i % LIMIT_REQUESTS == 0) {
+        if (plan->equal_bytes && i % LIMIT_REQUESTS == 0) {
             adjust_limit(&r);
         }
         if (i % TICK_REQUESTS == 0) {

@@ -225,7 +225,7 @@ void cmd_client_list(struct cmd_ctx *ctx)
         by_id = true;
         for (int i = 3; i < ctx->argc; i++) {
             int64_t id;
-            if (!num_parse_i64(ctx->argv[i], &id) || id < 1) {
+            if (!num_parse_i64(ctx->argv[i], &id)) {
                 reply_error(ctx, "ERR Invalid client ID");
                 return;
             }

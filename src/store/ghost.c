@@ -35,7 +35,7 @@ size_t ghost_bytes_for(size_t keys)
 
 bool ghost_fit(struct ghost *g, size_t keys)
 {
-    if (g->cells != NULL && keys <= g->keys + g->keys / 8 && keys >= g->keys / 3) {
+    if (g->cells != NULL && keys <= g->keys + g->keys / 2 && keys >= g->keys / 3) {
         return true;
     }
     ghost_fini(g); /* first, so that there is never the memory of both */

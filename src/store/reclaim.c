@@ -100,7 +100,9 @@ static bool relocate(struct store *s, unsigned char *e, uint64_t *slot, enum seg
     from->live -= parts.size;
     s->live_bytes -= parts.size;
     s->counters.bytes_copied += parts.size;
-    append_seal_if_full(s, to_id);
+    if (parts.large != NULL) {
+        append_seal_if_full(s, to_id, parts.large->bytes);
+    }
     return true;
 }
 

@@ -114,7 +114,8 @@ static bool reclaim_until(struct store *s, size_t bytes, bool *moved)
             return store_headroom(s) >= (int64_t)bytes;
         }
         *moved = true;
-        if (steps >= steps_min && headroom_to_ceiling(s) + slack >= (int64_t)bytes) {
+        if (store_headroom(s) >= (int64_t)bytes ||
+            (steps >= steps_min && headroom_to_ceiling(s) + slack >= (int64_t)bytes)) {
             return true;
         }
     }

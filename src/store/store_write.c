@@ -288,7 +288,7 @@ static enum store_result append_new(struct store *s, const struct store_key *k, 
     expiry_note(s, id, p->shape.expires_at_ms);
     if (p->shape.is_large) {
         store_large_count(s, id, p->block, 1);
-        append_seal_if_full(s, id);
+        append_seal_if_full(s, id, p->block->bytes);
     }
     return STORE_OK;
 }

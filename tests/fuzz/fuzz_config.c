@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../../src/server/config.h"
+#include "src/server/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

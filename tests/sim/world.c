@@ -12,6 +12,7 @@
 #include "tarn/base/buf.h"
 #include "tarn/base/num.h"
 
+#define MAXMEMORY (64 * 1024 * 1024)
 #define WORDS_MAX 64
 #define TURNS_MAX 50
 
@@ -265,4 +266,90 @@ static void check_map(void *ctx, struct strview name)
 void world_check_identities(struct world *w)
 {
     sources_walk_maps(w->sources, check_map, w);
+}
+
+void assert_answer(const struct reader *r, const char *value)
+{
+    assert_int_equal(r->answers, 1);
+    if (r->status != LOAD_FOUND || strcmp(r->text, value) != 0) {
+        fail_msg("status %d, '%s' instead of '%s'", (int)r->status, r->text, value);
+    }
+}
+
+void assert_error(const struct reader *r, const char *word)
+{
+    assert_int_equal(r->answers, 1);
+    if (r->status != LOAD_FAILED || strncmp(r->text, word, strlen(word)) != 0) {
+        fail_msg("status %d, '%s' instead of %s", (int)r->status, r->text, word);
+    }
+}
+
+void world_delete(struct world *w, const char *key)
+{
+    struct store_key k = world_key(w, key);
+    (void)store_remove(w->store, &k);
+    sources_void_key(w->sources, 0, strview_str(key));
+}
+
+static void flush_db(struct world *w, const char *key)
+{
+    (void)key;
+    store_flush(w->store, 0);
+    sources_void_db(w->sources, 0);
+}
+
+static void flush_all(struct world *w, const char *key)
+{
+    (void)key;
+    store_flush(w->store, STORE_DATABASES);
+    sources_void_db(w->sources, STORE_DATABASES);
+}
+
+static void invalidate_key(struct world *w, const char *key)
+{
+    (void)sources_invalidate_key(w->sources, strview_str(key));
+}
+
+void world_invalidate_map(struct world *w, const char *key)
+{
+    sources_invalidate_map(w->sources, sources_match(w->sources, strview_str(key)));
+}
+
+static void invalidate_all(struct world *w, const char *key)
+{
+    (void)key;
+    sources_invalidate_all(w->sources);
+}
+
+void world_overwrite(struct world *w, const char *key)
+{
+    struct store_key k = world_key(w, key);
+    assert_int_equal(store_set(w->store, &k, strview_str("mine"), &(struct store_write){0}),
+                     STORE_OK);
+    sources_void_key(w->sources, 0, strview_str(key));
+}
+
+const world_event_fn world_events[WORLD_EVENTS] = {
+    world_delete, flush_db, flush_all, invalidate_key, world_invalidate_map, invalidate_all};
+
+int world_setup(void **state)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    assert_non_null(w);
+    world_open(w, MAXMEMORY);
+    world_line(w, "source m mock x");
+    world_line(w, "map user m user:{id:int} 'SELECT $id' jitter 0%");
+    world_line(w, "map page m page:{s:slug} 'SELECT $s' jitter 0% error-hold 0 load-timeout 500ms");
+    world_start(w);
+    *state = w;
+    return 0;
+}
+
+int world_teardown(void **state)
+{
+    struct world *w = *state;
+    world_check_identities(w);
+    world_close(w);
+    free(w);
+    return 0;
 }

@@ -77,4 +77,23 @@ int64_t world_source_stat(struct world *w, const char *source, const char *name)
 /* The sums that hold for every map at rest. */
 void world_check_identities(struct world *w);
 
+/* The reader was answered once, with this value; with an error that begins with this word. */
+void assert_answer(const struct reader *r, const char *value);
+void assert_error(const struct reader *r, const char *word);
+
+/* What makes a copy of a key worthless: DEL, FLUSHDB, FLUSHALL, invalidations of the key, the map,
+ * all. */
+typedef void (*world_event_fn)(struct world *w, const char *key);
+#define WORLD_EVENTS 6
+extern const world_event_fn world_events[WORLD_EVENTS];
+void world_delete(struct world *w, const char *key);
+void world_invalidate_map(struct world *w, const char *key);
+/* SET by a client who may. */
+void world_overwrite(struct world *w, const char *key);
+
+/* cmocka's setup and teardown of a world with a mock `m` and two maps, `user:{id:int}` and
+ * `page:{s:slug}` (no error-hold, 500 ms load-timeout). */
+int world_setup(void **state);
+int world_teardown(void **state);
+
 #endif

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fault_alloc.h"
+
 #define WRITE_REFUSED \
     "-SOURCEWRITE key is loaded from source 'shop'; write to the database, then DEL it\r\n"
 
@@ -351,6 +353,38 @@ static void loads__suppressed_replies_stay_suppressed(void **state)
     assert_reply(f, "GET user:1", "$1\r\nv\r\n");
 }
 
+/* Whichever allocation fails: an error or the row, never a false nil, and the next command works.
+ */
+static void loads__survive_a_lack_of_memory(void **state)
+{
+    struct fixture *f = *state;
+    bool has_failed = true;
+    fixture_mock(f, "ROWS 1 v");
+    assert_waits_for(f, "GET user:1", "$1\r\nv\r\n");
+    for (size_t good = 0; has_failed; good++) {
+        char keys[2][32];
+        assert_true(good < 100);
+        snprintf(keys[0], sizeof(keys[0]), "user:%zu1", good + 1);
+        snprintf(keys[1], sizeof(keys[1]), "user:%zu2", good + 1);
+        const struct strview argv[] = {strview_str("MGET"), strview_str(keys[0]),
+                                       strview_str(keys[1])};
+        assert_true(buf_reserve(&f->client.out, 4096)); /* without it there is no reply at all */
+        fault_alloc_arm(good, 1);
+        struct strview reply = client_run_argv(f, &f->client, argv, 3);
+        if (f->client.result == COMMAND_SUSPENDED) {
+            fixture_turn(f);
+            reply = client_run_argv(f, &f->client, argv, 3);
+        }
+        has_failed = fault_alloc_disarm();
+        assert_int_equal(f->client.result, COMMAND_DONE);
+        assert_null(f->client.session.loads);
+        if (!strview_starts_with(reply, strview_str("-SOURCE"))) {
+            assert_true(strview_eq(reply, strview_str("*2\r\n$1\r\nv\r\n$1\r\nv\r\n")));
+        }
+    }
+    assert_waits_for(f, "GET user:9999", "$1\r\nv\r\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup_maps, fixture_teardown)
 
 int main(void)
@@ -374,6 +408,7 @@ int main(void)
         TEST(loads__row_too_big_to_store_is_answered),
         TEST(loads__a_map_counts_each_read_once),
         TEST(loads__suppressed_replies_stay_suppressed),
+        TEST(loads__survive_a_lack_of_memory),
     };
     return cmocka_run_group_tests_name("command/loads", tests, NULL, NULL);
 }

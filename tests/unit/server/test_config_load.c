@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../../../src/server/config.h"
+#include "src/server/config.h"
 #include "tarn/server/args.h"
 
 /* A word of a command line, which belongs to the program and may be written to. */

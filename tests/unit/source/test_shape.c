@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "fault_alloc.h"
+#include "tarn/source/driver.h"
 
 /* "name:type=value|name:type=value": one row; the types are the first letters n i r b t y(bytes) j.
  */
