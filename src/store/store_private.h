@@ -94,6 +94,7 @@ struct store {
     size_t index_memory;   /* of all indexes; kept by index.c */
     size_t large_bytes;    /* that entries own outside: blocks and objects */
     size_t dropped_bytes;  /* of objects that no entry owns any more, until they are freed */
+    size_t orphan_bytes;   /* of pinned blocks whose entries are gone */
     size_t live_bytes;     /* in segments */
     size_t negative_bytes; /* of these */
     size_t limit;          /* 0: none */
