@@ -43,6 +43,8 @@ class Memcached(tarn.Server):
     def __init__(self):
         self.dir = tarn.tempfile.mkdtemp(prefix="tarn-memcached-")
         port = tarn.free_port()
+        if shutil.which("memcached") is None:
+            raise AssertionError("memcached is not installed")
         user = ["-u", "nobody"] if os.getuid() == 0 else []
         super().__init__([shutil.which("memcached"), "-l", "127.0.0.1", "-p", str(port), "-m", "65536", "-t", "1", *user],
                          port, wait=False)

@@ -37,20 +37,23 @@ class Limit(unittest.TestCase):
         phase_seconds = min(PHASE_SECONDS, seconds / PHASES_MIN)
         highest = (0, "")
         with Tarn("--maxmemory", f"{MAXMEMORY_MIB}mb", "--maxmemory-policy", policy) as server:
+            expiry = []
             if policy.startswith("volatile"):
+                expiry = ["--ttl", 3600]
                 fill(server, "--keys", LASTING_KEYS, "--from", 1 << 28, "--value", 1000)
+            # Full from the start, however slow the machine.
+            fill(server, "--keys", MAXMEMORY_MIB * 1024, "--value", 1024, *expiry)
             for i in range(max(PHASES_MIN, round(seconds / phase_seconds))):
                 sizes = SIZES[i % len(SIZES)]
                 options = ["--random", "--keys", keys_for(sizes), "--value", sizes, "--gets", 20, "--seconds",
-                           max(1, round(phase_seconds)), "--seed", i + 1, "--pipeline", 16]
-                if policy.startswith("volatile"):
-                    options += ["--ttl", 3600]
+                           max(1, round(phase_seconds)), "--seed", i + 1, "--pipeline", 16, *expiry]
                 with Samples(server) as samples:
                     finish_fill(start_fill(server, *options))
                 highest = max(highest, (max(samples.rss), f"phase {i}, values of {sizes} bytes"))
             with server.connect() as c:
                 numbers = info(c, "memory")
                 self.assertLess(int(numbers["used_memory"]), RSS_MAX)
+                self.assertGreater(highest[0], MAXMEMORY_MIB * MIB * 0.9)
                 self.assertEqual(c.cmd("PING"), "PONG")
         return highest
 
