@@ -35,9 +35,9 @@ size_t large_capacity(const struct large *l);
 /* Costs as a segment adds them up. */
 #define LARGE_UNIT 256
 
-static inline uint32_t large_units(const struct large *l)
+static inline uint32_t large_units(size_t bytes)
 {
-    return (uint32_t)(l->bytes / LARGE_UNIT) + 1;
+    return bytes > 0 ? (uint32_t)(bytes / LARGE_UNIT) + 1 : 0;
 }
 
 #endif

@@ -126,7 +126,8 @@ static bool replace_in_place(struct store *s, const struct store_key *k, const s
                              unsigned char *e, char **value_out)
 {
     const struct entry_shape *shape = &p->shape;
-    if (shape->is_large || (e[0] & ENTRY_IS_LARGE) != 0 ||
+    if (shape->is_large || (e[0] & ENTRY_IS_LARGE) != 0 || shape->owns_object ||
+        (e[1] & ENTRY_OWNS_OBJECT) != 0 ||
         !fits_class(s, e, class_of_shape(s, shape))) {
         return false;
     }
@@ -286,9 +287,12 @@ static enum store_result append_new(struct store *s, const struct store_key *k, 
     uint32_t id = segment_of(&s->segs, ref_of(&s->segs, e));
     write_count(s, e, 1);
     expiry_note(s, id, p->shape.expires_at_ms);
-    if (p->shape.is_large) {
-        store_large_count(s, id, p->block, 1);
-        append_seal_if_full(s, id, p->block->bytes);
+    if (p->shape.is_large || p->shape.owns_object) {
+        struct entry_parts parts;
+        entry_parse(e, &parts);
+        size_t outside = entry_outside(&parts);
+        store_large_count(s, id, outside, 1);
+        append_seal_if_full(s, id, outside);
     }
     return STORE_OK;
 }
@@ -336,7 +340,8 @@ static struct put put_of(const struct store_write *w, size_t value_len, const ch
         .shape = {.value_len = value_len,
                   .expires_at_ms = w->expires_at_ms > 0 ? w->expires_at_ms : STORE_NO_EXPIRY,
                   .type = w->type,
-                  .is_reloadable = w->is_reloadable},
+                  .is_reloadable = w->is_reloadable,
+                  .owns_object = w->owns_object},
         .value = value,
         .keep_expiry = w->keep_expiry,
     };
