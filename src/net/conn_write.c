@@ -43,9 +43,22 @@ static void kill_by_output_limit(struct conn *c)
     conn_kill(c);
 }
 
+/* Nobody has vouched for a client before it authenticates: it gets little. */
+static const struct output_limit stranger_limit = {.hard = NET_OUT_STRANGER_BYTES};
+
+static const struct output_limit *limit_of(const struct conn *c)
+{
+    const unsigned flags = c->session.flags;
+    if ((flags & SESSION_AUTHENTICATED) == 0) {
+        return &stranger_limit;
+    }
+    return &c->net
+                ->output_limits[(flags & SESSION_SUBSCRIBER) != 0 ? OUTPUT_PUBSUB : OUTPUT_NORMAL];
+}
+
 void conn_check_output(struct conn *c)
 {
-    const struct output_limit *limit = &c->net->output_limit;
+    const struct output_limit *limit = limit_of(c);
     int64_t now_ms = c->net->env->clock->mono_ms;
     uint64_t unsent = buf_len(&c->out);
     if (limit->hard > 0 && unsent > limit->hard) {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include <ev.h>
 
@@ -27,13 +28,14 @@
 #define NET_OUT_BYTES (16 * 1024) /* of a reply buffer out of the pool */
 #define NET_OUT_POOL  128         /* buffers kept */
 #define NET_OUT_SOFT_BYTES \
-    (1024 * 1024)                     /* unsent output above which a connection's requests wait */
-#define NET_HELD_IN_BYTES (64 * 1024) /* input read for a connection whose requests wait */
-#define NET_TURN_REQUESTS 4096        /* of one connection per turn */
-#define NET_ACCEPTS       64          /* per listener and turn */
-#define NET_LISTENERS_MAX 32
-#define NET_FDS_RESERVED  32 /* beside clients: listeners, logs, databases, the loop */
-#define NET_TICK_S        0.1
+    (1024 * 1024) /* unsent output above which a connection's requests wait */
+#define NET_OUT_STRANGER_BYTES (64 * 1024) /* unsent output of a client before authentication */
+#define NET_HELD_IN_BYTES      (64 * 1024) /* input read for a connection whose requests wait */
+#define NET_TURN_REQUESTS      4096        /* of one connection per turn */
+#define NET_ACCEPTS            64          /* per listener and turn */
+#define NET_LISTENERS_MAX      32
+#define NET_FDS_RESERVED       32 /* beside clients: listeners, logs, databases, the loop */
+#define NET_TICK_S             0.1
 
 /* Watcher priorities: in one turn, callbacks of higher priority run first. */
 enum net_priority {
@@ -47,6 +49,9 @@ struct output_limit {
     uint64_t hard, soft; /* bytes, 0: none */
     uint64_t soft_seconds;
 };
+
+/* Classes of client-output-buffer-limit. */
+enum output_class { OUTPUT_NORMAL, OUTPUT_PUBSUB, OUTPUT_CLASSES };
 
 struct listener {
     struct ev_io watcher;
@@ -83,7 +88,7 @@ struct net {
     size_t buffers_bytes;
     struct buf out_pool[NET_OUT_POOL]; /* empty, with memory */
     unsigned out_pool_count;
-    struct output_limit output_limit;
+    struct output_limit output_limits[OUTPUT_CLASSES];
     int64_t strangers_at_s; /* the second of the last log line about a client of another protocol */
     unsigned strangers_logged; /* in that second */
 
@@ -123,6 +128,8 @@ int listeners_open(struct net *net, struct errtext *err) WARN_UNUSED;
 void listeners_close(struct net *net);
 /* tcp-keepalive for connections to come. */
 void listeners_apply_keepalive(struct net *net);
+/* A peer on the same machine by its address: the loopback network, or a Unix socket. */
+bool address_is_local(const struct sockaddr_storage *a);
 bool unix_perm_parse(const char *text, unsigned *mode_out);
 
 /* net.c: the last connection of a drain may have gone. */
