@@ -123,7 +123,8 @@ static size_t other_memory(void *ctx)
 {
     const struct server *s = ctx;
     return (s->net != NULL ? net_memory(s->net) : 0) +
-           (s->sources != NULL ? sources_memory(s->sources) : 0);
+           (s->sources != NULL ? sources_memory(s->sources) : 0) +
+           (s->has_env ? command_memory(&s->env) : 0);
 }
 
 static int apply_net(void *ctx, const struct option *option, struct errtext *err)
@@ -265,6 +266,7 @@ enum server_exit server_create(struct server **out, const struct args *args, str
     }
     s->args = args;
     enum server_exit code = load_config(s, err);
+    args_hide_passwords(args);
     if (code == SERVER_EXIT_OK && args->action == ARGS_SERVE) {
         code = open_log(s, err);
     }
