@@ -27,6 +27,7 @@ enum option_code {
     OPT_MEMORY,
     OPT_EQUAL,
     OPT_SERVER,
+    OPT_COPIES,
     OPT_CSV,
     OPT_KEYS,
     OPT_REQUESTS,
@@ -45,7 +46,8 @@ struct settings {
     uint64_t memory[LIST_MAX];
     unsigned memory_count;
     bool equal_bytes, quiet;
-    const char *server, *label;
+    const char *server;
+    uint32_t copies;
     FILE *csv; /* owned */
     struct generate generate;
 };
@@ -58,6 +60,7 @@ static const char usage[] =
     "  --memory LIST      memory in bytes or units; instead of --fractions\n"
     "  --equal-bytes      in process: the log alone has the fraction, entries have no overhead\n"
     "  --server HOST:PORT replay over RESP; sets maxmemory, empties the server\n"
+    "  --copies N         the trace N times side by side, each with keys of its own\n"
     "  --csv FILE         write the results there as well (appends)\n"
     "  --quiet            no table\n"
     "made-up traces:\n"
@@ -139,6 +142,9 @@ static void parse_option(struct settings *s, int code, char *value)
     case OPT_SERVER:
         s->server = value;
         break;
+    case OPT_COPIES:
+        s->copies = (uint32_t)parse_bytes(value);
+        break;
     case OPT_CSV:
         open_csv(s, value);
         break;
@@ -176,6 +182,7 @@ static void parse_options(struct settings *s, int argc, char **argv)
         {"memory", required_argument, NULL, OPT_MEMORY},
         {"equal-bytes", no_argument, NULL, OPT_EQUAL},
         {"server", required_argument, NULL, OPT_SERVER},
+        {"copies", required_argument, NULL, OPT_COPIES},
         {"csv", required_argument, NULL, OPT_CSV},
         {"keys", required_argument, NULL, OPT_KEYS},
         {"requests", required_argument, NULL, OPT_REQUESTS},
@@ -262,6 +269,7 @@ static void replay_trace(const struct settings *s, const char *name)
     if (!trace_generate(&t, name, &s->generate)) {
         trace_read(&t, name);
     }
+    trace_multiply(&t, s->copies);
     for (unsigned i = 0; i < s->memory_count; i++) {
         replay_size(s, &t, (double)s->memory[i] / (double)t.footprint, s->memory[i]);
     }
@@ -279,6 +287,7 @@ int main(int argc, char **argv)
         .policy_count = 5,
         .fractions = {0.01, 0.03, 0.1, 0.3},
         .fraction_count = 4,
+        .copies = 1,
         .generate = {.keys = 200000, .requests = 1000000, .alpha = 0.9, .size = 300, .seed = 1},
     };
     parse_options(&s, argc, argv);

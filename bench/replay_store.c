@@ -42,14 +42,6 @@ struct replay {
     char *value;     /* owned */
 };
 
-void replay_key(char out[REPLAY_KEY_CHARS], uint32_t key)
-{
-    memcpy(out, "key:", 4);
-    for (unsigned i = REPLAY_KEY_CHARS; i-- > 4; key /= 10) {
-        out[i] = (char)('0' + key % 10);
-    }
-}
-
 static int policy_number(const char *name)
 {
     for (int i = 0; store_policy_names[i] != NULL; i++) {
@@ -114,8 +106,6 @@ static void start(struct replay *r)
     };
     if (r->plan->equal_bytes) {
         plan_equal_bytes(r);
-    } else {
-        store_tune_allocator();
     }
     if (store_create(&r->store, &r->options, &r->clock, &err) != 0) {
         die("%s", err.text);

@@ -47,6 +47,27 @@ void trace_append(struct trace *t, struct request r)
     t->requests[t->count++] = r;
 }
 
+void trace_multiply(struct trace *t, uint32_t copies)
+{
+    if (copies <= 1) {
+        return;
+    }
+    if (t->keys > UINT32_MAX / copies) {
+        die("too many copies");
+    }
+    struct trace many = {.keys = t->keys * copies, .footprint = t->footprint * copies};
+    memcpy(many.name, t->name, sizeof(many.name));
+    for (size_t i = 0; i < t->count; i++) {
+        for (uint32_t c = 0; c < copies; c++) {
+            struct request r = t->requests[i];
+            r.key = r.key * copies + c;
+            trace_append(&many, r);
+        }
+    }
+    trace_free(t);
+    *t = many;
+}
+
 void trace_free(struct trace *t)
 {
     free(t->requests);

@@ -34,6 +34,10 @@ void trace_free(struct trace *t);
 /* One more request; the caller sees to `keys` and `footprint`. */
 void trace_append(struct trace *t, struct request r);
 
+/* Turns every request into `copies` requests for keys of their own: a trace of the same character
+ * for larger memory. */
+void trace_multiply(struct trace *t, uint32_t copies);
+
 /* ---- made-up traces (generate.c) ------------------------------------------------------------- */
 
 struct generate {

@@ -74,7 +74,8 @@ static void preload_keys(struct cmd_ctx *ctx, const struct queued *q, unsigned d
 {
     const struct command *c = q->command;
     const bool is_use = c->id != COMMAND_ID_exists;
-    for (int i = command_first_key(c, q->argc); i > 0; i = command_next_key(c, q->argc, i)) {
+    const int last = command_last_key(c, q->argv, q->argc);
+    for (int i = c->keys.first; i > 0 && i <= last; i += c->keys.step) {
         const struct store_key key = store_key_init(ctx->env->store, db, q->argv[i]);
         key_preload(ctx, &key, is_use);
     }

@@ -70,10 +70,10 @@ void conn_watch(struct conn *c)
     bool is_full = (c->hold & CONN_HOLD_OUTPUT) != 0 ||
                    (c->hold != 0 && buf_len(&c->in) >= NET_HELD_IN_BYTES);
     int events = 0;
-    if (!c->is_eof && !is_closing && !is_full && !c->net->is_draining) {
+    if (c->eof_at_ms == 0 && !is_closing && !is_full && !c->net->is_draining) {
         events |= EV_READ;
     }
-    if (buf_len(&c->out) > 0 && (c->hold & CONN_HOLD_DELAY) == 0) {
+    if (c->is_blocked && (c->hold & CONN_HOLD_DELAY) == 0) {
         events |= EV_WRITE;
     }
     if (events == (c->watcher.events & (EV_READ | EV_WRITE)) && ev_is_active(&c->watcher)) {
@@ -172,7 +172,7 @@ static void session_wake(struct session *s)
         return;
     }
     conn_add_work(c, CONN_WORK_FLUSH);
-    conn_check_output(c); /* what is published within one turn may be any amount */
+    conn_check_limits(c); /* what is published within one turn may be any amount */
 }
 
 static const struct session_ops conn_session_ops = {

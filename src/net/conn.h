@@ -47,15 +47,16 @@ struct conn {
     struct resp_parser parser; /* of the bytes in `in` */
     struct list work_link;     /* net::work */
     struct list idle_link;     /* net::conns */
-    struct list wait_link;     /* net::waiting: has unsent output, or is delayed */
+    struct list wait_link;     /* net::waiting: time may end its patience or ours */
     const char *queued_end;    /* end of its last queued request, in net->ring */
     size_t accounted;          /* bytes of in and out that are part of net->buffers_bytes */
-    int64_t soft_since_ms;     /* since when output is above the soft limit, 0: it is not */
-    int64_t idle_at_s;         /* second of its place in net::conns */
-    uint8_t hold;              /* enum conn_hold */
-    uint8_t work;              /* enum conn_work; non-zero: linked in net::work */
+    int64_t eof_at_ms;     /* when the client said that it will send nothing more, 0: it has not */
+    int64_t soft_since_ms; /* since when output is above the soft limit, 0: it is not */
+    int64_t idle_at_s;     /* second of its place in net::conns */
+    uint8_t hold;          /* enum conn_hold */
+    uint8_t work;          /* enum conn_work; non-zero: linked in net::work */
     bool is_dead; /* to be freed at the end of the turn; runs, reads and sends nothing any more */
-    bool is_eof;  /* the client will send nothing more */
+    bool is_blocked; /* the socket took less than was to be sent: sending waits for EV_WRITE */
     bool is_greeted; /* something was read from it before */
     struct session session;
 };
@@ -116,7 +117,8 @@ void conn_flush(struct conn *c);
 /* conn_write.c: the socket can take more. */
 void conn_on_writable(struct conn *c);
 
-/* conn_write.c: limits of unsent output; called ten times a second for those that have some. */
-void conn_check_output(struct conn *c);
+/* conn_write.c: limits of unsent output, and of waiting for a client that may be gone; called ten
+ * times a second for those in net::waiting. */
+void conn_check_limits(struct conn *c);
 
 #endif

@@ -19,20 +19,10 @@
 #include "tarn/base/compiler.h"
 #include "tarn/base/log.h"
 
-#define SEND_MAX (1024 * 1024) /* at once: what one client may have per turn */
+#define SEND_MAX        (1024 * 1024) /* at once: what one client may have per turn */
+#define EOF_PATIENCE_MS 1000
 #define OUT_RESUME \
     (NET_OUT_SOFT_BYTES / 4) /* held requests run again when no more than this is unsent */
-
-static void give_out_buffer(struct net *net, struct conn *c)
-{
-    assert(buf_len(&c->out) == 0);
-    if (c->out.cap > 0 && c->out.cap <= NET_OUT_BYTES && net->out_pool_count < NET_OUT_POOL) {
-        net->out_pool[net->out_pool_count++] = c->out;
-        buf_init(&c->out);
-    } else {
-        buf_fini(&c->out);
-    }
-}
 
 static void kill_by_output_limit(struct conn *c)
 {
@@ -56,12 +46,22 @@ static const struct output_limit *limit_of(const struct conn *c)
                 ->output_limits[(flags & SESSION_SUBSCRIBER) != 0 ? OUTPUT_PUBSUB : OUTPUT_NORMAL];
 }
 
-void conn_check_output(struct conn *c)
+/* A client that sent its end may be gone or may still read; TCP does not tell. Replies that are
+ * ready are sent either way, but a load is waited for only a moment. */
+static bool is_given_up(const struct conn *c)
+{
+    return c->eof_at_ms != 0 && (c->hold & CONN_HOLD_LOAD) != 0 &&
+           c->net->env->clock->mono_ms - c->eof_at_ms > EOF_PATIENCE_MS;
+}
+
+void conn_check_limits(struct conn *c)
 {
     const struct output_limit *limit = limit_of(c);
     int64_t now_ms = c->net->env->clock->mono_ms;
     uint64_t unsent = buf_len(&c->out);
-    if (limit->hard > 0 && unsent > limit->hard) {
+    if (is_given_up(c)) {
+        conn_kill(c);
+    } else if (limit->hard > 0 && unsent > limit->hard) {
         kill_by_output_limit(c);
     } else if (limit->soft == 0 || unsent <= limit->soft) {
         c->soft_since_ms = 0;
@@ -89,7 +89,8 @@ static bool is_over(const struct conn *c)
     if ((c->session.flags & SESSION_CLOSING) != 0) {
         return true;
     }
-    return (c->is_eof || c->net->is_draining) && c->hold == 0 && (c->work & CONN_WORK_PARSE) == 0;
+    return (c->eof_at_ms != 0 || c->net->is_draining) && c->hold == 0 &&
+           (c->work & CONN_WORK_PARSE) == 0;
 }
 
 /* Returns false when the socket is broken. */
@@ -98,27 +99,29 @@ static bool send_some(struct conn *c)
     struct strview out = buf_view(&c->out);
     ssize_t n = send(c->watcher.fd, out.data, size_min(out.len, SEND_MAX), MSG_NOSIGNAL);
     if (n < 0) {
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+        c->is_blocked = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+        return c->is_blocked;
     }
     c->net->stats.total_net_output_bytes += (uint64_t)n;
     buf_consume(&c->out, (size_t)n);
+    c->is_blocked = buf_len(&c->out) > 0;
     return true;
 }
 
 /* After a send: waits for the socket, or gives the buffer back. */
 static void settle(struct conn *c)
 {
-    struct net *net = c->net;
-    if (UNLIKELY(buf_len(&c->out) > 0)) {
+    bool is_unsent = buf_len(&c->out) > 0;
+    if (!is_unsent) {
+        spares_give(&c->net->spares, &c->out);
+    }
+    if (UNLIKELY(is_unsent || c->eof_at_ms != 0)) {
         list_remove(&c->wait_link);
-        list_push_back(&net->waiting, &c->wait_link);
-        conn_check_output(c);
-    } else {
-        give_out_buffer(net, c);
-        if (UNLIKELY(!list_is_empty(&c->wait_link))) {
-            list_remove(&c->wait_link);
-            c->soft_since_ms = 0;
-        }
+        list_push_back(&c->net->waiting, &c->wait_link);
+        conn_check_limits(c);
+    } else if (UNLIKELY(!list_is_empty(&c->wait_link))) {
+        list_remove(&c->wait_link);
+        c->soft_since_ms = 0;
     }
     if (UNLIKELY((c->hold & CONN_HOLD_OUTPUT) != 0) && buf_len(&c->out) <= OUT_RESUME) {
         conn_release(c, CONN_HOLD_OUTPUT);
@@ -141,8 +144,7 @@ void conn_flush(struct conn *c)
         conn_kill(c);
         return;
     }
-    bool is_blocked = (c->watcher.events & EV_WRITE) != 0;
-    if (LIKELY(buf_len(&c->out) > 0) && !is_blocked) {
+    if (LIKELY(buf_len(&c->out) > 0 && !c->is_blocked)) {
         if (!send_some(c)) {
             conn_kill(c);
             return;

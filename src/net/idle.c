@@ -105,11 +105,12 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
     struct net *net = w->data;
     list_for_each_safe (link, &net->waiting) {
         struct conn *c = container_of(link, struct conn, wait_link);
-        if (!c->is_dead && buf_len(&c->out) > 0) {
-            conn_check_output(c);
+        if (!c->is_dead) {
+            conn_check_limits(c);
         }
     }
     close_idle(net);
+    spares_trim(&net->spares);
 }
 
 void idle_start(struct net *net)

@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "tarn/base/option.h"
+#include "tarn/source/source.h"
 #include "tarn/base/strview.h"
 #include "version.h"
 
@@ -75,6 +76,17 @@ static int print_option(void *ctx, const struct option_table *table, const struc
     return 0;
 }
 
+static void print_source_option(void *ctx, const char *title, const char *name, const char *def,
+                                const char *help)
+{
+    const char **last = ctx;
+    if (*last != title) {
+        printf("\n%s\n", title);
+        *last = title;
+    }
+    printf("  %s %s\n        %s\n", name, def != NULL ? def : "-", help);
+}
+
 int help_print(void)
 {
     struct config_values values = {0};
@@ -107,6 +119,8 @@ int help_print(void)
          "        keys that are loaded from a source, and the query that loads them\n"
          "  --map-set NAME option value...\n"
          "        more options of a map");
+    const char *title = NULL;
+    sources_walk_options(print_source_option, &title);
     const struct option_table *last = NULL;
     (void)option_set_walk(set, print_option, &last);
     option_set_destroy(set);

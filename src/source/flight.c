@@ -220,8 +220,10 @@ static bool hold(struct flight *f, const char *text)
 {
     struct sources *s = f->source->owner;
     int64_t hold_ms = f->map != NULL ? f->map->options.error_hold_ms : 0;
-    if (hold_ms == 0 || !f->is_listed || s->is_stopped || s->flights_held >= FLIGHTS_HELD_MAX ||
-        flight_is_stale(f)) {
+    /* What is held must leave room for loads. */
+    bool has_room = s->flights_held < FLIGHTS_HELD_MAX &&
+                    f->source->bytes < (size_t)f->source->options.inflight_memory / 4;
+    if (hold_ms == 0 || !f->is_listed || s->is_stopped || !has_room || flight_is_stale(f)) {
         return false;
     }
     f->error = strdup(text);

@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include "tarn/source/source.h"
+
 #define SECOND   INT64_C(1000)
 #define YEAR     (365 * 24 * 3600 * SECOND)
 #define KILOBYTE INT64_C(1024)
@@ -19,7 +21,7 @@ static const struct setting source_rows[] = {
      .min = 1,
      .max = 128,
      .is_fixed = true,
-     .help = "connections to the database (sqlite: worker threads)"},
+     .help = "connections to the database (sqlite: threads, 2 by default)"},
     {.name = "load-timeout",
      FIELD(load_timeout_ms),
      .type = SETTING_DURATION,
@@ -191,3 +193,17 @@ static const struct setting map_rows[] = {
 };
 
 const struct setting_table map_settings = {map_rows, sizeof(map_rows) / sizeof(map_rows[0])};
+
+static void walk_table(const struct setting_table *t, const char *title, sources_option_fn fn,
+                       void *ctx)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        fn(ctx, title, t->rows[i].name, t->rows[i].def, t->rows[i].help);
+    }
+}
+
+void sources_walk_options(sources_option_fn fn, void *ctx)
+{
+    walk_table(&source_settings, "Options of a source", fn, ctx);
+    walk_table(&map_settings, "Options of a map", fn, ctx);
+}

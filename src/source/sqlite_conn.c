@@ -27,8 +27,10 @@
 
 #define PROGRESS_STEPS   1000 /* virtual machine steps between looks at the clock: some 10 us */
 #define LOCK_WAIT_MAX_US 8000 /* between two tries for a lock */
-#define LENGTH_MIN       (64 * 1024) /* SQLite's own texts (the schema) have to fit too */
 #define NUMBER_CHARS     64
+#define REAL_DIGITS_MIN  15
+#define REAL_DIGITS_MAX  17          /* enough for any double */
+#define LENGTH_MIN       (64 * 1024) /* SQLite's own texts (the schema) have to fit too */
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
@@ -303,17 +305,24 @@ static void add_integer(struct rows_builder *b, sqlite3_stmt *stmt, int column)
     rows_add(b, is_bool ? CELL_BOOL : CELL_INT, strview_of(text, num_format_i64(text, value)));
 }
 
-/* As SQLite writes it, or with more digits where those would read back as another number. */
+/* As few digits as read back to the same number; whole numbers keep a ".0", as SQLite shows them.
+ * (SQLite's own conversion is not exact.) */
 static void add_real(struct rows_builder *b, sqlite3_stmt *stmt, int column)
 {
     char text[NUMBER_CHARS];
-    double value = sqlite3_column_double(stmt, column);
-    double back;
-    sqlite3_snprintf(sizeof(text), text, "%!.15g", value);
-    if (!num_parse_double(strview_str(text), &back) || memcmp(&back, &value, sizeof(back)) != 0) {
-        sqlite3_snprintf(sizeof(text), text, "%!.17g", value);
+    double value = sqlite3_column_double(stmt, column); /* never NaN: SQLite makes that NULL */
+    bool is_exact = false;
+    int len = 0;
+    for (int digits = REAL_DIGITS_MIN; digits <= REAL_DIGITS_MAX && !is_exact; digits++) {
+        double back;
+        len = snprintf(text, sizeof(text) - 2, "%.*g", digits, value);
+        is_exact = num_parse_double(strview_of(text, (size_t)len), &back) && back == value;
     }
-    rows_add(b, CELL_REAL, strview_str(text));
+    if (strspn(text, "-0123456789") == (size_t)len) {
+        memcpy(text + len, ".0", 2);
+        len += 2;
+    }
+    rows_add(b, CELL_REAL, strview_of(text, (size_t)len));
 }
 
 static void add_cell(struct rows_builder *b, sqlite3_stmt *stmt, int column)

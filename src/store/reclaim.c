@@ -100,7 +100,9 @@ static bool relocate(struct store *s, unsigned char *e, uint64_t *slot, enum seg
     from->live -= parts.size;
     s->live_bytes -= parts.size;
     s->counters.bytes_copied += parts.size;
-    append_seal_if_full(s, to_id);
+    if (parts.large != NULL) {
+        append_seal_if_full(s, to_id, parts.large->bytes);
+    }
     return true;
 }
 
@@ -193,6 +195,9 @@ static unsigned collect(struct store *s, struct cursor *c, struct batch_item ite
         *item = (struct batch_item){.e = e, .hash = hash_bytes(&s->hash_key, entry_key(e))};
         const struct index *ix = s->spaces[e[1] & ENTRY_SPACE_MASK].ix;
         index_prefetch(ix, item->hash);
+        if (c->mode == CURSOR_EVICT) {
+            ghost_prefetch(&s->adaptive.ghost, item->hash);
+        }
     }
     return n;
 }

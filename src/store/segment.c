@@ -52,7 +52,6 @@ int segments_init(struct segments *sg, uint32_t segment_bytes, size_t arena_byte
     }
     /* Without this a huge page could cost 2 MiB where a few KiB are counted. */
     (void)madvise(base, arena_bytes, MADV_NOHUGEPAGE);
-    memory_poison(base, arena_bytes);
     *sg = (struct segments){
         .base = base,
         .table = table,
@@ -71,7 +70,7 @@ int segments_init(struct segments *sg, uint32_t segment_bytes, size_t arena_byte
 void segments_fini(struct segments *sg)
 {
     if (sg->base != NULL) {
-        memory_unpoison(sg->base, sg->arena_bytes);
+        memory_unpoison(sg->base, (size_t)sg->frontier << sg->shift);
         (void)munmap(sg->base, sg->arena_bytes);
         (void)munmap(sg->table, sg->table_bytes);
     }
@@ -87,10 +86,11 @@ static bool frontier_reach(struct segments *sg, uint32_t id)
     uint32_t step = FRONTIER_BYTES >> sg->shift;
     step = step > 0 ? step : 1;
     step = step < sg->count - sg->frontier ? step : sg->count - sg->frontier;
-    if (mprotect(segment_data(sg, sg->frontier), (size_t)step << sg->shift,
-                 PROT_READ | PROT_WRITE) != 0) {
+    unsigned char *from = segment_data(sg, sg->frontier);
+    if (mprotect(from, (size_t)step << sg->shift, PROT_READ | PROT_WRITE) != 0) {
         return false;
     }
+    memory_poison(from, (size_t)step << sg->shift); /* what lies behind cannot be read at all */
     sg->frontier += step;
     return id < sg->frontier;
 }

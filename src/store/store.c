@@ -14,10 +14,12 @@
  *
  * Writing is store_write.c's affair, room for it append.c's and store_tick.c's.
  */
-#include <errno.h>
-#include <stdlib.h>
+#include "tarn/store/store.h"
 
 #include "store_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 /* ---- life ---- */
 
@@ -264,11 +266,13 @@ void store_prefetch_entry(const struct store *s, const struct store_key *k)
     }
     struct index_probe probe;
     const uint64_t *slot = index_first(ix, k->hash, &probe);
-    if (slot != NULL) {
-        const unsigned char *e = entry_at(&s->segs, slot_ref(*slot));
-        PREFETCH(e);
-        PREFETCH(e + 64);
+    if (slot == NULL) {
+        ghost_prefetch(&s->adaptive.ghost, k->hash); /* an insert would ask for it */
+        return;
     }
+    const unsigned char *e = entry_at(&s->segs, slot_ref(*slot));
+    PREFETCH(e);
+    PREFETCH(e + 64);
 }
 
 bool store_find(struct store *s, const struct store_key *k, struct entry_view *out)

@@ -2,10 +2,11 @@
  * Every invariant of store, segments and indexes, walked. A broken one is printed and the process
  * aborts.
  */
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "write.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 #define CHECK(cond)                                                                 \
     do {                                                                            \

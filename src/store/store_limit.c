@@ -44,9 +44,12 @@ static size_t committed_bytes(const struct store *s)
 
 int64_t store_headroom(const struct store *s)
 {
-    if (s->limit == 0) {
-        return INT64_MAX;
-    }
+    return s->limit == 0 ? INT64_MAX : (int64_t)s->limit - (int64_t)committed_bytes(s);
+}
+
+/* What writes are held to meanwhile: the ceiling, where there is one. */
+static int64_t headroom_to_ceiling(const struct store *s)
+{
     return (int64_t)size_max(s->limit, s->ceiling) - (int64_t)committed_bytes(s);
 }
 
@@ -110,7 +113,8 @@ static bool reclaim_until(struct store *s, size_t bytes, bool *moved)
             return store_headroom(s) >= (int64_t)bytes;
         }
         *moved = true;
-        if (steps >= steps_min && store_headroom(s) + slack >= (int64_t)bytes) {
+        if (store_headroom(s) >= (int64_t)bytes ||
+            (steps >= steps_min && headroom_to_ceiling(s) + slack >= (int64_t)bytes)) {
             return true;
         }
     }

@@ -9,7 +9,6 @@
  * A value or key that lies inside the store is kept in place meanwhile: its segment is pinned, its
  * large block is not freed before the write ends (borrow()).
  */
-#include <stdlib.h>
 
 #include "write.h"
 
@@ -289,7 +288,7 @@ static enum store_result append_new(struct store *s, const struct store_key *k, 
     expiry_note(s, id, p->shape.expires_at_ms);
     if (p->shape.is_large) {
         store_large_count(s, id, p->block, 1);
-        append_seal_if_full(s, id);
+        append_seal_if_full(s, id, p->block->bytes);
     }
     return STORE_OK;
 }

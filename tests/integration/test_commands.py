@@ -6,7 +6,7 @@ import unittest
 
 from case import CompareCase, TarnCase
 from resp import Error, encode
-from tarn import Tarn, until
+from tarn import Tarn, is_address_sanitized, until
 
 
 def tool(server, *args, stdin=None, timeout=60):
@@ -130,7 +130,7 @@ class RealTime(TarnCase):
         self.c.cmd("SET", "k", "v", "PX", "1")
         time.sleep(0.01)
         self.assertEqual(self.c.cmd("SCAN", "0", "COUNT", "1000"), [b"0", []])
-        self.assertEqual(self.c.cmd("DBSIZE"), 0)
+        until(lambda: self.c.cmd("DBSIZE") == 0, "DBSIZE to follow the clock")
 
     def test_debug_sleep_is_refused_by_default(self):
         self.assertIsInstance(self.c.cmd("DEBUG", "SLEEP", "0"), Error)
@@ -199,7 +199,8 @@ class Memory(unittest.TestCase):
             for start in range(0, 300000, 5000):
                 c.send(b"".join(encode("SET", f"key:{i}", b"v" * 1000) for i in range(start, start + 5000)))
                 self.assertTrue(all(reply == "OK" for reply in c.replies(5000)))
-                self.assertLess(tarn.rss(), limit * 1.1 + empty)
+                if not is_address_sanitized():
+                    self.assertLess(tarn.rss(), limit * 1.1 + empty)
             info = dict(x.split(":", 1) for x in c.cmd("INFO").decode().split("\r\n") if ":" in x)
             self.assertLessEqual(int(info["used_memory"]), limit)
             self.assertGreater(int(info["evicted_keys"]), 100000)

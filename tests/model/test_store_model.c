@@ -427,7 +427,7 @@ static void op_limit(struct model *m, bool may_switch)
 {
     struct errtext err;
     m->options.maxmemory = below(m, 5) == 0 ? 0 : (int64_t)(600000 + below(m, 4000000));
-    if (may_switch && below(m, 2) == 0) {
+    if (may_switch && below(m, 12) == 0) {
         m->options.maxmemory_policy = (int)below(m, sizeof(policies) / sizeof(policies[0]));
     }
     REQUIRE(store_apply_options(m->s, &err) == 0);
@@ -474,7 +474,7 @@ static void one_op(struct model *m, bool may_switch)
         op_limit(m, may_switch);
     } else if (dice < 998) {
         op_swap(m, db);
-    } else if (below(m, 4) == 0) {
+    } else if (below(m, 20) == 0) {
         op_flush(m, db);
     }
 }
@@ -522,6 +522,8 @@ static void run(uint64_t seed, uint64_t ops, int policy, bool may_switch)
     store_check(m->s);
     struct store_stats st;
     store_stats(m->s, &st);
+    printf("# evicted %llu, expired %llu, copied %llu bytes\n", (unsigned long long)st.evicted,
+           (unsigned long long)st.expired, (unsigned long long)st.bytes_copied);
     REQUIRE(st.bytes_large == 0 && st.bytes_live == 0 && st.segments_used == 0);
     store_destroy(m->s);
     for (unsigned n = 0; n < KEYS; n++) {

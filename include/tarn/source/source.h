@@ -48,12 +48,19 @@ bool sources_is_directive(struct strview name);
 int sources_directive(struct sources *s, const struct strview *argv, int argc,
                       struct errtext *err) WARN_UNUSED;
 
+/* Every option of sources ("Options of a source") and of maps, for help and documentation. `def` is
+ * NULL where there is no default. */
+typedef void (*sources_option_fn)(void *ctx, const char *title, const char *name, const char *def,
+                                  const char *help);
+void sources_walk_options(sources_option_fn fn, void *ctx);
+
 /* After all directives: opens the sources (in the background), checks the maps whose source can be
  * reached at once. A map that can never work (two statements, not read-only, an unknown parameter)
  * is refused here with its text. A source that is down does not fail the start. */
 int sources_start(struct sources *s, struct errtext *err) WARN_UNUSED;
 
-/* Answers all waiters with SOURCEDOWN, fills nothing any more, joins helper threads. */
+/* Answers all waiters with SOURCEDOWN, fills nothing any more, joins helper threads (one that hangs
+ * in its database is left behind after a second). Not from within a callback of this layer. */
 void sources_stop(struct sources *s);
 void sources_destroy(struct sources *s);
 

@@ -257,6 +257,20 @@ static void conn__can_be_closed_while_suspended(void **state)
     close(fd);
 }
 
+static void conn__a_client_that_left_is_not_waited_for_long(void **state)
+{
+    struct world *w = *state;
+    int fd = open_client(w);
+    say(fd, "WAIT\r\n");
+    turns(w, 4);
+    close(fd);
+    int64_t begin_ms = w->clock.mono_ms;
+    while (w->env.sessions_count > 0 && w->clock.mono_ms - begin_ms < 20000) {
+        (void)ev_run(w->loop, EVRUN_ONCE);
+    }
+    assert_int_equal(w->env.sessions_count, 0);
+}
+
 static void conn__a_delayed_reply_comes_late(void **state)
 {
     struct world *w = *state;
@@ -452,6 +466,7 @@ int main(void)
         CASE(conn__a_suspended_request_holds_only_its_own_connection),
         CASE(conn__input_of_a_suspended_client_is_bounded),
         CASE(conn__can_be_closed_while_suspended),
+        CASE(conn__a_client_that_left_is_not_waited_for_long),
         CASE(conn__a_delayed_reply_comes_late),
         CASE(conn__can_be_killed_while_its_requests_are_queued),
         CASE(conn__replies_not_read_stop_its_requests),

@@ -200,12 +200,12 @@ static void net__judges_output_limits(void **state)
 {
     struct world *w = *state;
     struct errtext err;
-    size_t i = 0;
-    while (strcmp(net_option_table.rows[i].name, "client-output-buffer-limit") != 0) {
-        i++;
-        assert_true(i < net_option_table.count);
+    size_t at = 0;
+    while (strcmp(net_option_table.rows[at].name, "client-output-buffer-limit") != 0) {
+        at++;
+        assert_true(at < net_option_table.count);
     }
-    const struct option *row = &net_option_table.rows[i];
+    const struct option *row = &net_option_table.rows[at];
     const struct strview name = strview_str(row->name);
     assert_int_equal(
         option_set_load(w->set, name, strview_str("normal 1mb 2kb 3 pubsub 0 0 0"), &err), 0);
@@ -214,8 +214,8 @@ static void net__judges_output_limits(void **state)
     assert_int_equal(w->net->output_limits[OUTPUT_NORMAL].soft, 2 << 10);
     assert_int_equal(w->net->output_limits[OUTPUT_NORMAL].soft_seconds, 3);
     const char *const bad[] = {"normal", "normal 1mb 2mb", "normal 1mb 2mb x", "nobody 1 2 3"};
-    for (size_t k = 0; k < ARRAY_LEN(bad); k++) {
-        assert_int_equal(option_set_load(w->set, name, strview_str(bad[k]), &err), 0);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_int_equal(option_set_load(w->set, name, strview_str(bad[i]), &err), 0);
         assert_int_equal(net_apply_option(w->net, row, &err), NET_BAD_OPTION);
     }
     assert_int_equal(w->net->output_limits[OUTPUT_NORMAL].hard, 1 << 20);
