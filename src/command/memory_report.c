@@ -10,12 +10,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "observers.h"
 #include "table.h"
 #include "tarn/base/num.h"
 
 size_t command_memory(const struct command_env *env)
 {
-    return sizeof(*env->table) + env->loads_bytes;
+    return sizeof(*env->table) + env->loads_bytes + observers_memory(env);
 }
 
 static struct command_memory memory_beside(const struct command_env *env)

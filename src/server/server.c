@@ -136,7 +136,7 @@ static size_t other_memory(void *ctx)
     struct server *s = ctx;
     struct command_memory beside;
     beside_memory(s, &beside);
-    return beside.connections + beside.sources + command_memory(&s->env);
+    return beside.connections + beside.sources + (s->has_env ? command_memory(&s->env) : 0);
 }
 
 static int apply_net(void *ctx, const struct option *option, struct errtext *err)
@@ -285,6 +285,7 @@ enum server_exit server_create(struct server **out, const struct args *args, str
     }
     s->args = args;
     enum server_exit code = load_config(s, err);
+    args_hide_passwords(args);
     if (code == SERVER_EXIT_OK && args->action == ARGS_SERVE) {
         code = open_log(s, err);
     }

@@ -30,6 +30,7 @@
 struct histogram;
 struct sources;
 struct command_table; /* opaque */
+struct observers;     /* opaque: who wants to hear of changes */
 
 /* One request on its way. Lives in net's batch; zeroed, then session, argv, argc are set by net. */
 struct command_call {
@@ -71,11 +72,13 @@ struct command_host {
 struct command_options {
     int64_t proto_max_bulk_len; /* also the limit of a string value */
     bool enable_debug_command;
+    struct option_password requirepass;
 };
 extern const struct option_table command_option_table;
 
 struct command_metrics {
     uint64_t commands_processed, keyspace_hits, keyspace_misses, error_replies;
+    uint64_t denied_auths;
     uint64_t blocked_clients; /* suspended now */
 };
 extern const struct metric_table command_metric_table;        /* section Stats */
@@ -95,6 +98,9 @@ struct command_env {
     struct list sessions; /* struct session::link */
     size_t sessions_count;
     uint64_t next_session_id;
+    struct session *running; /* borrowed: whose command is being run, NULL in between */
+    struct observers *observers;
+    unsigned observed; /* enum observed: 0 while nobody cares for changes of keys */
     struct command_metrics stats;
     struct histogram *turn_us; /* microseconds per turn of the loop; NULL in tests without a loop */
     size_t loads_bytes;        /* held by commands that wait for loads */
@@ -102,11 +108,13 @@ struct command_env {
     size_t memory_peak;        /* the most that was noted */
 };
 
-/* Builds the table of all commands; `env` is filled by the caller apart from table and sessions. */
+/* Builds the table of all commands; `env` is filled by the caller apart from table, observers and
+ * sessions. */
 int command_env_init(struct command_env *env) WARN_UNUSED;
 void command_env_fini(struct command_env *env);
 
-/* Bytes the command layer itself holds: its table, and the loads of waiting commands. */
+/* Bytes the command layer itself holds: its table, the loads of waiting commands, transactions and
+ * subscriptions. O(1). */
 size_t command_memory(const struct command_env *env);
 
 /* Looks at the memory in use: the first time when everything is built, then now and then, for the
