@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "../../../src/net/spares.h"
+#include "src/net/spares.h"
 
 static void spares__give_the_latest_first(void **state)
 {
