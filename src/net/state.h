@@ -13,7 +13,7 @@
 
 #include "batch.h"
 #include "conn.h"
-#include "tarn/base/buf.h"
+#include "spares.h"
 #include "tarn/base/list.h"
 #include "tarn/base/log.h"
 #include "tarn/command/command.h"
@@ -24,16 +24,15 @@
     (32 * 1024) /* asked from a socket at once: what one client may have per turn */
 #define NET_RING_BYTES \
     (256 * 1024) /* requests of one turn; small enough to stay in the second-level cache */
-#define NET_OUT_BYTES (16 * 1024) /* of a reply buffer out of the pool */
-#define NET_OUT_POOL  128         /* buffers kept */
 #define NET_OUT_SOFT_BYTES \
-    (1024 * 1024)                     /* unsent output above which a connection's requests wait */
-#define NET_HELD_IN_BYTES (64 * 1024) /* input read for a connection whose requests wait */
-#define NET_TURN_REQUESTS 4096        /* of one connection per turn */
-#define NET_ACCEPTS       64          /* per listener and turn */
-#define NET_LISTENERS_MAX 32
-#define NET_FDS_RESERVED  32 /* beside clients: listeners, logs, databases, the loop */
-#define NET_TICK_S        0.1
+    (1024 * 1024)                      /* unsent output above which a connection's requests wait */
+#define NET_HELD_IN_BYTES  (64 * 1024) /* input read for a connection whose requests wait */
+#define NET_TURN_REQUESTS  4096        /* of one connection per turn */
+#define NET_ACCEPTS        64          /* per listener and turn */
+#define NET_LISTENERS_MAX  32
+#define NET_FDS_RESERVED   32 /* beside clients: listeners, logs, databases, the loop */
+#define NET_TICK_S         0.1
+#define NET_MEMORY_CLASSES 48 /* of connections, by the power of two of what their buffers hold */
 
 /* Watcher priorities: in one turn, callbacks of higher priority run first. */
 enum net_priority {
@@ -80,12 +79,15 @@ struct net {
     struct list conns;   /* struct conn::idle_link; all of them, longest idle first */
     struct list waiting; /* struct conn::wait_link */
     size_t conns_count;  /* without the dead ones */
-    size_t buffers_bytes;
-    struct buf out_pool[NET_OUT_POOL]; /* empty, with memory */
-    unsigned out_pool_count;
+    struct spares spares;
     struct output_limit output_limit;
     int64_t strangers_at_s; /* the second of the last log line about a client of another protocol */
     unsigned strangers_logged; /* in that second */
+
+    /* budget.c */
+    size_t buffers_bytes;                      /* of all connections but the dead ones */
+    size_t maxmemory;                          /* what a percentage refers to, 0: nothing */
+    struct list by_memory[NET_MEMORY_CLASSES]; /* struct conn::memory_link; [0]: not used */
 
     /* idle.c */
     struct ev_timer tick_watcher;
@@ -117,6 +119,10 @@ void idle_stop(struct net *net);
 void idle_touch(struct conn *c);
 /* A connection was delayed until `until_ms`. */
 void idle_delay_until(struct net *net, int64_t until_ms);
+
+/* budget.c: closes the clients with the largest buffers while all together are above
+ * maxmemory-clients. At the end of a turn. */
+void budget_keep(struct net *net);
 
 /* listener.c */
 int listeners_open(struct net *net, struct errtext *err) WARN_UNUSED;

@@ -101,7 +101,9 @@ static bool relocate(struct store *s, unsigned char *e, uint64_t *slot, enum seg
     from->live -= parts.size;
     s->live_bytes -= parts.size;
     s->counters.bytes_copied += parts.size;
-    append_seal_if_full(s, to_id);
+    if (outside > 0) {
+        append_seal_if_full(s, to_id, outside);
+    }
     return true;
 }
 
@@ -114,7 +116,7 @@ static size_t entry_bytes(unsigned char *e)
 
 static bool may_evict(const struct store *s, const unsigned char *e)
 {
-    if (s->policy->never_evicts) {
+    if (s->policy->never_evicts || s->limit == 0) { /* changed in the middle of a walk */
         return false;
     }
     return !s->volatile_only || entry_expiry(e) != STORE_NO_EXPIRY ||
@@ -194,6 +196,9 @@ static unsigned collect(struct store *s, struct cursor *c, struct batch_item ite
         *item = (struct batch_item){.e = e, .hash = hash_bytes(&s->hash_key, entry_key(e))};
         const struct index *ix = s->spaces[e[1] & ENTRY_SPACE_MASK].ix;
         index_prefetch(ix, item->hash);
+        if (c->mode == CURSOR_EVICT) {
+            ghost_prefetch(&s->adaptive.ghost, item->hash);
+        }
     }
     return n;
 }

@@ -273,11 +273,13 @@ void store_prefetch_entry(const struct store *s, const struct store_key *k)
     }
     struct index_probe probe;
     const uint64_t *slot = index_first(ix, k->hash, &probe);
-    if (slot != NULL) {
-        const unsigned char *e = entry_at(&s->segs, slot_ref(*slot));
-        PREFETCH(e);
-        PREFETCH(e + 64);
+    if (slot == NULL) {
+        ghost_prefetch(&s->adaptive.ghost, k->hash); /* an insert would ask for it */
+        return;
     }
+    const unsigned char *e = entry_at(&s->segs, slot_ref(*slot));
+    PREFETCH(e);
+    PREFETCH(e + 64);
 }
 
 bool store_find(struct store *s, const struct store_key *k, struct entry_view *out)
@@ -405,6 +407,11 @@ void store_large_destroy(struct store *s, struct large *l)
             b->held = l;
             return;
         }
+    }
+    if (l->pins > 0) {
+        l->is_orphan = true;
+        s->orphan_bytes += l->bytes;
+        return;
     }
     large_destroy(l);
 }
