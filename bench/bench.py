@@ -66,6 +66,17 @@ def choose_work(args):
     return known
 
 
+def measure(context, page, chosen):
+    results = []
+    try:
+        for runs in run_workloads(context, [w for w in WORKLOADS if w.name in chosen]):
+            results.append(runs)
+    finally:
+        page.loads(results)
+    for name in (n for n in SPECIALS if n in chosen):
+        page.section(SPECIALS[name](context))
+
+
 def main(argv):
     args = parse(argv)
     if args.list:
@@ -83,11 +94,11 @@ def main(argv):
                       args.seconds or (1.5 if args.quick else 4), args.quick)
     page = Page(context, args.out, time.strftime("%Y-%m-%d") + ("-quick" if args.quick else ""))
     command = " ".join(["script/bench"] + argv[4:])
-    page.loads(run_workloads(context, [w for w in WORKLOADS if w.name in chosen]))
-    for name in (n for n in SPECIALS if n in chosen):
-        page.section(SPECIALS[name](context))
-        page.write(command)  # what is measured is kept, whatever comes
-    print(page.write(command))
+    servers.stop_on_signal()
+    try:
+        measure(context, page, chosen)
+    finally:  # what is measured is kept, whatever comes
+        print(page.write(command))
     return 0
 
 

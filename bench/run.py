@@ -95,8 +95,7 @@ def run_workload(context, workload, servers):
 
 
 def run_workloads(context, workloads):
-    """All loads; those on equal data one after another on the same servers. Returns a list of Runs."""
-    results = []
+    """All loads, as they are done: those on equal data one after another on the same servers. Yields Runs."""
     for data in dict.fromkeys(w.data for w in workloads):
         with ExitStack() as stack:
             servers = []
@@ -108,6 +107,4 @@ def run_workloads(context, workloads):
             context.say(f"filled {len(servers)} servers with {data.keys} values of {data.value} bytes")
             for workload in workloads:
                 if workload.data == data:
-                    results.append(run_workload(context, workload, servers))
-    order = {w.name: i for i, w in enumerate(workloads)}
-    return sorted(results, key=lambda r: order[r.workload.name])
+                    yield run_workload(context, workload, servers)

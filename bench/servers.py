@@ -1,7 +1,8 @@
 """The servers that are compared: how each kind is started, asked and stopped.
 
 Every server gets a folder of its own, a random port on 127.0.0.1, one core, and no persistence. A server that is not
-being measured is stopped by SIGSTOP, so that several can hold their data without taking time from one another.
+being measured is stopped by SIGSTOP, so that several can hold their data without taking time from one another. If
+this process ends without ending them, the kernel does.
 """
 import os
 import re
@@ -17,7 +18,7 @@ import time
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "support"))
 
 from resp import Connection  # noqa: E402
-from tarn import free_port  # noqa: E402
+from tarn import free_port, stop_on_signal  # noqa: E402
 
 CLIENTS_MAX = 20000
 FILES_MAX = 2 * CLIENTS_MAX
@@ -95,7 +96,7 @@ class Server:
         command = COMMANDS[program.kind](program.path, self.port, limit, self.dir)
         started = time.monotonic()
         with open(os.path.join(self.dir, "log"), "wb") as log:
-            self.process = subprocess.Popen(["taskset", "-c", str(core)] + command, cwd=self.dir,
+            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(core)] + command, cwd=self.dir,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             while not self.answers():

@@ -36,7 +36,7 @@ bool conn_init(struct conn *c, const struct engine *e, int fd, uint32_t number)
 
 void conn_fini(struct conn *c)
 {
-    if (c->asked != NULL) {
+    if (c->capacity > 0) {
         close(c->fd);
     }
     buf_fini(&c->unsent);

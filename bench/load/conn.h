@@ -19,8 +19,10 @@ struct conn {
     int64_t sent_ns;         /* closed loop: when the batch went out */
 };
 
-/* Takes over the connected socket. False without memory. */
+/* Takes over the connected socket, also when it returns false for want of memory. */
 bool conn_init(struct conn *c, const struct engine *e, int fd, uint32_t number);
+
+/* Accepts a zeroed connection. */
 void conn_fini(struct conn *c);
 
 /* Makes and sends what this connection should send now: the next batch, or what is due. */

@@ -68,7 +68,7 @@ struct engine {
     uint64_t turn;            /* open loop: how many times a connection's turn has come */
 };
 
-/* Connects. False after a message on standard error. */
+/* Connects. False after a message on standard error; engine_fini() is due all the same. */
 bool engine_init(struct engine *e, const struct options *o);
 void engine_fini(struct engine *e);
 

@@ -135,7 +135,11 @@ static enum exit_code load(const struct options *o, struct tally *tally)
     struct engine engine;
     struct report report = {.options = o, .tally = tally};
     struct progress progress = {.what = ""};
-    if ((o->core >= 0 && !pin(o->core)) || !engine_init(&engine, o)) {
+    if (o->core >= 0 && !pin(o->core)) {
+        return EXIT_FAILED;
+    }
+    if (!engine_init(&engine, o)) {
+        engine_fini(&engine);
         return EXIT_FAILED;
     }
     report.pid = o->pid > 0 ? o->pid : control_server_pid(o);

@@ -59,6 +59,22 @@ bool arg_db(struct cmd_ctx *ctx, int i, unsigned *out)
     return true;
 }
 
+bool arg_bit_offset(struct cmd_ctx *ctx, int i, unsigned bits, uint64_t *out)
+{
+    const struct strview arg = ctx->argv[i];
+    const bool counts_fields = bits > 0 && arg.len > 0 && arg.data[0] == '#';
+    const size_t skip = counts_fields ? 1 : 0;
+    int64_t at;
+    if (!num_parse_i64(strview_of(arg.data + skip, arg.len - skip), &at) ||
+        (counts_fields && mul_overflow(at, (int64_t)bits, &at)) || at < 0 ||
+        (at >> 3) >= ctx->env->command_options->proto_max_bulk_len) {
+        reply_error(ctx, "ERR bit offset is not an integer or out of range");
+        return false;
+    }
+    *out = (uint64_t)at;
+    return true;
+}
+
 static void reply_expiry_error(struct cmd_ctx *ctx)
 {
     resp_write_errorf(ctx->reply, "ERR invalid expire time in '%s' command",
@@ -113,8 +129,9 @@ struct set_option {
 };
 
 static const struct set_option set_options[] = {
-    {"nx", SET_NX, SET_XX, false},
-    {"xx", SET_XX, SET_NX, false},
+    {"nx", SET_NX, SET_XX | SET_IFEQ, false},
+    {"xx", SET_XX, SET_NX | SET_IFEQ, false},
+    {"ifeq", SET_IFEQ, SET_NX | SET_XX | SET_IFEQ, true},
     {"get", SET_GET, 0, false},
     {"keepttl", SET_KEEPTTL, SET_PERSIST | SET_ANY_EXPIRY, false},
     {"persist", SET_PERSIST, SET_KEEPTTL | SET_ANY_EXPIRY, false},
@@ -146,7 +163,7 @@ bool args_parse_set(struct cmd_ctx *ctx, int first, unsigned allowed, struct set
         }
         args.flags |= option->flag;
         if (option->has_value) {
-            args.expiry_arg = ++i;
+            *(option->flag == SET_IFEQ ? &args.ifeq_arg : &args.expiry_arg) = ++i;
         }
     }
     *out = args;

@@ -32,6 +32,10 @@ bool arg_i64_range(struct cmd_ctx *ctx, int i, int64_t min, int64_t max, int64_t
 /* A database number; otherwise "DB index is out of range". */
 bool arg_db(struct cmd_ctx *ctx, int i, unsigned *out) WARN_UNUSED;
 
+/* Place of a bit in a string, or with bits > 0 also "#n": the n-th field of so many bits. Otherwise
+ * "bit offset is not an integer or out of range". */
+bool arg_bit_offset(struct cmd_ctx *ctx, int i, unsigned bits, uint64_t *out) WARN_UNUSED;
+
 /* How a time is written: in seconds or milliseconds, from now or as Unix time. */
 struct time_spec {
     bool is_seconds;
@@ -46,7 +50,7 @@ bool arg_expiry(struct cmd_ctx *ctx, int i, struct time_spec spec, int64_t *at_o
 /* The same for EXPIRE and its family, where any integer that does not overflow is a time. */
 bool arg_expiry_any(struct cmd_ctx *ctx, int i, struct time_spec spec, int64_t *at_out) WARN_UNUSED;
 
-/* The options of SET and GETEX, as one parser because each excludes others. */
+/* The options of SET, MSETEX and GETEX, as one parser because each excludes others. */
 enum set_flag {
     SET_NX = 1 << 0,
     SET_XX = 1 << 1,
@@ -57,6 +61,7 @@ enum set_flag {
     SET_PX = 1 << 6,
     SET_EXAT = 1 << 7,
     SET_PXAT = 1 << 8,
+    SET_IFEQ = 1 << 9,
 };
 #define SET_ANY_EXPIRY (SET_EX | SET_PX | SET_EXAT | SET_PXAT)
 
@@ -64,6 +69,7 @@ struct set_args {
     unsigned flags; /* enum set_flag */
     int expiry_arg; /* index of the time in argv; 0: none. Not parsed yet: GETEX looks at the key
                        first */
+    int ifeq_arg;   /* index of the value to compare with; 0: none */
 };
 
 /* Options from argument `first` on; only those in `allowed` are known. False: "syntax error" was

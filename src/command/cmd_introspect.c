@@ -90,6 +90,8 @@ static size_t categories_of(const struct command *c, const char *names[8])
     }
     if (strcmp(c->group, "string") == 0) {
         names[n++] = "@string";
+    } else if (strcmp(c->group, "bitmap") == 0) {
+        names[n++] = "@bitmap";
     } else if (strcmp(c->group, "generic") == 0) {
         names[n++] = "@keyspace";
     } else if (strcmp(c->group, "connection") == 0) {
@@ -105,6 +107,7 @@ static size_t categories_of(const struct command *c, const char *names[8])
 
 static void write_key_specs(struct resp_writer *w, const struct command *c)
 {
+    const bool has_count = c->keys.count_at > 0;
     if (c->keys.first == 0) {
         resp_write_set(w, 0);
         return;
@@ -121,19 +124,20 @@ static void write_key_specs(struct resp_writer *w, const struct command *c)
     resp_write_bulk_str(w, "spec");
     resp_write_map(w, 1);
     resp_write_bulk_str(w, "index");
-    resp_write_int(w, c->keys.first);
+    resp_write_int(w, has_count ? c->keys.count_at : c->keys.first);
     resp_write_bulk_str(w, "find_keys");
     resp_write_map(w, 2);
     resp_write_bulk_str(w, "type");
-    resp_write_bulk_str(w, "range");
+    resp_write_bulk_str(w, has_count ? "keynum" : "range");
     resp_write_bulk_str(w, "spec");
     resp_write_map(w, 3);
-    resp_write_bulk_str(w, "lastkey");
-    resp_write_int(w, c->keys.last > 0 ? c->keys.last - c->keys.first : c->keys.last);
-    resp_write_bulk_str(w, "keystep");
-    resp_write_int(w, c->keys.step);
-    resp_write_bulk_str(w, "limit");
-    resp_write_int(w, 0);
+    /* Places in a keynum are counted from the number of keys. */
+    resp_write_bulk_str(w, has_count ? "keynumidx" : "lastkey");
+    resp_write_int(w, has_count || c->keys.last < 0 ? c->keys.last : c->keys.last - c->keys.first);
+    resp_write_bulk_str(w, has_count ? "firstkey" : "keystep");
+    resp_write_int(w, has_count ? c->keys.first - c->keys.count_at : c->keys.step);
+    resp_write_bulk_str(w, has_count ? "keystep" : "limit");
+    resp_write_int(w, has_count ? c->keys.step : 0);
 }
 
 /* Ten elements, the last being the number of subcommands' infos that the caller writes next. */
@@ -145,9 +149,10 @@ static void write_info_head(struct resp_writer *w, const struct command *c)
     resp_write_bulk_str(w, c->full_name);
     resp_write_int(w, c->arity);
     write_flags(w, c);
-    resp_write_int(w, c->keys.first);
-    resp_write_int(w, c->keys.last);
-    resp_write_int(w, c->keys.step);
+    const bool is_range = c->keys.count_at == 0; /* only such keys can be given as three numbers */
+    resp_write_int(w, is_range ? c->keys.first : 0);
+    resp_write_int(w, is_range ? c->keys.last : 0);
+    resp_write_int(w, is_range ? c->keys.step : 0);
     resp_write_set(w, count);
     for (size_t i = 0; i < count; i++) {
         resp_write_simple(w, strview_str(categories[i]));
@@ -326,7 +331,11 @@ void cmd_command_getkeys(struct cmd_ctx *ctx)
         reply_error(ctx, "ERR Invalid number of arguments specified for command");
         return;
     }
-    int last = c->keys.last < 0 ? argc + c->keys.last : c->keys.last;
+    const int last = command_last_key(c, argv, argc);
+    if (last == 0) {
+        reply_error(ctx, "ERR Invalid arguments specified for command");
+        return;
+    }
     resp_write_array(ctx->reply, (size_t)((last - c->keys.first) / c->keys.step + 1));
     for (int i = c->keys.first; i <= last; i += c->keys.step) {
         resp_write_bulk(ctx->reply, argv[i]);

@@ -1,5 +1,5 @@
 /*
- * Commands about the server: FLUSHDB FLUSHALL SWAPDB TIME DEBUG SHUTDOWN INFO.
+ * Commands about the server: FLUSHDB FLUSHALL SWAPDB TIME DEBUG SHUTDOWN INFO WAIT.
  */
 
 #include <math.h>
@@ -41,6 +41,22 @@ void cmd_flushall(struct cmd_ctx *ctx)
     if (parse_flush_mode(ctx)) {
         keyspace_flush(ctx, STORE_DATABASES);
         resp_write_ok(ctx->reply);
+    }
+}
+
+/* There are no replicas, and none can come while a client waits: the answer is known at once. */
+void cmd_wait(struct cmd_ctx *ctx)
+{
+    int64_t replicas, timeout_ms;
+    if (!arg_i64(ctx, 1, &replicas)) {
+        return;
+    }
+    if (!num_parse_i64(ctx->argv[2], &timeout_ms)) {
+        reply_error(ctx, "ERR timeout is not an integer or out of range");
+    } else if (timeout_ms < 0) {
+        reply_error(ctx, "ERR timeout is negative");
+    } else {
+        resp_write_int(ctx->reply, 0);
     }
 }
 

@@ -15,9 +15,11 @@
 #include "keyspace.h"
 #include "reply.h"
 #include "table.h"
+#include "tarn/base/num.h"
 
-#define SET_OPTIONS   (SET_NX | SET_XX | SET_GET | SET_KEEPTTL | SET_ANY_EXPIRY)
-#define GETEX_OPTIONS (SET_PERSIST | SET_ANY_EXPIRY)
+#define SET_OPTIONS    (SET_NX | SET_XX | SET_IFEQ | SET_GET | SET_KEEPTTL | SET_ANY_EXPIRY)
+#define MSETEX_OPTIONS (SET_NX | SET_XX | SET_KEEPTTL | SET_ANY_EXPIRY)
+#define GETEX_OPTIONS  (SET_PERSIST | SET_ANY_EXPIRY)
 
 /* ---- setting ---- */
 
@@ -38,13 +40,29 @@ static bool reply_old_value(struct cmd_ctx *ctx, const struct store_key *key)
     return false;
 }
 
-static bool condition_holds(struct cmd_ctx *ctx, const struct store_key *key, unsigned flags)
+/* KEY_FOUND: the value may be set. KEY_WRONG_TYPE: the error was written. */
+static enum key_state check_condition(struct cmd_ctx *ctx, const struct store_key *key,
+                                      const struct set_args *args)
 {
     struct entry_view e;
-    if ((flags & (SET_NX | SET_XX)) == 0) {
-        return true;
+    struct strview value;
+    if ((args->flags & SET_IFEQ) != 0) {
+        const enum key_state state = key_find_string(ctx, key, &value);
+        return state == KEY_FOUND && !strview_eq(value, ctx->argv[args->ifeq_arg]) ? KEY_ABSENT
+                                                                                   : state;
     }
-    return key_find(ctx, key, &e) == ((flags & SET_XX) != 0);
+    if ((args->flags & (SET_NX | SET_XX)) == 0) {
+        return KEY_FOUND;
+    }
+    const bool wants_present = (args->flags & SET_XX) != 0;
+    return key_find(ctx, key, &e) == wants_present ? KEY_FOUND : KEY_ABSENT;
+}
+
+static bool set_value(struct cmd_ctx *ctx, const struct store_key *key, struct strview value,
+                      unsigned flags, int64_t expires_at_ms)
+{
+    return (flags & SET_KEEPTTL) != 0 ? key_set_keep_expiry(ctx, key, value)
+                                      : key_set(ctx, key, value, expires_at_ms);
 }
 
 static void set_with_options(struct cmd_ctx *ctx)
@@ -62,16 +80,14 @@ static void set_with_options(struct cmd_ctx *ctx)
     if (replies_old && !reply_old_value(ctx, &key)) {
         return;
     }
-    if (!condition_holds(ctx, &key, args.flags)) {
-        if (!replies_old) {
+    const enum key_state state = check_condition(ctx, &key, &args);
+    if (state != KEY_FOUND) {
+        if (state == KEY_ABSENT && !replies_old) {
             resp_write_null(ctx->reply);
         }
         return;
     }
-    const bool is_set = (args.flags & SET_KEEPTTL) != 0
-                            ? key_set_keep_expiry(ctx, &key, ctx->argv[2])
-                            : key_set(ctx, &key, ctx->argv[2], expires_at_ms);
-    if (is_set && !replies_old) {
+    if (set_value(ctx, &key, ctx->argv[2], args.flags, expires_at_ms) && !replies_old) {
         resp_write_ok(ctx->reply);
     }
 }
@@ -129,16 +145,36 @@ void cmd_getset(struct cmd_ctx *ctx)
     }
 }
 
+/* Pairs of key and value in argv, from `first` up to `end`. */
+struct pairs {
+    int first, end;
+};
+
 /* Writes all pairs; false when the store was full, with the error written. */
-static bool set_pairs(struct cmd_ctx *ctx)
+static bool set_pairs(struct cmd_ctx *ctx, const struct pairs *pairs, unsigned flags,
+                      int64_t expires_at_ms)
 {
     struct store_key keys[KEY_BATCH];
-    for (int i = 1; i < ctx->argc; i += 2 * KEY_BATCH) {
-        const size_t n = key_batch(ctx, i, 2, keys);
+    for (int i = pairs->first; i < pairs->end; i += 2 * KEY_BATCH) {
+        const size_t n = size_min(key_batch(ctx, i, 2, keys), (size_t)(pairs->end - i) / 2);
         for (size_t k = 0; k < n; k++) {
-            if (!key_set(ctx, &keys[k], ctx->argv[i + 2 * (int)k + 1], STORE_NO_EXPIRY)) {
+            const struct strview value = ctx->argv[i + 2 * (int)k + 1];
+            if (!set_value(ctx, &keys[k], value, flags, expires_at_ms)) {
                 return false;
             }
+        }
+    }
+    return true;
+}
+
+/* Are all of the keys there (or none of them)? */
+static bool pairs_are(struct cmd_ctx *ctx, const struct pairs *pairs, bool present)
+{
+    for (int i = pairs->first; i < pairs->end; i += 2) {
+        const struct store_key key = key_at(ctx, i);
+        struct entry_view e;
+        if (key_find(ctx, &key, &e) != present) {
+            return false;
         }
     }
     return true;
@@ -148,7 +184,10 @@ void cmd_mset(struct cmd_ctx *ctx)
 {
     if (ctx->argc % 2 == 0) {
         reply_arity_error(ctx);
-    } else if (set_pairs(ctx)) {
+        return;
+    }
+    const struct pairs pairs = {.first = 1, .end = ctx->argc};
+    if (set_pairs(ctx, &pairs, 0, STORE_NO_EXPIRY)) {
         resp_write_ok(ctx->reply);
     }
 }
@@ -159,16 +198,57 @@ void cmd_msetnx(struct cmd_ctx *ctx)
         reply_arity_error(ctx);
         return;
     }
-    for (int i = 1; i < ctx->argc; i += 2) {
-        const struct store_key key = key_at(ctx, i);
-        struct entry_view e;
-        if (key_find(ctx, &key, &e)) {
-            resp_write_int(ctx->reply, 0);
-            return;
-        }
-    }
-    if (set_pairs(ctx)) {
+    const struct pairs pairs = {.first = 1, .end = ctx->argc};
+    if (!pairs_are(ctx, &pairs, false)) {
+        resp_write_int(ctx->reply, 0);
+    } else if (set_pairs(ctx, &pairs, 0, STORE_NO_EXPIRY)) {
         resp_write_int(ctx->reply, 1);
+    }
+}
+
+/* The keys and options of MSETEX; false: an error was written. */
+static bool parse_msetex(struct cmd_ctx *ctx, struct pairs *pairs, struct set_args *args)
+{
+    int64_t count;
+    if (!num_parse_i64(ctx->argv[1], &count) || count < 1 || count > INT32_MAX) {
+        reply_error(ctx, "ERR invalid numkeys value");
+        return false;
+    }
+    if (count > (ctx->argc - 2) / 2) {
+        reply_error(ctx, "ERR wrong number of key-value pairs");
+        return false;
+    }
+    *pairs = (struct pairs){.first = 2, .end = 2 + 2 * (int)count};
+    return args_parse_set(ctx, pairs->end, MSETEX_OPTIONS, args);
+}
+
+void cmd_msetex(struct cmd_ctx *ctx)
+{
+    struct pairs pairs;
+    struct set_args args;
+    int64_t expires_at_ms = STORE_NO_EXPIRY;
+    if (!parse_msetex(ctx, &pairs, &args) ||
+        (args.expiry_arg > 0 && !set_args_expiry(ctx, &args, &expires_at_ms))) {
+        return;
+    }
+    const bool has_condition = (args.flags & (SET_NX | SET_XX)) != 0;
+    if (has_condition && !pairs_are(ctx, &pairs, (args.flags & SET_XX) != 0)) {
+        resp_write_int(ctx->reply, 0);
+    } else if (set_pairs(ctx, &pairs, args.flags, expires_at_ms)) {
+        resp_write_int(ctx->reply, 1);
+    }
+}
+
+/* ---- removing ---- */
+
+void cmd_delifeq(struct cmd_ctx *ctx)
+{
+    const struct store_key key = key_at(ctx, 1);
+    struct strview value;
+    const enum key_state state = key_find_string(ctx, &key, &value);
+    if (state != KEY_WRONG_TYPE) {
+        const bool is_equal = state == KEY_FOUND && strview_eq(value, ctx->argv[2]);
+        resp_write_int(ctx->reply, is_equal && key_remove(ctx, &key) ? 1 : 0);
     }
 }
 

@@ -63,9 +63,10 @@ enum cmd_flag { /* Redis's names in COMMAND INFO; bits as in the row */
 };
 
 /* Position of keys in argv as in COMMAND INFO: first, last (negative: from the end), step; 0 0 0:
- * none. */
+ * none. With count_at > 0 (CMD_MOVABLEKEYS) that argument is the number of keys, and `last` says
+ * nothing. */
 struct cmd_keys {
-    int first, last, step;
+    int first, last, step, count_at;
 };
 
 struct command {
@@ -75,7 +76,7 @@ struct command {
     int arity;      /* as Redis: 3 exactly, -3 at least; a subcommand counts the container's word */
     unsigned flags; /* enum cmd_flag */
     struct cmd_keys keys;
-    const char *group; /* string, generic, connection, server, source */
+    const char *group; /* string, bitmap, generic, connection, server, source */
     const char *since; /* version of Redis that introduced it; "tarn 0.1" for our own */
     const char *summary;
     const char *complexity;

@@ -383,7 +383,8 @@ bool keyspace_may_write(struct cmd_ctx *ctx)
     if ((c->flags & CMD_MAPPED_DEST) != 0) {
         return is_writable(ctx, c->keys.last);
     }
-    for (int i = command_first_key(c, ctx->argc); i > 0; i = command_next_key(c, ctx->argc, i)) {
+    const int last = command_last_key(c, ctx->argv, ctx->argc);
+    for (int i = c->keys.first; i > 0 && i <= last; i += c->keys.step) {
         if (!is_writable(ctx, i)) {
             return false;
         }

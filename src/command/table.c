@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "tarn/base/compiler.h"
+#include "tarn/base/num.h"
 
 #define COMMAND(key, ...)                         \
     [COMMAND_ID_##key] = {.name = #key,           \
@@ -156,4 +157,20 @@ const char *command_name(size_t i)
 {
     assert(i < COMMAND_ROWS);
     return command_rows[i].full_name;
+}
+
+int command_last_key(const struct command *c, const struct strview *argv, int argc)
+{
+    if (c->keys.first == 0 || c->keys.first >= argc) {
+        return 0;
+    }
+    if (c->keys.count_at == 0) {
+        return c->keys.last < 0 ? argc + c->keys.last : c->keys.last;
+    }
+    int64_t count;
+    const int64_t room = (argc - c->keys.first + c->keys.step - 1) / c->keys.step;
+    if (!num_parse_i64(argv[c->keys.count_at], &count) || count < 1 || count > room) {
+        return 0;
+    }
+    return c->keys.first + (int)(count - 1) * c->keys.step;
 }

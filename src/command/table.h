@@ -92,17 +92,9 @@ static inline struct command_stat *command_stat_of(struct command_env *env, cons
     return &env->table->stats[c->id];
 }
 
-/* Positions of keys in a call that fits the row's arity; each in turn: for (i =
- * command_first_key(c, argc); i > 0; i = command_next_key(c, argc, i)). 0: no (more) keys. */
-static inline int command_first_key(const struct command *c, int argc)
-{
-    return c->keys.first < argc ? c->keys.first : 0;
-}
-
-static inline int command_next_key(const struct command *c, int argc, int i)
-{
-    const int last = c->keys.last < 0 ? argc + c->keys.last : c->keys.last;
-    return c->keys.step > 0 && i + c->keys.step <= last ? i + c->keys.step : 0;
-}
+/* Positions of keys in a call that fits the row's arity: for (i = c->keys.first; i > 0 && i <=
+ * last; i += c->keys.step), where last is this. 0: no keys, or their number is no number or more
+ * than the call has. */
+int command_last_key(const struct command *c, const struct strview *argv, int argc);
 
 #endif

@@ -256,9 +256,7 @@ void net_destroy(struct net *net)
     for (struct list *link = net->conns.next; link != &net->conns; link = net->conns.next) {
         conn_destroy(container_of(link, struct conn, idle_link));
     }
-    for (unsigned i = 0; i < net->out_pool_count; i++) {
-        buf_fini(&net->out_pool[i]);
-    }
+    spares_fini(&net->spares);
     if (net->spare_fd >= 0) {
         (void)close(net->spare_fd);
     }
@@ -276,7 +274,7 @@ size_t net_memory(const struct net *net)
 
 size_t net_buffer_memory(const struct net *net)
 {
-    return net->buffers_bytes + net->out_pool_count * NET_OUT_BYTES;
+    return net->buffers_bytes + net->spares.bytes;
 }
 
 struct net_metrics *net_metrics(struct net *net)

@@ -9,10 +9,10 @@
  */
 #include "expiry.h"
 
+#include "store_private.h"
+
 #include <errno.h>
 #include <sys/mman.h>
-
-#include "store_private.h"
 
 #define SPAN_PART      8
 #define PACE_PART      10                 /* a tenth of the time may go into sweeps ahead of time */

@@ -1,6 +1,8 @@
 /*
  * The table of eviction policies, and what several of them need: finding the oldest segment.
  */
+#include "policy.h"
+
 #include "store_private.h"
 
 #define POLICY(name, rules, volatile_only) {name, &(rules), volatile_only},

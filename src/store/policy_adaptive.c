@@ -17,6 +17,8 @@
  *  - "Often enough" is once, twice for entries above twice the mean size, three times above eight
  * times: large entries have to earn their place.
  */
+#include "policy_adaptive.h"
+
 #include "store_private.h"
 
 #define FREQ_MAX      3

@@ -24,7 +24,8 @@
 
 size_t store_used_memory(const struct store *s)
 {
-    return s->segs.resident_bytes + s->index_memory + s->large_bytes + store_other_bytes(s);
+    return s->segs.resident_bytes + s->index_memory + s->large_bytes + s->dropped_bytes +
+           s->orphan_bytes + store_other_bytes(s);
 }
 
 /* A policy that never evicts could not bring the excess back, so it gets none. */
@@ -44,9 +45,12 @@ static size_t committed_bytes(const struct store *s)
 
 int64_t store_headroom(const struct store *s)
 {
-    if (s->limit == 0) {
-        return INT64_MAX;
-    }
+    return s->limit == 0 ? INT64_MAX : (int64_t)s->limit - (int64_t)committed_bytes(s);
+}
+
+/* What writes are held to meanwhile: the ceiling, where there is one. */
+static int64_t headroom_to_ceiling(const struct store *s)
+{
     return (int64_t)size_max(s->limit, s->ceiling) - (int64_t)committed_bytes(s);
 }
 
@@ -110,9 +114,8 @@ static bool reclaim_until(struct store *s, size_t bytes, bool *moved)
             return store_headroom(s) >= (int64_t)bytes;
         }
         *moved = true;
-        int64_t headroom = store_headroom(s);
-        if (headroom >= (int64_t)bytes ||
-            (steps >= steps_min && headroom + slack >= (int64_t)bytes)) {
+        if (store_headroom(s) >= (int64_t)bytes ||
+            (steps >= steps_min && headroom_to_ceiling(s) + slack >= (int64_t)bytes)) {
             return true;
         }
     }
@@ -126,7 +129,8 @@ bool store_reserve(struct store *s, size_t bytes, bool *moved)
     }
     store_ask_others(s);
     update_ceiling(s);
-    size_t fixed = store_used_memory(s) - s->segs.resident_bytes - s->large_bytes + s->other_memory;
+    size_t fixed = store_used_memory(s) - s->segs.resident_bytes - s->large_bytes -
+                   s->dropped_bytes + s->other_memory;
     if (bytes > s->segs.segment_bytes && fixed + bytes > s->limit) {
         return false; /* evicting everything would not do */
     }

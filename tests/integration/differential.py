@@ -58,6 +58,10 @@ DIFFERENCES = [
     Difference("OBJECT ENCODING", "remembers how the value was written", "follows from the value alone"),
     Difference("OBJECT FREQ", "an error unless the policy is LFU", "also with the default policy, which counts use",
                lambda request, left, right: request[0].upper() == b"OBJECT" and isinstance(right, int)),
+    Difference("BITFIELD SET of a number far below the type's range", "OVERFLOW SAT stores the highest value of the type "
+               "when highest - number overflows", "the lowest value"),
+    Difference("LCS of long strings", "limited by memory", "an error when the product of the lengths is above 64 Mi"),
+    Difference("WAIT", "waits for replicas that may still come", "answers 0 at once"),
     Difference("arguments of one request", "up to 2^31 - 1", "up to 1048576"),
 ]
 

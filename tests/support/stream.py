@@ -61,13 +61,18 @@ def inline(args):
 
 
 # Sent by Stream.special().
-SPECIAL_COMMANDS = {"client|kill", "client|reply", "quit", "reset", "debug", "shutdown"}
+SPECIAL_COMMANDS = {"lcs", "client|kill", "client|reply", "quit", "reset", "debug", "shutdown"}
 
 
 def covered_commands():
     """Names as COMMAND LIST shows them."""
-    names = (name[4:].replace("__", "-").replace("_", "|") for name in dir(Stream) if name.startswith("cmd_"))
-    return set(names) | SPECIAL_COMMANDS
+    return {"|".join(words_of(name)) for name in dir(Stream) if name.startswith("cmd_")} | SPECIAL_COMMANDS
+
+
+def words_of(method):
+    """cmd_client_no__evict stands for CLIENT NO-EVICT, cmd_bitfield___ro for BITFIELD_RO."""
+    words = method[len("cmd_"):].replace("___", "\0").replace("__", "-").split("_")
+    return [word.replace("\0", "_") for word in words]
 
 
 class Stream:
@@ -78,7 +83,7 @@ class Stream:
         self.connections = connections
         self.connection = 0
         self.pending = []
-        self.rows = [(name[4:].replace("__", "-").replace("_", " ").upper().encode(), getattr(self, name))
+        self.rows = [(" ".join(words_of(name)).upper().encode(), getattr(self, name))
                      for name in sorted(dir(self)) if name.startswith("cmd_")]
         self.weights = [WEIGHTS.get(name.decode(), 4) for name, _ in self.rows]
 
@@ -187,7 +192,7 @@ class Stream:
     # Steps of more than one request
 
     def special(self):
-        chance = self.r.randrange(6)
+        chance = self.r.randrange(8)
         filler = [self.r.choice([[b"SET", self.key(), self.value()], [b"GET", self.key()], [b"NOSUCH"], [b"GET"]])
                   for _ in range(self.r.randint(1, 3))]
         if chance == 0:
@@ -200,12 +205,27 @@ class Stream:
             return Step(self.connection, [[b"RESET"]], 1)
         if chance == 4:
             return Step(self.connection, [[b"DEBUG", b"SLEEP", b"0"]], 1)
+        if chance > 5:
+            return self.lcs()
         return Step(self.connection, [self.r.choice([
             [b"SHUTDOWN", b"FOO"], [b"SHUTDOWN", b"ABORT"], [b"SHUTDOWN", b"NOSAVE", b"SAVE"],
             [b"CLIENT", b"KILL", b"ID", b"999999999"], [b"CLIENT", b"KILL", b"1.2.3.4:5"],
             [b"CLIENT", b"KILL", b"ID", b"abc"], [b"CLIENT", b"KILL", b"ADDR", b"1.2.3.4:5", b"SKIPME", b"yes"],
             [b"CLIENT", b"KILL", b"ID"], [b"CLIENT", b"KILL", b"SKIPME", b"maybe"], [b"CLIENT", b"KILL"],
             [b"CLIENT", b"REPLY"], [b"CLIENT", b"REPLY", b"FOO"]])], 1)
+
+    def lcs(self):
+        """Of short strings, because the time it takes is their product; sometimes of whatever the second key holds
+        as long as that is short."""
+        first, second = self.key(), self.key()
+        texts = [bytes(self.r.choice(b"abc") for _ in range(self.r.randrange(60))) for _ in range(2)]
+        options = self.maybe(0.3, b"LEN") + self.maybe(0.5, b"IDX") + self.maybe(0.3, b"WITHMATCHLEN") + \
+            self.maybe(0.05, b"FOO")
+        self.r.shuffle(options)
+        options += self.maybe(0.4, b"MINMATCHLEN", self.r.choice([b"0", b"1", b"2", b"3", b"-1", b"100", b"x"]))
+        absent = self.maybe(0.1, [b"DEL", first])
+        return Step(self.connection, [[b"MSET", first, texts[0], second, texts[1]], *absent,
+                                      [b"LCS", first, second, *options]], 2 + len(absent))
 
     def short_life(self):
         key = self.key()
@@ -291,6 +311,64 @@ class Stream:
         if offset == 536870911:  # half a gigabyte for one byte: only refused, never written
             return [self.key(), offset, b"xy"]
         return [self.key(), offset, self.r.choice([b"", b"x", b"hello", self.value()])]
+
+    def bit_offset(self, *more):
+        if self.r.random() < 0.9:
+            return self.r.choice([0, 1, 7, 8, 9, 63, 64, 100, self.r.randrange(300), *more])
+        return self.r.choice([-1, 2**32, LLONG_MAX, LLONG_MIN, b"x", b"", b"#1", 20000])
+
+    def cmd_setbit(self):
+        return [self.key(), self.bit_offset(), self.r.choice([0, 1, 1, 0, 1, 2, -1, b"x", b"01"])]
+
+    def cmd_getbit(self):
+        return [self.key(), self.bit_offset(2**32 - 1)]
+
+    def bit_range(self, *lengths):
+        """Start, end and unit, as many of them as one of `lengths` says."""
+        unit = self.r.choice([b"BIT", b"BYTE", b"bit", b"byte", b"FOO"])
+        return [self.bound(), self.bound(), unit][:self.r.choice(lengths)]
+
+    def cmd_bitcount(self):
+        return [self.key()] + self.bit_range(0, 1, 2, 2, 3, 3)
+
+    def cmd_bitpos(self):
+        return [self.key(), self.r.choice([0, 1, 0, 1, 0, 1, 2, -1, b"x"])] + self.bit_range(0, 1, 1, 2, 3, 3)
+
+    def cmd_bitop(self):
+        return [self.r.choice([b"AND", b"or", b"XOR", b"NOT", b"FOO"]), self.key()] + self.some(self.key, 1, 4)
+
+    def bit_type(self):
+        if self.r.random() < 0.93:
+            return self.r.choice(b"iu").to_bytes(1, "big") + b"%d" % self.r.choice([1, 2, 5, 8, 13, 16, 32, 62, 63, 64])
+        return self.r.choice([b"i65", b"u0", b"i0", b"I8", b"8", b"", b"i", b"u-1", b"i08", b"u8 "])
+
+    def bitfield_get(self):
+        return [b"GET", self.bit_type(), self.bit_offset(b"#0", b"#1", b"#2", b"#-1", b"#300")]
+
+    def cmd_bitfield___ro(self):
+        return [self.key()] + sum(self.some(self.bitfield_get, 0, 3), []) + self.maybe(0.05, b"SET", b"u8", 0, 1)
+
+    def cmd_bitfield(self):
+        words = [self.key()]
+        for _ in range(self.r.randint(0, 5)):
+            chance = self.r.random()
+            if chance < 0.25:
+                words += self.bitfield_get()
+            elif chance < 0.5:
+                words += [b"OVERFLOW", self.r.choice([b"WRAP", b"SAT", b"FAIL", b"fail", b"sat", b"FOO"])] \
+                    if self.r.random() < 0.97 else [b"overflow"]
+            else:
+                words += [self.r.choice([b"SET", b"INCRBY", b"set", b"incrby"]), self.bit_type(),
+                          self.bit_offset(b"#0", b"#1", b"#7"), self.bitfield_number()]
+        return words
+
+    def bitfield_number(self):
+        """None so low that Redis mistakes it for too high, see DIFFERENCES."""
+        number = self.number()
+        return number if isinstance(number, bytes) else max(number, -2**62)
+
+    def cmd_wait(self):
+        return [self.r.choice([0, -1, b"x"]), self.r.choice([0, 1, -1, b"x"])]
 
     def cmd_incrby(self):
         return [self.key(), self.number()]

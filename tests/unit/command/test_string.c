@@ -259,6 +259,97 @@ static void string__resp3_nulls(void **state)
     assert_reply(f, "MGET k", "*1\r\n_\r\n");
 }
 
+static void string__set_if_equal(void **state)
+{
+    struct fixture *f = *state;
+    assert_reply(f, "SET k v IFEQ v", NIL);
+    assert_reply(f, "EXISTS k", ZERO);
+    assert_reply(f, "SET k v EX 100", OK);
+    assert_reply(f, "SET k w IFEQ x", NIL);
+    assert_reply(f, "SET k w IFEQ v KEEPTTL", OK);
+    assert_reply(f, "PTTL k", ":100000\r\n");
+    assert_reply(f, "SET k x ifeq w GET PX 10", "$1\r\nw\r\n");
+    assert_reply(f, "PTTL k", ":10\r\n");
+    assert_reply(f, "SET k y IFEQ w GET", "$1\r\nx\r\n");
+    assert_reply(f, "GET k", "$1\r\nx\r\n");
+    assert_reply(f, "SET new y IFEQ w GET", NIL);
+    assert_reply(f, "SET k IFEQ IFEQ x", OK);
+    assert_reply(f, "SET k v IFEQ", SYNTAX_ERROR);
+    assert_reply(f, "SET k v IFEQ a IFEQ b", SYNTAX_ERROR);
+    assert_reply(f, "SET k v IFEQ a NX", SYNTAX_ERROR);
+    assert_reply(f, "SET k v XX IFEQ a", SYNTAX_ERROR);
+    assert_reply(f, "GETEX k IFEQ a", SYNTAX_ERROR);
+}
+
+static void string__delete_if_equal(void **state)
+{
+    struct fixture *f = *state;
+    assert_reply(f, "DELIFEQ k v", ZERO);
+    assert_reply(f, "SET k v", OK);
+    assert_reply(f, "DELIFEQ k w", ZERO);
+    assert_reply(f, "DELIFEQ k \"\"", ZERO);
+    assert_reply(f, "EXISTS k", ONE);
+    assert_reply(f, "DELIFEQ k v", ONE);
+    assert_reply(f, "EXISTS k", ZERO);
+}
+
+static void string__msetex(void **state)
+{
+    struct fixture *f = *state;
+    assert_reply(f, "MSETEX 2 a 1 b 2 EX 10", ONE);
+    assert_reply(f, "MGET a b", "*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
+    assert_reply(f, "PTTL b", ":10000\r\n");
+    assert_reply(f, "MSETEX 2 a 3 c 4 NX", ZERO);
+    assert_reply(f, "MSETEX 2 a 3 c 4 XX", ZERO);
+    assert_reply(f, "EXISTS c", ZERO);
+    assert_reply(f, "MSETEX 2 c 3 d 4 NX PX 5", ONE);
+    assert_reply(f, "MSETEX 2 a 5 b 6 XX KEEPTTL", ONE);
+    assert_reply(f, "MGET a b", "*2\r\n$1\r\n5\r\n$1\r\n6\r\n");
+    assert_reply(f, "PTTL a", ":10000\r\n");
+    assert_reply(f, "MSETEX 1 a 7", ONE); /* as MSET: no expiry is left */
+    assert_reply(f, "PTTL a", ":-1\r\n");
+    assert_reply(f, "MSETEX 1 a v EXAT 1", ONE); /* in the past: set and gone */
+    assert_reply(f, "EXISTS a", ZERO);
+    assert_reply(f, "MSETEX 1 NX NX NX", ONE); /* what is counted is no option */
+    assert_reply(f, "GET NX", "$2\r\nNX\r\n");
+}
+
+static void string__msetex_refuses(void **state)
+{
+    struct fixture *f = *state;
+    assert_reply(f, "MSETEX 0 k v", "-ERR invalid numkeys value\r\n");
+    assert_reply(f, "MSETEX -1 k v", "-ERR invalid numkeys value\r\n");
+    assert_reply(f, "MSETEX k v w", "-ERR invalid numkeys value\r\n");
+    assert_reply(f, "MSETEX 2147483648 k v", "-ERR invalid numkeys value\r\n");
+    assert_reply(f, "MSETEX 2 k v w", "-ERR wrong number of key-value pairs\r\n");
+    assert_reply(f, "MSETEX 1 k v w x", SYNTAX_ERROR);
+    assert_reply(f, "MSETEX 1 k v NX XX", SYNTAX_ERROR);
+    assert_reply(f, "MSETEX 1 k v EX 1 KEEPTTL", SYNTAX_ERROR);
+    assert_reply(f, "MSETEX 1 k v GET", SYNTAX_ERROR);
+    assert_reply(f, "MSETEX 1 k v EX 0", WRONG_EXPIRE("msetex"));
+    assert_reply(f, "DBSIZE", ZERO);
+}
+
+static void string__msetex_more_keys_than_a_batch(void **state)
+{
+    struct fixture *f = *state;
+    struct strview argv[2 + 2 * 100 + 2] = {strview_str("MSETEX"), strview_str("100")};
+    char names[100][8];
+    for (int i = 0; i < 100; i++) {
+        snprintf(names[i], sizeof(names[i]), "key%d", i);
+        argv[2 + 2 * i] = argv[3 + 2 * i] = strview_str(names[i]);
+    }
+    argv[202] = strview_str("EX");
+    argv[203] = strview_str("5");
+    assert_true(strview_eq(client_run_argv(f, &f->client, argv, 204), strview_str(ONE)));
+    assert_reply(f, "DBSIZE", ":100\r\n");
+    assert_reply(f, "GET key99", "$5\r\nkey99\r\n");
+    assert_reply(f, "TTL key99", ":5\r\n");
+    assert_reply(f, "COMMAND GETKEYS MSETEX 2 a 1 b 2 EX 5", "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    assert_reply(f, "COMMAND GETKEYS MSETEX 3 a 1 b 2",
+                 "-ERR Invalid arguments specified for command\r\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -278,6 +369,11 @@ int main(void)
         TEST(string__setrange),
         TEST(string__length_limit),
         TEST(string__resp3_nulls),
+        TEST(string__set_if_equal),
+        TEST(string__delete_if_equal),
+        TEST(string__msetex),
+        TEST(string__msetex_refuses),
+        TEST(string__msetex_more_keys_than_a_batch),
     };
     return cmocka_run_group_tests_name("command/string", tests, NULL, NULL);
 }
