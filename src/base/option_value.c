@@ -64,6 +64,23 @@ static int parse_bytes(const struct option *option, struct strview text, struct 
     return check_range(option, out->number, err);
 }
 
+/* Whole percents only: what is kept is shown again. */
+static int parse_share(const struct option *option, struct strview text, struct option_value *out,
+                       struct errtext *err)
+{
+    int64_t percent;
+    if (text.len == 0 || text.data[text.len - 1] != '%') {
+        return parse_bytes(option, text, out, err);
+    }
+    if (!num_parse_i64(strview_of(text.data, text.len - 1), &percent) || percent < 0 ||
+        percent > 100) {
+        errtext_set(err, "argument must be a memory or percent value");
+        return OPTION_BAD;
+    }
+    out->number = -percent;
+    return OPTION_OK;
+}
+
 static int parse_enum(const struct option *option, struct strview text, struct option_value *out,
                       struct errtext *err)
 {
@@ -139,6 +156,41 @@ static int parse_text(const struct option *option, struct strview text, struct o
     return OPTION_OK;
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The digest itself instead of the password: what CONFIG REWRITE writes. */
+static bool parse_digest(struct strview text, unsigned char out[SHA256_BYTES])
+{
+    const struct strview prefix = strview_str("sha256:");
+    if (text.len != prefix.len + (size_t)2 * SHA256_BYTES || !strview_starts_with(text, prefix)) {
+        return false;
+    }
+    for (size_t i = 0; i < SHA256_BYTES; i++) {
+        const int high = hex_digit(text.data[prefix.len + 2 * i]);
+        const int low = hex_digit(text.data[prefix.len + 2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        out[i] = (unsigned char)(high * 16 + low);
+    }
+    return true;
+}
+
+static int parse_password(struct strview text, struct option_value *out)
+{
+    out->password.is_set = text.len > 0;
+    if (text.len > 0 && !parse_digest(text, out->password.sha256)) {
+        sha256(text, out->password.sha256);
+    }
+    return OPTION_OK;
+}
+
 int option_value_parse(const struct option *option, struct strview text, struct option_value *out,
                        struct errtext *err)
 {
@@ -151,11 +203,15 @@ int option_value_parse(const struct option *option, struct strview text, struct 
     case OPTION_BYTES:
     case OPTION_MEMORY:
         return parse_bytes(option, text, out, err);
+    case OPTION_SHARE:
+        return parse_share(option, text, out, err);
     case OPTION_ENUM:
         return parse_enum(option, text, out, err);
     case OPTION_STRING:
     case OPTION_STRINGS:
         return parse_text(option, text, out, err);
+    case OPTION_PASSWORD:
+        return parse_password(text, out);
     }
     assert(!"an option has one of the types above");
     return -EINVAL;
@@ -189,9 +245,11 @@ static int64_t load_number(const struct option *option, const void *values)
     case OPTION_INT:
     case OPTION_BYTES:
     case OPTION_MEMORY:
+    case OPTION_SHARE:
         return *(const int64_t *)field;
     case OPTION_STRING:
     case OPTION_STRINGS:
+    case OPTION_PASSWORD:
         break;
     }
     return 0;
@@ -210,10 +268,12 @@ static void store_number(const struct option *option, void *values, int64_t numb
     case OPTION_INT:
     case OPTION_BYTES:
     case OPTION_MEMORY:
+    case OPTION_SHARE:
         *(int64_t *)field = number;
         break;
     case OPTION_STRING:
     case OPTION_STRINGS:
+    case OPTION_PASSWORD:
         break;
     }
 }
@@ -227,6 +287,8 @@ void option_value_put(const struct option *option, void *values, struct option_v
 {
     if (has_text(option)) {
         *(char **)field_of(option, values) = value->text;
+    } else if (option->type == OPTION_PASSWORD) {
+        *(struct option_password *)field_of(option, values) = value->password;
     } else {
         store_number(option, values, value->number);
     }
@@ -238,6 +300,8 @@ void option_value_swap(const struct option *option, void *values, struct option_
     struct option_value old = {0};
     if (has_text(option)) {
         old.text = load_text(option, values);
+    } else if (option->type == OPTION_PASSWORD) {
+        old.password = *(const struct option_password *)const_field_of(option, values);
     } else {
         old.number = load_number(option, values);
     }
@@ -251,12 +315,17 @@ bool option_value_is_current(const struct option *option, const void *values,
     if (has_text(option)) {
         return strcmp(load_text(option, values), value->text) == 0;
     }
+    if (option->type == OPTION_PASSWORD) {
+        const struct option_password *held = const_field_of(option, values);
+        return held->is_set == value->password.is_set &&
+               sha256_eq(held->sha256, value->password.sha256);
+    }
     return load_number(option, values) == value->number;
 }
 
 bool option_value_print(const struct option *option, const void *values, struct buf *out)
 {
-    if ((option->flags & OPTION_SECRET) != 0) {
+    if ((option->flags & OPTION_SECRET) != 0 || option->type == OPTION_PASSWORD) {
         return true;
     }
     if (has_text(option)) {
@@ -268,11 +337,15 @@ bool option_value_print(const struct option *option, const void *values, struct 
         return buf_append_str(out, number != 0 ? "yes" : "no");
     case OPTION_ENUM:
         return buf_append_str(out, option->names[number]);
+    case OPTION_SHARE:
+        return number < 0 ? buf_append_i64(out, -number) && buf_append_char(out, '%')
+                          : buf_append_i64(out, number);
     case OPTION_INT:
     case OPTION_BYTES:
     case OPTION_MEMORY:
     case OPTION_STRING:
     case OPTION_STRINGS:
+    case OPTION_PASSWORD:
         break;
     }
     return buf_append_i64(out, number);

@@ -11,8 +11,10 @@
 #include "reply.h"
 #include "table.h"
 #include "handler.h"
+#include "observers.h"
 #include "session_text.h"
 #include "tarn/base/num.h"
+#include "transaction.h"
 
 /* ---- about oneself
  * ------------------------------------------------------------------------------------- */
@@ -122,8 +124,9 @@ static void append_flags(struct buf *out, const struct session *s)
         unsigned flag;
         char letter;
     } letters[] = {
-        {SESSION_BLOCKED, 'b'},  {SESSION_UNIX, 'U'},     {SESSION_CLOSING, 'c'},
-        {SESSION_NO_EVICT, 'e'}, {SESSION_NO_TOUCH, 'T'},
+        {SESSION_SUBSCRIBER, 'P'}, {SESSION_IN_MULTI, 'x'}, {SESSION_BLOCKED, 'b'},
+        {SESSION_TOUCHED, 'd'},    {SESSION_UNIX, 'U'},     {SESSION_CLOSING, 'c'},
+        {SESSION_NO_EVICT, 'e'},   {SESSION_NO_TOUCH, 'T'},
     };
     size_t before = buf_len(out);
     for (size_t i = 0; i < ARRAY_LEN(letters); i++) {
@@ -140,6 +143,8 @@ static void append_client(struct cmd_ctx *ctx, struct buf *out, const struct ses
 {
     size_t query = 0, query_free = 0, output = 0, memory = 0;
     int64_t now_ms = ctx->env->clock->mono_ms;
+    const struct transaction *t = s->transaction;
+    const size_t queued_bytes = t != NULL ? t->bytes : 0;
     s->ops->buffers(s, &query, &query_free, &output, &memory);
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=",
                (unsigned long long)s->id, s->address, s->local_address, s->fd,
@@ -147,10 +152,12 @@ static void append_client(struct cmd_ctx *ctx, struct buf *out, const struct ses
                (long long)(now_ms - s->active_ms) / 1000);
     append_flags(out, s);
     buf_printf(out,
-               " db=%u sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 "
-               "rbs=0 rbp=0 obl=%zu "
-               "oll=0 omem=0 tot-mem=%zu events=%s cmd=",
-               s->db, query, query_free, output, memory, output > 0 ? "rw" : "r");
+               " db=%u sub=%zu psub=%zu ssub=%zu multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=0 "
+               "multi-mem=%zu rbs=0 rbp=0 obl=%zu oll=0 omem=0 tot-mem=%zu events=%s cmd=",
+               s->db, observers_count(s, TOPIC_CHANNEL), observers_count(s, TOPIC_PATTERN),
+               observers_count(s, TOPIC_SHARD_CHANNEL), t != NULL ? (long long)t->count : -1LL,
+               query, query_free, queued_bytes, output, memory + queued_bytes,
+               output > 0 ? "rw" : "r");
     if (s->last_command == NULL) {
         buf_append_str(out, "NULL");
     } else {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "observers.h"
 #include "table.h"
 #include "tarn/command/command.h"
 
@@ -22,6 +23,11 @@ static const struct option option_rows[] = {
      .offset = offsetof(struct command_options, enable_debug_command),
      .type = OPTION_BOOL,
      .flags = OPTION_FIXED},
+    {.name = "requirepass",
+     .help = "password that clients must give with AUTH; clear text, or sha256: and the digest",
+     .def = "",
+     .offset = offsetof(struct command_options, requirepass),
+     .type = OPTION_PASSWORD},
 };
 const struct option_table command_option_table = {
     .title = "Commands", .rows = option_rows, .count = ARRAY_LEN(option_rows)};
@@ -39,6 +45,9 @@ static const struct metric metric_rows[] = {
     {.name = "total_error_replies",
      .help = "replies that were errors",
      .offset = offsetof(struct command_metrics, error_replies)},
+    {.name = "acl_access_denied_auth",
+     .help = "wrong passwords",
+     .offset = offsetof(struct command_metrics, denied_auths)},
 };
 const struct metric_table command_metric_table = {
     .section = "Stats", .rows = metric_rows, .count = ARRAY_LEN(metric_rows)};
@@ -55,7 +64,8 @@ const struct metric_table command_client_metric_table = {
 int command_env_init(struct command_env *env)
 {
     struct command_table *table = calloc(1, sizeof(*table));
-    if (table == NULL) {
+    if (table == NULL || observers_init(env) < 0) {
+        free(table);
         return -ENOMEM;
     }
     command_table_init(table);
@@ -67,6 +77,7 @@ int command_env_init(struct command_env *env)
 
 void command_env_fini(struct command_env *env)
 {
+    observers_fini(env);
     free(env->table);
     env->table = NULL;
 }

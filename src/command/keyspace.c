@@ -18,6 +18,7 @@
 #include "reply.h"
 #include "table.h"
 #include "tarn/source/source.h"
+#include "watch.h"
 
 bool keyspace_has_maps(const struct command_env *env)
 {
@@ -58,9 +59,9 @@ enum lookup {
 };
 
 /* `is_counted`: the reader's hit goes into the counters of the row's map. */
-static enum lookup judge(const struct cmd_ctx *ctx, const struct entry_view *e, bool is_counted)
+static enum lookup judge(const struct command_env *env, const struct entry_view *e, bool is_counted)
 {
-    struct sources *sources = ctx->env->sources;
+    struct sources *sources = env->sources;
     if (LIKELY(e->aux == NULL) || sources == NULL) {
         return e->type == ENTRY_NEGATIVE ? LOOKUP_ABSENT : LOOKUP_LIVE;
     }
@@ -91,7 +92,7 @@ static enum lookup look_up(const struct cmd_ctx *ctx, const struct store_key *k,
     if (!find_entry(ctx, k, is_use, out)) {
         return LOOKUP_MISS;
     }
-    return judge(ctx, out, (ctx->command->flags & CMD_LOADS) != 0 && !ctx->is_rerun);
+    return judge(ctx->env, out, (ctx->command->flags & CMD_LOADS) != 0 && !ctx->is_rerun);
 }
 
 /* What a load of this command says of the key. */
@@ -116,29 +117,78 @@ static bool read_load(struct cmd_ctx *ctx, const struct session_load *load, stru
     return true;
 }
 
+/* The map that a missing key is to be loaded from by this session; NULL: none. */
+static struct source_map *map_to_load(const struct cmd_ctx *ctx, const struct store_key *k,
+                                      bool is_use)
+{
+    if ((ctx->session->flags & SESSION_NO_LOAD) != 0 || !keyspace_has_maps(ctx->env)) {
+        return NULL;
+    }
+    struct source_map *map = sources_match(ctx->env->sources, k->key);
+    return map != NULL && (is_use || source_map_exists_loads(map)) ? map : NULL;
+}
+
+/* Starts a load; NULL when it has to wait for the next run (then it counts as pending), or got no
+ * memory (then that is the command's error). */
+static const struct session_load *start_load(struct cmd_ctx *ctx, struct source_map *map,
+                                             const struct store_key *k)
+{
+    if (ctx->session->loads != NULL && ctx->session->loads->pending >= LOADS_AT_ONCE_MAX) {
+        ctx->loads_pending++;
+        return NULL;
+    }
+    const struct session_load *load = loads_start(ctx, map, k);
+    if (load == NULL) {
+        ctx->load_error = strview_str(ERROR_LOAD_MEMORY);
+    }
+    return load;
+}
+
 /* After a miss: asks the source when the key belongs to a map. True when the answer is here at
  * once. */
 static bool load_missing(struct cmd_ctx *ctx, const struct store_key *k, bool is_use,
                          struct entry_view *out)
 {
-    if ((ctx->command->flags & CMD_LOADS) == 0 || (ctx->session->flags & SESSION_NO_LOAD) != 0 ||
-        ctx->load_error.len > 0 || !keyspace_has_maps(ctx->env)) {
+    if ((ctx->command->flags & CMD_LOADS) == 0 || ctx->load_error.len > 0) {
         return false;
     }
-    struct source_map *map = sources_match(ctx->env->sources, k->key);
-    if (map == NULL || (!is_use && !source_map_exists_loads(map))) {
+    struct source_map *map = map_to_load(ctx, k, is_use);
+    if (map == NULL) {
         return false;
     }
-    if (ctx->session->loads != NULL && ctx->session->loads->pending >= LOADS_AT_ONCE_MAX) {
-        ctx->loads_pending++; /* the next run asks for it */
+    if (ctx->is_in_exec) {
+        ctx->load_error = strview_str(ERROR_LOAD_IN_EXEC);
         return false;
     }
-    const struct session_load *load = loads_start(ctx, map, k);
+    const struct session_load *load = start_load(ctx, map, k);
+    return load != NULL && read_load(ctx, load, out);
+}
+
+void key_preload(struct cmd_ctx *ctx, const struct store_key *k, bool is_use)
+{
+    struct entry_view e;
+    const struct session_load *load = ctx->session->loads != NULL
+                                          ? loads_find(ctx->session->loads, k)
+                                          : NULL;
     if (load == NULL) {
-        ctx->load_error = strview_str(ERROR_LOAD_MEMORY);
-        return false;
+        if (store_peek(ctx->env->store, k, &e) && judge(ctx->env, &e, false) != LOOKUP_MISS) {
+            return;
+        }
+        struct source_map *map = map_to_load(ctx, k, is_use);
+        if (map == NULL) {
+            return;
+        }
+        load = start_load(ctx, map, k);
     }
-    return read_load(ctx, load, out);
+    if (load != NULL && !load->is_done) {
+        ctx->loads_pending++;
+    }
+}
+
+bool keyspace_holds(const struct command_env *env, const struct store_key *k)
+{
+    struct entry_view e;
+    return store_peek(env->store, k, &e) && judge(env, &e, false) == LOOKUP_LIVE;
 }
 
 bool key_look(struct cmd_ctx *ctx, const struct store_key *k, bool is_use, struct entry_view *out)
@@ -221,7 +271,7 @@ const char *key_type_name(enum entry_type type)
 
 bool key_is_visible(const struct cmd_ctx *ctx, const struct entry_view *e)
 {
-    return judge(ctx, e, false) == LOOKUP_LIVE;
+    return judge(ctx->env, e, false) == LOOKUP_LIVE;
 }
 
 /* ---- changing ---- */
@@ -233,13 +283,14 @@ static void void_flight(struct cmd_ctx *ctx, const struct store_key *k)
     }
 }
 
-/* The common end of every change: an error becomes the reply. */
-static bool accept(struct cmd_ctx *ctx, enum store_result result)
+/* The common end of every change of a key: an error becomes the reply. */
+static bool accept(struct cmd_ctx *ctx, const struct store_key *k, enum store_result result)
 {
     if (UNLIKELY(result != STORE_OK)) {
         reply_store_error(ctx, result);
         return false;
     }
+    key_changed(ctx, k);
     return true;
 }
 
@@ -249,17 +300,18 @@ bool key_set(struct cmd_ctx *ctx, const struct store_key *k, struct strview valu
     void_flight(ctx, k);
     if (UNLIKELY(expires_at_ms <= ctx->env->clock->mono_ms)) {
         (void)store_remove(ctx->env->store, k); /* written and expired in the same moment */
+        key_changed(ctx, k);
         return true;
     }
     const struct store_write w = {.expires_at_ms = expires_at_ms};
-    return accept(ctx, store_set(ctx->env->store, k, value, &w));
+    return accept(ctx, k, store_set(ctx->env->store, k, value, &w));
 }
 
 bool key_set_keep_expiry(struct cmd_ctx *ctx, const struct store_key *k, struct strview value)
 {
     void_flight(ctx, k);
     const struct store_write w = {.expires_at_ms = STORE_NO_EXPIRY, .keep_expiry = true};
-    return accept(ctx, store_set(ctx->env->store, k, value, &w));
+    return accept(ctx, k, store_set(ctx->env->store, k, value, &w));
 }
 
 bool key_resize(struct cmd_ctx *ctx, const struct store_key *k, size_t len, bool is_present,
@@ -267,11 +319,11 @@ bool key_resize(struct cmd_ctx *ctx, const struct store_key *k, size_t len, bool
 {
     void_flight(ctx, k);
     if (is_present) {
-        return accept(ctx, store_resize(ctx->env->store, k, len, out));
+        return accept(ctx, k, store_resize(ctx->env->store, k, len, out));
     }
     char *bytes = NULL;
     const struct store_write w = {.expires_at_ms = STORE_NO_EXPIRY};
-    if (!accept(ctx, store_set_uninit(ctx->env->store, k, len, &w, &bytes))) {
+    if (!accept(ctx, k, store_set_uninit(ctx->env->store, k, len, &w, &bytes))) {
         return false;
     }
     if (len > 0) {
@@ -294,9 +346,9 @@ bool key_copy(struct cmd_ctx *ctx, const struct store_key *from, const struct st
     struct entry_view e;
     void_flight(ctx, to);
     if (store_peek(ctx->env->store, from, &e) && e.aux != NULL) {
-        return accept(ctx, copy_row(ctx, &e, to));
+        return accept(ctx, to, copy_row(ctx, &e, to));
     }
-    return accept(ctx, store_copy(ctx->env->store, from, to));
+    return accept(ctx, to, store_copy(ctx->env->store, from, to));
 }
 
 bool key_rename(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to)
@@ -304,25 +356,32 @@ bool key_rename(struct cmd_ctx *ctx, const struct store_key *from, const struct 
     struct entry_view e;
     void_flight(ctx, from);
     void_flight(ctx, to);
-    if (!store_peek(ctx->env->store, from, &e) || e.aux == NULL) {
-        return accept(ctx, store_rename(ctx->env->store, from, to));
-    }
-    if (!accept(ctx, copy_row(ctx, &e, to))) {
+    const bool is_row = store_peek(ctx->env->store, from, &e) && e.aux != NULL;
+    if (!accept(ctx, to,
+                is_row ? copy_row(ctx, &e, to) : store_rename(ctx->env->store, from, to))) {
         return false;
     }
-    (void)store_remove(ctx->env->store, from);
+    if (is_row) {
+        (void)store_remove(ctx->env->store, from);
+    }
+    key_changed(ctx, from);
     return true;
 }
 
 bool key_remove(struct cmd_ctx *ctx, const struct store_key *k)
 {
     struct entry_view e;
+    bool was_visible;
     if (LIKELY(!keyspace_has_maps(ctx->env))) {
-        return store_remove(ctx->env->store, k);
+        was_visible = store_remove(ctx->env->store, k);
+    } else {
+        was_visible = store_peek(ctx->env->store, k, &e) && key_is_visible(ctx, &e);
+        sources_void_key(ctx->env->sources, k->db, k->key);
+        (void)store_remove(ctx->env->store, k);
     }
-    const bool was_visible = store_peek(ctx->env->store, k, &e) && key_is_visible(ctx, &e);
-    sources_void_key(ctx->env->sources, k->db, k->key);
-    (void)store_remove(ctx->env->store, k);
+    if (was_visible) {
+        key_changed(ctx, k);
+    }
     return was_visible;
 }
 
@@ -337,13 +396,16 @@ bool key_expire(struct cmd_ctx *ctx, const struct store_key *k, int64_t expires_
         (e.aux != NULL && expires_at_ms >= e.expires_at_ms)) {
         return true;
     }
-    return accept(ctx, store_set_expiry(ctx->env->store, k, expires_at_ms));
+    return accept(ctx, k, store_set_expiry(ctx->env->store, k, expires_at_ms));
 }
 
 void keyspace_flush(struct cmd_ctx *ctx, unsigned db)
 {
     if (keyspace_has_maps(ctx->env)) {
         sources_void_db(ctx->env->sources, db);
+    }
+    if ((ctx->env->observed & OBSERVED_WATCHES) != 0) {
+        watch_touch_db(ctx->env, db);
     }
     store_flush(ctx->env->store, db);
 }
@@ -353,6 +415,9 @@ void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b)
     if (keyspace_has_maps(ctx->env)) {
         sources_void_db(ctx->env->sources, a);
         sources_void_db(ctx->env->sources, b);
+    }
+    if ((ctx->env->observed & OBSERVED_WATCHES) != 0) {
+        watch_touch_swapped(ctx->env, a, b);
     }
     store_swap(ctx->env->store, a, b);
 }

@@ -35,6 +35,8 @@ struct session_load {
 #define LOADS_BUCKETS 32
 /* A row came but its copy did not get memory, or a load could not even begin. */
 #define ERROR_LOAD_MEMORY "SOURCEERR out of memory"
+/* Between EXEC and its last command nothing can be waited for. */
+#define ERROR_LOAD_IN_EXEC "SOURCEERR the key was removed within this transaction"
 
 struct session_loads {
     struct session *session;

@@ -8,16 +8,17 @@
 #ifndef TARN_STORE_LARGE_H
 #define TARN_STORE_LARGE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "tarn/base/compiler.h"
 
 struct large {
-    size_t bytes;   /* what this block costs */
-    bool is_mapped; /* pages of its own; else from malloc */
-    char data[];    /* [key] value */
+    size_t bytes;       /* what this block costs */
+    uint32_t pins;      /* replies that are sent from it */
+    uint16_t is_mapped; /* pages of its own; else from malloc */
+    uint16_t is_orphan; /* its entry is gone; the last pin frees it */
+    char data[];        /* [key] value */
 };
 
 /* NULL when memory could not be had. */

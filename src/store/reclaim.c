@@ -116,7 +116,7 @@ static size_t entry_bytes(unsigned char *e)
 
 static bool may_evict(const struct store *s, const unsigned char *e)
 {
-    if (s->policy->never_evicts) {
+    if (s->policy->never_evicts || s->limit == 0) { /* changed in the middle of a walk */
         return false;
     }
     return !s->volatile_only || entry_expiry(e) != STORE_NO_EXPIRY ||

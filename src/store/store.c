@@ -408,6 +408,11 @@ void store_large_destroy(struct store *s, struct large *l)
             return;
         }
     }
+    if (l->pins > 0) {
+        l->is_orphan = true;
+        s->orphan_bytes += l->bytes;
+        return;
+    }
     large_destroy(l);
 }
 

@@ -174,6 +174,15 @@ static enum store_result resize_large(struct store *s, const struct store_key *k
     return STORE_OK;
 }
 
+/* A reply is being sent from it: the bytes may not change. */
+static bool is_pinned(const struct store *s, const struct entry_parts *e)
+{
+    if (e->large != NULL) {
+        return e->large->pins > 0;
+    }
+    return segment_at(&s->segs, segment_of(&s->segs, ref_of(&s->segs, e->head)))->pins > 0;
+}
+
 enum store_result store_resize(struct store *s, const struct store_key *k, size_t len, char **out)
 {
     if (len > STORE_VALUE_MAX) {
@@ -184,14 +193,14 @@ enum store_result store_resize(struct store *s, const struct store_key *k, size_
         return STORE_NOT_FOUND;
     }
     assert(e.object == NULL);
-    if (len == e.value_len) {
+    if (len == e.value_len && !is_pinned(s, &e)) {
         *out = e.value;
         return STORE_OK;
     }
     if (resize_in_place(s, &e, len, out)) {
         return STORE_OK;
     }
-    bool stays_large = e.large != NULL &&
+    bool stays_large = e.large != NULL && e.large->pins == 0 &&
                        ((e.head[1] & ENTRY_KEY_IS_LARGE) != 0 || write_is_large(s, len));
     if (stays_large && varint_bytes(len) == varint_bytes(e.value_len)) {
         return resize_large(s, k, &e, len, out);

@@ -25,7 +25,7 @@
 size_t store_used_memory(const struct store *s)
 {
     return s->segs.resident_bytes + s->index_memory + s->large_bytes + s->dropped_bytes +
-           store_other_bytes(s);
+           s->orphan_bytes + store_other_bytes(s);
 }
 
 /* A policy that never evicts could not bring the excess back, so it gets none. */

@@ -90,10 +90,11 @@ struct store {
     struct index *discarded[DISCARDED_MAX]; /* owned; of flushed databases, emptied in slices */
     unsigned discarded_count;
 
-    size_t count;        /* entries in all spaces, negative ones included */
-    size_t index_memory; /* of all indexes; kept by index.c */
+    size_t count;          /* entries in all spaces, negative ones included */
+    size_t index_memory;   /* of all indexes; kept by index.c */
     size_t large_bytes;    /* that entries own outside: blocks and objects */
     size_t dropped_bytes;  /* of objects that no entry owns any more, until they are freed */
+    size_t orphan_bytes;   /* of pinned blocks whose entries are gone */
     size_t live_bytes;     /* in segments */
     size_t negative_bytes; /* of these */
     size_t limit;          /* 0: none */

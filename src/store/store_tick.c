@@ -150,9 +150,9 @@ static bool step_release(struct store *s)
 
 bool store_tick(struct store *s, int64_t budget_us)
 {
-    static bool (*const tasks[])(struct store *) = {expiry_step,         step_condemned, step_drain,
-                                                    store_drain_objects, step_reclaim,   step_release,
-                                                    step_shrink};
+    static bool (*const tasks[])(struct store *) = {
+        expiry_step,  step_condemned, step_drain, store_drain_objects,
+        step_reclaim, step_release,   step_shrink};
     int64_t deadline_us = clock_now_us() + budget_us;
     store_ask_others(s);
     store_update_pressure(s);

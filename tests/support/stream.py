@@ -61,7 +61,7 @@ def inline(args):
 
 
 # Sent by Stream.special().
-SPECIAL_COMMANDS = {"lcs", "client|kill", "client|reply", "quit", "reset", "debug", "shutdown"}
+SPECIAL_COMMANDS = {"lcs", "client|kill", "client|reply", "quit", "reset", "debug", "shutdown", "multi"}
 
 
 def covered_commands():
@@ -192,7 +192,9 @@ class Stream:
     # Steps of more than one request
 
     def special(self):
-        chance = self.r.randrange(8)
+        chance = self.r.randrange(10)
+        if chance >= 8:
+            return self.transaction()
         filler = [self.r.choice([[b"SET", self.key(), self.value()], [b"GET", self.key()], [b"NOSUCH"], [b"GET"]])
                   for _ in range(self.r.randint(1, 3))]
         if chance == 0:
@@ -213,6 +215,23 @@ class Stream:
             [b"CLIENT", b"KILL", b"ID", b"abc"], [b"CLIENT", b"KILL", b"ADDR", b"1.2.3.4:5", b"SKIPME", b"yes"],
             [b"CLIENT", b"KILL", b"ID"], [b"CLIENT", b"KILL", b"SKIPME", b"maybe"], [b"CLIENT", b"KILL"],
             [b"CLIENT", b"REPLY"], [b"CLIENT", b"REPLY", b"FOO"]])], 1)
+
+    def transaction(self):
+        """A whole transaction in one go, perhaps with watched keys that this or another connection changes."""
+        connection = self.connection
+        if self.r.random() < 0.5:
+            self.pending.append(Step(connection, [[b"WATCH", self.key(), self.key()]], 1))
+            self.pending.append(Step(self.r.randrange(self.connections), [[b"SET", self.key(), self.value()]], 1))
+        requests = [[b"MULTI"]] + self.some(self.plain_request, 0, 6) + [[b"EXEC"]]
+        self.pending.append(Step(connection, requests, len(requests)))
+        return self.pending.pop(0)
+
+    def plain_request(self):
+        """One of those whose replies two servers give byte for byte."""
+        name = self.r.choice(["set", "get", "incr", "append", "del", "mget", "getset", "setrange", "incrbyfloat",
+                              "getdel", "exists", "select", "nosuch", "expire", "persist", "rename"])
+        words = getattr(self, "cmd_" + name)()
+        return [w if isinstance(w, bytes) else str(w).encode() for w in [name, *words]]
 
     def lcs(self):
         """Of short strings, because the time it takes is their product; sometimes of whatever the second key holds
@@ -253,6 +272,14 @@ class Stream:
 
     def cmd_auth(self):
         return self.r.choice([[b"secret"], [b"default", b"x"], [b"nobody", b"x"], [], [b"a", b"b", b"c"]])
+
+    def cmd_exec(self):
+        return []
+
+    cmd_discard = cmd_unwatch = cmd_exec
+
+    def cmd_watch(self):
+        return self.some(self.key, 1, 3)
 
     def cmd_set(self):
         words = [self.key(), self.value()]
@@ -472,7 +499,7 @@ WEIGHTS = {"SET": 30, "GET": 30, "DEL": 8, "MSET": 8, "FLUSHALL": 1, "FLUSHDB": 
            "HELLO": 4, "AUTH": 1, "INFO": 1, "TIME": 1, "RESET": 1, "APPEND": 8, "INCRBYFLOAT": 10, "INCR": 8,
            "INCRBY": 8, "NOSUCH": 2, "CLIENT NOSUCH": 1, "COMMAND NOSUCH": 1, "CONFIG NOSUCH": 1,
            "CONFIG RESETSTAT": 1, "OBJECT FREQ": 1, "OBJECT IDLETIME": 1, "OBJECT REFCOUNT": 1, "CLIENT LIST": 1,
-           "CLIENT INFO": 1, "CLIENT ID": 1}
+           "CLIENT INFO": 1, "CLIENT ID": 1, "EXEC": 1, "DISCARD": 1, "WATCH": 1, "UNWATCH": 1}
 KINDS = {"TTL": "seconds", "EXPIRETIME": "seconds", "PTTL": "milliseconds", "PEXPIRETIME": "milliseconds",
          "RANDOMKEY": "shape", "TIME": "shape", "INFO": "shape", "CLIENT ID": "shape", "CLIENT INFO": "shape",
          "CLIENT LIST": "shape", "COMMAND COUNT": "shape", "OBJECT ENCODING": "shape", "OBJECT FREQ": "shape",

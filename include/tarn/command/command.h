@@ -27,8 +27,10 @@
 #include "tarn/command/session.h"
 #include "tarn/store/store.h"
 
+struct histogram;
 struct sources;
 struct command_table; /* opaque */
+struct observers;     /* opaque: who wants to hear of changes */
 
 /* One request on its way. Lives in net's batch; zeroed, then session, argv, argc are set by net. */
 struct command_call {
@@ -45,11 +47,21 @@ enum command_result {
     COMMAND_SUSPENDED, /* nothing was written; run the same request again after resume */
 };
 
+/* What is held beside the store, in bytes. */
+struct command_memory {
+    size_t connections;    /* what sockets need whether or not they are used */
+    size_t client_buffers; /* input and output of clients: maxmemory-clients bounds them, and they
+                              push no data out */
+    size_t sources;        /* flights, results, drivers */
+};
+
 /* Facts about the process that INFO, SHUTDOWN and DEBUG need, given by the server layer. */
 struct command_host {
     void *ctx;
     /* Begins an orderly shutdown: the loop drains and ends. */
     void (*shutdown)(void *ctx);
+    /* Cheap. NULL: nothing beside the store and the commands. */
+    void (*memory)(void *ctx, struct command_memory *out);
     int64_t started_wall_ms, started_mono_ms;
     char run_id[41];
     const char *config_file; /* borrowed; "" when none */
@@ -60,11 +72,13 @@ struct command_host {
 struct command_options {
     int64_t proto_max_bulk_len; /* also the limit of a string value */
     bool enable_debug_command;
+    struct option_password requirepass;
 };
 extern const struct option_table command_option_table;
 
 struct command_metrics {
     uint64_t commands_processed, keyspace_hits, keyspace_misses, error_replies;
+    uint64_t denied_auths;
     uint64_t blocked_clients; /* suspended now */
 };
 extern const struct metric_table command_metric_table;        /* section Stats */
@@ -84,12 +98,28 @@ struct command_env {
     struct list sessions; /* struct session::link */
     size_t sessions_count;
     uint64_t next_session_id;
+    struct session *running; /* borrowed: whose command is being run, NULL in between */
+    struct observers *observers;
+    unsigned observed; /* enum observed: 0 while nobody cares for changes of keys */
     struct command_metrics stats;
+    struct histogram *turn_us; /* microseconds per turn of the loop; NULL in tests without a loop */
+    size_t loads_bytes;        /* held by commands that wait for loads */
+    size_t memory_startup;     /* used_memory at the first note */
+    size_t memory_peak;        /* the most that was noted */
 };
 
-/* Builds the table of all commands; `env` is filled by the caller apart from table and sessions. */
+/* Builds the table of all commands; `env` is filled by the caller apart from table, observers and
+ * sessions. */
 int command_env_init(struct command_env *env) WARN_UNUSED;
 void command_env_fini(struct command_env *env);
+
+/* Bytes the command layer itself holds: its table, the loads of waiting commands, transactions and
+ * subscriptions. O(1). */
+size_t command_memory(const struct command_env *env);
+
+/* Looks at the memory in use: the first time when everything is built, then now and then, for the
+ * peak. */
+void command_note_memory(struct command_env *env);
 
 void command_prepare(struct command_env *env, struct command_call *call);
 void command_prefetch(struct command_env *env, const struct command_call *call);

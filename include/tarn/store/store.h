@@ -39,6 +39,7 @@
 #define STORE_NO_EXPIRY INT64_MAX
 
 struct store; /* opaque */
+struct large; /* opaque */
 
 enum store_result {
     STORE_OK = 0,
@@ -78,7 +79,8 @@ struct store_write {
     bool keep_expiry;   /* keep the old entry's expiry; expires_at_ms is then for an absent key */
     bool is_reloadable; /* a source can bring it back: preferred victim under volatile policies */
     bool owns_object;   /* the last bytes of `value` are the address of a struct store_object, which
-                           is the entry's from   now on; when the call fails it is still the caller's */
+                           is the entry's from   now on; when the call fails it is still the caller's
+                         */
 };
 
 /* ---- objects ---- */
@@ -173,7 +175,7 @@ enum store_result store_set_uninit(struct store *s, const struct store_key *k, s
 /* Gives the value of a live entry the length `len`: the common prefix stays, new bytes are zero.
  * Expiry, type and aux stay. *out points at the whole value, writable until the next call. With
  * `len` equal to the present length this is "write in place" and cannot fail but with
- * STORE_NOT_FOUND. */
+ * STORE_NOT_FOUND, unless the entry is pinned. */
 enum store_result store_resize(struct store *s, const struct store_key *k, size_t len,
                                char **out) WARN_UNUSED;
 
@@ -202,6 +204,20 @@ enum store_result store_rename(struct store *s, const struct store_key *from,
  * follows in slices (store_tick). Entries removed by a flush cause no events. */
 void store_flush(struct store *s, unsigned db);
 void store_swap(struct store *s, unsigned a, unsigned b);
+
+/* ---- pins ---- */
+
+/* Keeps the bytes of a value where they are, whatever happens to its entry, so that a reply can be
+ * sent from them after this turn. `v` must be valid (see above). Short-lived: pinned memory cannot
+ * be reclaimed, and an entry in a pinned segment is not changed in place. False: pinned too often;
+ * copy. */
+struct store_pin {
+    uint32_t segment;    /* of the store's own; 0: none */
+    struct large *block; /* likewise */
+};
+bool store_pin(struct store *s, const struct entry_view *v, struct store_pin *out) WARN_UNUSED;
+/* Accepts a zeroed pin, and leaves one. */
+void store_unpin(struct store *s, struct store_pin *pin);
 
 /* ---- walks ---- */
 

@@ -1,0 +1,128 @@
+/*
+ * See observers.h. This file owns the shared state and the delivery of pushes; what each kind of
+ * observer does is in its own file.
+ *
+ * A push to the session whose own command is running waits in `pending` until the reply is
+ * finished: the reply may still be cut back, and a push in the middle of one could not be told from
+ * it.
+ */
+#include "observers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "watch.h"
+
+int observers_init(struct command_env *env)
+{
+    struct observers *o = calloc(1, sizeof(*o));
+    if (o == NULL) {
+        return -ENOMEM;
+    }
+    for (int kind = 0; kind < TOPIC_KINDS; kind++) {
+        topics_init(&o->topics[kind]);
+    }
+    env->observers = o;
+    return 0;
+}
+
+void observers_fini(struct command_env *env)
+{
+    struct observers *o = env->observers;
+    if (o == NULL) {
+        return;
+    }
+    for (int kind = 0; kind < TOPIC_KINDS; kind++) {
+        topics_fini(&o->topics[kind]);
+    }
+    buf_fini(&o->pending);
+    free(o);
+    env->observers = NULL;
+}
+
+size_t observers_memory(const struct command_env *env)
+{
+    const struct observers *o = env->observers;
+    size_t bytes = sizeof(*o) + o->transactions_bytes;
+    for (int kind = 0; kind < TOPIC_KINDS; kind++) {
+        bytes += topics_memory(&o->topics[kind]);
+    }
+    return bytes;
+}
+
+struct interests *observers_interests(struct session *s)
+{
+    if (s->interests != NULL) {
+        return s->interests;
+    }
+    struct interests *interests = malloc(sizeof(*interests));
+    if (interests == NULL) {
+        return NULL;
+    }
+    *interests = (struct interests){0};
+    for (int kind = 0; kind < TOPIC_KINDS; kind++) {
+        joined_init(&interests->joined[kind]);
+    }
+    s->interests = interests;
+    return interests;
+}
+
+void observers_forget(struct command_env *env, struct session *s)
+{
+    if (s->interests == NULL) {
+        return;
+    }
+    watch_drop(env, s);
+    for (int kind = 0; kind < TOPIC_KINDS; kind++) {
+        topics_leave_all(&env->observers->topics[kind], &s->interests->joined[kind]);
+    }
+    free(s->interests);
+    s->interests = NULL;
+}
+
+void observers_push(struct command_env *env, struct session *s, struct strview bytes)
+{
+    if ((s->flags & SESSION_CLOSING) != 0) {
+        return;
+    }
+    if (s == env->running) {
+        buf_append_view(&env->observers->pending, bytes);
+    } else {
+        buf_append_view(s->out, bytes); /* a failure closes the connection when it is flushed */
+        s->ops->wake(s);
+    }
+}
+
+void observers_flush_pending(struct command_env *env, struct session *s)
+{
+    struct buf *pending = &env->observers->pending;
+    buf_append_view(s->out, buf_view(pending));
+    s->out->failed = s->out->failed || pending->failed;
+    buf_fini(pending);
+}
+
+void observers_key_changed(struct cmd_ctx *ctx, const struct store_key *k)
+{
+    struct command_env *env = ctx->env;
+    if ((env->observed & OBSERVED_WATCHES) != 0) {
+        watch_touch(env, k);
+    }
+}
+
+void observers_key_invalidated(struct command_env *env, struct strview key)
+{
+    if ((env->observed & OBSERVED_WATCHES) == 0) {
+        return;
+    }
+    for (unsigned db = 0; db < STORE_DATABASES; db++) {
+        const struct store_key k = store_key_init(env->store, db, key);
+        watch_touch(env, &k);
+    }
+}
+
+void observers_map_invalidated(struct command_env *env, const struct source_map *map)
+{
+    if ((env->observed & OBSERVED_WATCHES) != 0) {
+        watch_touch_map(env, map);
+    }
+}

@@ -1,0 +1,74 @@
+/*
+ * Who wants to hear of what happens: watched keys, channels, notifications, tracked keys. One
+ * struct per environment, one small struct per session that takes part, and one function that the
+ * keyspace calls on every change. Private to the command layer.
+ *
+ * env->observed has a bit for each kind of interest in changes of keys; while it is 0 a change
+ * costs one predictable branch.
+ */
+#ifndef TARN_COMMAND_OBSERVERS_H
+#define TARN_COMMAND_OBSERVERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "auth.h"
+#include "handler.h"
+#include "tarn/base/buf.h"
+#include "tarn/command/command.h"
+#include "topic.h"
+
+struct source_map;
+
+enum observed {
+    OBSERVED_WATCHES = 1 << 0,  /* some key is watched */
+    OBSERVED_EVENTS = 1 << 1,   /* notify-keyspace-events is on */
+    OBSERVED_TRACKING = 1 << 2, /* some session tracks keys */
+};
+
+struct observers {
+    struct auth auth;
+    struct topics topics[TOPIC_KINDS];
+    struct buf pending;        /* pushes to the session whose command is running: they come after
+                                  its reply */
+    size_t transactions_bytes; /* of queued commands */
+};
+
+/* What one session listens to; created when it begins to. */
+struct interests {
+    struct joined joined[TOPIC_KINDS];
+};
+
+int observers_init(struct command_env *env) WARN_UNUSED;
+void observers_fini(struct command_env *env);
+
+/* Bytes held for transactions, subscriptions and the like. */
+size_t observers_memory(const struct command_env *env);
+
+/* The session's interests, created on first use; NULL without memory. */
+struct interests *observers_interests(struct session *s);
+
+/* How many topics of a kind the session is in. */
+static inline size_t observers_count(const struct session *s, enum topic_kind kind)
+{
+    return s->interests != NULL ? s->interests->joined[kind].count : 0;
+}
+
+/* The session ends, or is reset: it listens to nothing any more. */
+void observers_forget(struct command_env *env, struct session *s);
+
+/* Sends a push (whole, in the session's protocol) outside of the session's replies. */
+void observers_push(struct command_env *env, struct session *s, struct strview bytes);
+
+/* After the reply of the running command: what was pushed to its session meanwhile. */
+void observers_flush_pending(struct command_env *env, struct session *s);
+
+/* A cached row, in every database, or all rows of a map (NULL: of every map) were declared stale.
+ */
+void observers_key_invalidated(struct command_env *env, struct strview key);
+void observers_map_invalidated(struct command_env *env, const struct source_map *map);
+
+/* The slow side of keyspace.h's key_changed(). */
+void observers_key_changed(struct cmd_ctx *ctx, const struct store_key *k);
+
+#endif
