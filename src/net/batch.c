@@ -21,15 +21,6 @@
 #include "tarn/base/clock.h"
 #include "tarn/base/compiler.h"
 
-/* A reply buffer with memory, so that the first reply finds room. The one given back last is still
- * in the cache. */
-static inline void take_out_buffer(struct net *net, struct conn *c)
-{
-    if (c->out.cap == 0 && net->out_pool_count > 0) {
-        c->out = net->out_pool[--net->out_pool_count];
-    }
-}
-
 static void run_call(struct net *net, struct batch_call *b)
 {
     struct conn *c = conn_of(b->call.session);
@@ -40,7 +31,7 @@ static void run_call(struct net *net, struct batch_call *b)
         conn_hold(c, CONN_HOLD_OUTPUT, b->start);
         return;
     }
-    take_out_buffer(net, c);
+    spares_take(&net->spares, &c->out);
     net->running = c;
     enum command_result result = command_run(net->env, &b->call);
     net->running = NULL;

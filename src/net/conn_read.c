@@ -157,9 +157,12 @@ static void keep(struct conn *c, struct strview rest)
     if ((c->session.flags & SESSION_CLOSING) != 0) {
         return; /* nothing is run any more */
     }
-    if (!buf_reserve(&c->in,
-                     rest.len + (rest.len > RING_PREFIX_MAX ? room_for_more(c, rest.len) : 0)) ||
-        !buf_append_view(&c->in, rest)) {
+    size_t more = 0;
+    if (rest.len > RING_PREFIX_MAX) {
+        spares_take(&c->net->spares, &c->in);
+        more = room_for_more(c, rest.len);
+    }
+    if (!buf_reserve(&c->in, rest.len + more) || !buf_append_view(&c->in, rest)) {
         log_warning("closing client %s: no memory for its request", c->session.address);
         conn_kill(c);
     }
@@ -198,7 +201,7 @@ void conn_run_input(struct conn *c)
     }
     buf_consume(&c->in, used);
     if (buf_len(&c->in) == 0) {
-        buf_fini(&c->in);
+        spares_give(&net->spares, &c->in);
     }
 }
 
@@ -295,7 +298,7 @@ static void read_into_ring(struct conn *c)
         conn_account(c);
         conn_watch(c);
     } else if (UNLIKELY(c->in.cap > 0)) {
-        buf_fini(&c->in);
+        spares_give(&net->spares, &c->in);
         conn_account(c);
     }
 }

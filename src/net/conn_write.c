@@ -24,17 +24,6 @@
 #define OUT_RESUME \
     (NET_OUT_SOFT_BYTES / 4) /* held requests run again when no more than this is unsent */
 
-static void give_out_buffer(struct net *net, struct conn *c)
-{
-    assert(buf_len(&c->out) == 0);
-    if (c->out.cap > 0 && c->out.cap <= NET_OUT_BYTES && net->out_pool_count < NET_OUT_POOL) {
-        net->out_pool[net->out_pool_count++] = c->out;
-        buf_init(&c->out);
-    } else {
-        buf_fini(&c->out);
-    }
-}
-
 static void kill_by_output_limit(struct conn *c)
 {
     log_warning(
@@ -111,7 +100,7 @@ static void settle(struct conn *c)
 {
     bool is_unsent = buf_len(&c->out) > 0;
     if (!is_unsent) {
-        give_out_buffer(c->net, c);
+        spares_give(&c->net->spares, &c->out);
     }
     if (UNLIKELY(is_unsent || c->eof_at_ms != 0)) {
         list_remove(&c->wait_link);

@@ -110,6 +110,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
         }
     }
     close_idle(net);
+    spares_trim(&net->spares);
 }
 
 void idle_start(struct net *net)

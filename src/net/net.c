@@ -252,9 +252,7 @@ void net_destroy(struct net *net)
     for (struct list *link = net->conns.next; link != &net->conns; link = net->conns.next) {
         conn_destroy(container_of(link, struct conn, idle_link));
     }
-    for (unsigned i = 0; i < net->out_pool_count; i++) {
-        buf_fini(&net->out_pool[i]);
-    }
+    spares_fini(&net->spares);
     if (net->spare_fd >= 0) {
         (void)close(net->spare_fd);
     }
@@ -265,8 +263,8 @@ void net_destroy(struct net *net)
 
 size_t net_memory(const struct net *net)
 {
-    return sizeof(*net) + NET_RING_BYTES + net->out_pool_count * NET_OUT_BYTES +
-           net->buffers_bytes + net->conns_count * sizeof(struct conn);
+    return sizeof(*net) + NET_RING_BYTES + net->spares.bytes + net->buffers_bytes +
+           net->conns_count * sizeof(struct conn);
 }
 
 struct net_metrics *net_metrics(struct net *net)

@@ -13,7 +13,7 @@
 
 #include "batch.h"
 #include "conn.h"
-#include "tarn/base/buf.h"
+#include "spares.h"
 #include "tarn/base/list.h"
 #include "tarn/base/log.h"
 #include "tarn/command/command.h"
@@ -24,8 +24,6 @@
     (32 * 1024) /* asked from a socket at once: what one client may have per turn */
 #define NET_RING_BYTES \
     (256 * 1024) /* requests of one turn; small enough to stay in the second-level cache */
-#define NET_OUT_BYTES (16 * 1024) /* of a reply buffer out of the pool */
-#define NET_OUT_POOL  128         /* buffers kept */
 #define NET_OUT_SOFT_BYTES \
     (1024 * 1024)                     /* unsent output above which a connection's requests wait */
 #define NET_HELD_IN_BYTES (64 * 1024) /* input read for a connection whose requests wait */
@@ -81,8 +79,7 @@ struct net {
     struct list waiting; /* struct conn::wait_link */
     size_t conns_count;  /* without the dead ones */
     size_t buffers_bytes;
-    struct buf out_pool[NET_OUT_POOL]; /* empty, with memory */
-    unsigned out_pool_count;
+    struct spares spares;
     struct output_limit output_limit;
     int64_t strangers_at_s; /* the second of the last log line about a client of another protocol */
     unsigned strangers_logged; /* in that second */

@@ -45,11 +45,11 @@ void append_seal(struct store *s, uint32_t id)
     }
 }
 
-void append_seal_if_full(struct store *s, uint32_t id)
+void append_seal_if_full(struct store *s, uint32_t id, size_t block_bytes)
 {
     const struct segment *seg = segment_at(&s->segs, id);
     uint64_t outside = (uint64_t)seg->large_units * LARGE_UNIT;
-    if (seg->state == SEGMENT_OPEN && outside > 0 && seg->used + outside >= s->segs.segment_bytes) {
+    if (seg->state == SEGMENT_OPEN && seg->used + outside + block_bytes > s->segs.segment_bytes) {
         append_seal(s, id);
     }
 }

@@ -26,9 +26,9 @@ enum append_for {
 unsigned char *append_entry(struct store *s, enum segment_queue queue, unsigned ttl_class,
                             uint32_t size, enum append_for who, bool *moved);
 
-/* To be called after a large entry was appended: a head also fills up with what its entries own
- * outside. */
-void append_seal_if_full(struct store *s, uint32_t id);
+/* To be called after an entry with a block of so many bytes was appended: a head also fills up with
+ * what its entries own outside, and is sealed when another like it would not fit. */
+void append_seal_if_full(struct store *s, uint32_t id, size_t block_bytes);
 
 /* Takes a head out of use; it goes to the end of its queue. */
 void append_seal(struct store *s, uint32_t id);

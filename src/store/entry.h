@@ -54,7 +54,8 @@ enum entry_flag {
     ENTRY_IS_FILLER = 0x80,
 };
 
-enum { ENTRY_SPACE_MASK = 0x1f, ENTRY_KEY_IS_LARGE = 0x20 }; /* in the second byte */
+/* In the second byte. The last 8 bytes of a value that owns an object are its address. */
+enum { ENTRY_SPACE_MASK = 0x1f, ENTRY_KEY_IS_LARGE = 0x20, ENTRY_OWNS_OBJECT = 0x40 };
 
 static_assert((int)ENTRY_HASH <= (int)ENTRY_TYPE_MASK, "entry types fit their bits");
 
@@ -64,7 +65,8 @@ struct entry_parts {
     const unsigned char *aux; /* NULL when there is none */
     char *key;
     char *value;
-    struct large *large; /* NULL for a small entry */
+    struct large *large;         /* NULL for a small entry */
+    struct store_object *object; /* NULL when it owns none */
     size_t key_len, value_len;
     int64_t expires_at_ms; /* STORE_NO_EXPIRY when there is none */
     uint32_t size;         /* in the segment, rounded */
@@ -81,6 +83,7 @@ struct entry_shape {
     bool is_reloadable;
     bool is_large;     /* the value lies outside */
     bool is_key_large; /* the key as well */
+    bool owns_object;
     uint8_t space;
 };
 
@@ -192,6 +195,23 @@ static inline struct strview entry_key(const unsigned char *e)
         return strview_of(large->data, key_len);
     }
     return strview_of(p, key_len);
+}
+
+/* What a live entry owns outside the log. */
+static inline size_t entry_outside(const struct entry_parts *e)
+{
+    return (e->large != NULL ? e->large->bytes : 0) + (e->object != NULL ? e->object->bytes : 0);
+}
+
+/* The object leaves the entry, which goes on as if its value were plain bytes; or comes back. */
+static inline void entry_disown(unsigned char *e)
+{
+    e[1] = (unsigned char)(e[1] & ~(unsigned)ENTRY_OWNS_OBJECT);
+}
+
+static inline void entry_own(unsigned char *e)
+{
+    e[1] = (unsigned char)(e[1] | ENTRY_OWNS_OBJECT);
 }
 
 /* Fills the view that callers of the store see. */

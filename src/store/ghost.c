@@ -4,6 +4,8 @@
  */
 #include "ghost.h"
 
+#include "tarn/base/compiler.h"
+
 #include <sys/mman.h>
 
 #define BUCKET_CELLS 16
@@ -33,7 +35,7 @@ size_t ghost_bytes_for(size_t keys)
 
 bool ghost_fit(struct ghost *g, size_t keys)
 {
-    if (g->cells != NULL && keys <= g->keys + g->keys / 8 && keys >= g->keys / 3) {
+    if (g->cells != NULL && keys <= g->keys + g->keys / 2 && keys >= g->keys / 3) {
         return true;
     }
     ghost_fini(g); /* first, so that there is never the memory of both */
@@ -53,6 +55,13 @@ bool ghost_fit(struct ghost *g, size_t keys)
 static uint32_t *bucket_of(const struct ghost *g, uint64_t hash)
 {
     return g->cells + ((hash >> 32) * g->buckets >> 32) * BUCKET_CELLS;
+}
+
+void ghost_prefetch(const struct ghost *g, uint64_t hash)
+{
+    if (g->cells != NULL) {
+        PREFETCH(bucket_of(g, hash));
+    }
 }
 
 /* Never 0, and made of bits that do not choose the bucket. */

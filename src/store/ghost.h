@@ -43,6 +43,9 @@ size_t ghost_bytes_for(size_t keys);
  * memory. */
 bool ghost_fit(struct ghost *g, size_t keys);
 
+/* Asks for the memory that ghost_add() and ghost_take() will look at. */
+void ghost_prefetch(const struct ghost *g, uint64_t hash);
+
 void ghost_add(struct ghost *g, uint64_t hash, enum ghost_origin origin);
 
 /* Finds and removes a ghost. *age: evictions of that origin since. */

@@ -11,20 +11,24 @@
 #define FREE_SEGMENTS_KEPT 2
 /* Without pressure: compact when this part of the segments' bytes is dead. */
 #define COMPACT_DEAD_PART 8
-#define DRAIN_SLOTS       256
-#define SHRINK_BUCKETS    256
+/* Ghosts are forgotten when no more than this part of the keys is left that they were made for. */
+#define GHOSTS_PART    8
+#define DRAIN_SLOTS    256
+#define SPARSE_PART    5 /* of SPARSE_PARTS of the slots: an index with less is shrunk */
+#define SPARSE_PARTS   8
+#define SHRINK_BUCKETS 256
 
-static void free_large_of(struct store *s, uint32_t id)
+static void free_outside_of(struct store *s, uint32_t id)
 {
     struct segment *seg = segment_at(&s->segs, id);
     unsigned char *data = segment_data(&s->segs, id);
     for (uint32_t at = 0; at < seg->used && seg->large_units > 0; at += entry_size(data + at)) {
         unsigned char *e = data + at;
-        if (!entry_is_dead(e) && (e[0] & ENTRY_IS_LARGE) != 0) {
+        if (!entry_is_dead(e)) {
             struct entry_parts parts;
             entry_parse(e, &parts);
-            store_large_count(s, id, parts.large, -1);
-            store_large_destroy(s, parts.large);
+            store_large_count(s, id, entry_outside(&parts), -1);
+            store_free_outside(s, &parts);
         }
     }
 }
@@ -39,7 +43,7 @@ static bool step_condemned(struct store *s)
     if (id == SEGMENT_NONE) {
         return false;
     }
-    free_large_of(s, id);
+    free_outside_of(s, id);
     segment_list_remove(&s->segs, &s->condemned, LINK_QUEUE, id);
     segments_give(&s->segs, id);
     return true;
@@ -98,12 +102,19 @@ static bool step_drain(struct store *s)
     return true;
 }
 
+/* Sparse enough that shrinking gives back a good part. A steady stream of inserts and removals does
+ * not come here: making tables smaller only to grow them again would cost more than the stream. */
+static bool is_sparse(const struct index *ix)
+{
+    return index_count(ix) < index_slots(ix) / SPARSE_PARTS * SPARSE_PART;
+}
+
 static bool step_shrink(struct store *s)
 {
     bool more = false;
     for (unsigned i = 0; i < SPACES; i++) {
         struct space *sp = &s->spaces[i];
-        if (sp->state == SPACE_ACTIVE && sp->ix != NULL) {
+        if (sp->state == SPACE_ACTIVE && sp->ix != NULL && is_sparse(sp->ix)) {
             more = index_shrink(sp->ix, SHRINK_BUCKETS) || more;
         }
     }
@@ -127,6 +138,9 @@ static bool step_reclaim(struct store *s)
  * soon. */
 static bool step_release(struct store *s)
 {
+    if (s->count < s->adaptive.ghost.keys / GHOSTS_PART) {
+        ghost_fini(&s->adaptive.ghost); /* of a cache that is no more */
+    }
     bool is_over = s->limit > 0 && store_used_memory(s) + s->other_memory > s->limit;
     if (s->segs.free_resident.count <= (is_over ? 0 : FREE_SEGMENTS_KEPT)) {
         return false;
@@ -136,8 +150,9 @@ static bool step_release(struct store *s)
 
 bool store_tick(struct store *s, int64_t budget_us)
 {
-    static bool (*const tasks[])(struct store *) = {expiry_step,  step_condemned, step_drain,
-                                                    step_reclaim, step_release,   step_shrink};
+    static bool (*const tasks[])(struct store *) = {
+        expiry_step,  step_condemned, step_drain, store_drain_objects,
+        step_reclaim, step_release,   step_shrink};
     int64_t deadline_us = clock_now_us() + budget_us;
     store_ask_others(s);
     store_update_pressure(s);

@@ -55,8 +55,3 @@ class Samples:
 def info(connection, section):
     text = connection.cmd("INFO", section).decode()
     return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
-
-
-def until_mono(deadline):
-    """Sleeps until a moment of time.monotonic(): for what is about time itself."""
-    time.sleep(max(0, deadline - time.monotonic()))

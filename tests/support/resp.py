@@ -6,6 +6,7 @@ one hides nothing: raw_reply() returns the bytes of one reply, reply() its decod
 Decoded values: bulk string -> bytes, simple string -> str, error -> Error, integer -> int, null -> None,
 array -> list, set -> Members, map -> dict, double -> float, boolean -> bool, push -> Push, verbatim -> bytes.
 """
+import select
 import socket
 
 
@@ -166,12 +167,4 @@ class Connection:
         """True when nothing arrives for that long: a bound on how long we look, not a wait for anything."""
         if self.buf:
             return False
-        before = self.sock.gettimeout()
-        self.sock.settimeout(seconds)
-        try:
-            self.sock.recv(1, socket.MSG_PEEK)
-            return False
-        except TimeoutError:
-            return True
-        finally:
-            self.sock.settimeout(before)
+        return not select.select([self.sock], [], [], seconds)[0]

@@ -66,8 +66,13 @@ SPECIAL_COMMANDS = {"lcs", "client|kill", "client|reply", "quit", "reset", "debu
 
 def covered_commands():
     """Names as COMMAND LIST shows them."""
-    names = (name[4:].replace("__", "-").replace("_", "|") for name in dir(Stream) if name.startswith("cmd_"))
-    return set(names) | SPECIAL_COMMANDS
+    return {"|".join(words_of(name)) for name in dir(Stream) if name.startswith("cmd_")} | SPECIAL_COMMANDS
+
+
+def words_of(method):
+    """cmd_client_no__evict stands for CLIENT NO-EVICT, cmd_bitfield___ro for BITFIELD_RO."""
+    words = method[len("cmd_"):].replace("___", "\0").replace("__", "-").split("_")
+    return [word.replace("\0", "_") for word in words]
 
 
 class Stream:
@@ -78,7 +83,7 @@ class Stream:
         self.connections = connections
         self.connection = 0
         self.pending = []
-        self.rows = [(name[4:].replace("__", "-").replace("_", " ").upper().encode(), getattr(self, name))
+        self.rows = [(" ".join(words_of(name)).upper().encode(), getattr(self, name))
                      for name in sorted(dir(self)) if name.startswith("cmd_")]
         self.weights = [WEIGHTS.get(name.decode(), 4) for name, _ in self.rows]
 
@@ -340,7 +345,7 @@ class Stream:
     def bitfield_get(self):
         return [b"GET", self.bit_type(), self.bit_offset(b"#0", b"#1", b"#2", b"#-1", b"#300")]
 
-    def cmd_bitfield_ro(self):
+    def cmd_bitfield___ro(self):
         return [self.key()] + sum(self.some(self.bitfield_get, 0, 3), []) + self.maybe(0.05, b"SET", b"u8", 0, 1)
 
     def cmd_bitfield(self):

@@ -46,6 +46,11 @@ def tarn_binary():
     return path
 
 
+def is_address_sanitized():
+    """Its shadow memory and quarantine make the resident size of the process say nothing."""
+    return "address" in os.environ.get("TARN_SANITIZER", "")
+
+
 def run_tarn(*args, stdin=None, timeout=30):
     """Runs the binary to its end (--help, a broken configuration); returns the CompletedProcess."""
     return subprocess.run([tarn_binary(), *args], input=stdin, capture_output=True, text=True,

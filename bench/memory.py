@@ -1,0 +1,123 @@
+#!/usr/bin/python3
+"""Bytes per key beyond key and value: tarn in process at every number of keys, and beside redis-server and memcached.
+
+    memory.py TARN BUILD [--max KEYS] [--sweep-only]
+
+BUILD is the folder with bench/memory and bench/fill. Prints two markdown tables: the worst and the mean over all
+numbers of keys from a million to KEYS (20 million) in steps of 1 %, in process; and a few numbers of keys for the three
+servers in the same run, by the growth of their resident memory. Numbers of keys are cut so that the data stays
+below a quarter of the free memory.
+"""
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "tests", "support"))
+
+import tarn  # noqa: E402
+
+KEY_BYTES = 16
+SHAPES = [(8, 0), (32, 0), (100, 0), (100, 86400), (300, 0), (1000, 0), (1000, 86400)]
+STEPS = 6
+KEYS_FIRST = 1000000
+OVERHEAD_GUESS = 100
+
+
+def memory_available():
+    with open("/proc/meminfo", encoding="ascii") as f:
+        return int(re.search(r"MemAvailable:\s+(\d+)", f.read()).group(1)) * 1024
+
+
+def keys_max_for(value, wanted):
+    return max(KEYS_FIRST, min(wanted, memory_available() // 4 // (KEY_BYTES + value + OVERHEAD_GUESS)))
+
+
+class Memcached(tarn.Server):
+    """memcached with more memory than it will need."""
+
+    def __init__(self):
+        self.dir = tarn.tempfile.mkdtemp(prefix="tarn-memcached-")
+        port = tarn.free_port()
+        if shutil.which("memcached") is None:
+            raise AssertionError("memcached is not installed")
+        user = ["-u", "nobody"] if os.getuid() == 0 else []
+        super().__init__([shutil.which("memcached"), "-l", "127.0.0.1", "-p", str(port), "-m", "65536", "-t", "1", *user],
+                         port, wait=False)
+        deadline = time.monotonic() + tarn.START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+
+def sweep(build, keys_max):
+    print("| value bytes | TTL | worst | mean | at keys | worst, resident | mean, resident |")
+    print("|---:|---|---:|---:|---:|---:|---:|", flush=True)
+    for value, ttl in SHAPES:
+        subprocess.run([os.path.join(build, "bench", "memory"), "--max", str(keys_max_for(value, keys_max)), "--value",
+                        str(value), "--ttl", str(ttl)], check=True)
+
+
+def grow(build, server, value, ttl, steps):
+    """Bytes per key beyond key and value at each number of keys."""
+    empty = server.rss()
+    have = 0
+    found = []
+    for keys in steps:
+        command = [os.path.join(build, "bench", "fill"), "--from", str(have), "--keys", str(keys - have), "--value",
+                   str(value), "--ttl", str(ttl), f"127.0.0.1:{server.port}"]
+        subprocess.run(command + (["--memcached"] if isinstance(server, Memcached) else []), check=True,
+                       stdout=subprocess.DEVNULL)
+        have = keys
+        found.append((server.rss() - empty) / keys - KEY_BYTES - value)
+    return found
+
+
+def beside(build, keys_max):
+    print("\n| value bytes | TTL | keys | tarn | redis-server | memcached |")
+    print("|---:|---|---:|---:|---:|---:|", flush=True)
+    for value, ttl in SHAPES:
+        top = keys_max_for(value, keys_max)
+        # Even steps on the scale of powers, and just above each power of two, where other tables double.
+        steps = sorted({int(KEYS_FIRST * (top / KEYS_FIRST) ** (i / (STEPS - 1))) for i in range(STEPS)} |
+                       {(1 << n) + (1 << n) // 50 for n in range(20, 25) if (1 << n) * 1.02 <= top})
+        found = []
+        for start in (tarn.Tarn, tarn.Redis, Memcached):
+            server = start()
+            try:
+                found.append(grow(build, server, value, ttl, steps))
+            finally:
+                server.kill()
+        for i, keys in enumerate(steps):
+            print(f"| {value} | {'yes' if ttl else 'no'} | {keys} | " + " | ".join(f"{f[i]:.1f}" for f in found) + " |",
+                  flush=True)
+
+
+def main():
+    arguments = sys.argv[1:]
+    keys_max = 20000000
+    if "--max" in arguments:
+        at = arguments.index("--max")
+        keys_max = int(arguments[at + 1])
+        del arguments[at:at + 2]
+    sweep_only = "--sweep-only" in arguments
+    arguments = [a for a in arguments if a != "--sweep-only"]
+    if len(arguments) != 2:
+        sys.exit(__doc__)
+    os.environ["TARN_BIN"] = arguments[0]
+    sweep(arguments[1], keys_max)
+    if not sweep_only:
+        beside(arguments[1], keys_max)
+
+
+if __name__ == "__main__":
+    main()
