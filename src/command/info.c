@@ -18,6 +18,7 @@
 #include "command_stats.h"
 #include "identity.h"
 #include "info_memory.h"
+#include "observers.h"
 #include "tarn/base/log.h"
 #include "tarn/source/source.h"
 #include "version.h"
@@ -79,6 +80,10 @@ static void info_stats(struct command_env *env, struct buf *out)
     buf_printf(out, "expired_keys:%llu\r\nevicted_keys:%llu\r\nexpire_lag_ms:%lld\r\n",
                (unsigned long long)stats.expired, (unsigned long long)stats.evicted,
                (long long)stats.expire_lag_ms);
+    const struct topics *topics = env->observers->topics;
+    buf_printf(out, "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n",
+               topics[TOPIC_CHANNEL].by_name.count, topics[TOPIC_PATTERN].by_name.count,
+               topics[TOPIC_SHARD_CHANNEL].by_name.count);
 }
 
 static void info_replication(struct command_env *env, struct buf *out)
