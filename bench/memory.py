@@ -4,8 +4,8 @@
     memory.py TARN BUILD [--max KEYS] [--sweep-only]
 
 BUILD is the folder with bench/memory and bench/fill. Prints two markdown tables: the worst and the mean over all
-numbers of keys from a million to KEYS (20 million) in steps of 1 %, in process; and the worst over a few numbers of keys for
-the three servers in the same run, by the growth of their resident memory. Numbers of keys are cut so that the data stays
+numbers of keys from a million to KEYS (20 million) in steps of 1 %, in process; and a few numbers of keys for the three
+servers in the same run, by the growth of their resident memory. Numbers of keys are cut so that the data stays
 below a quarter of the free memory.
 """
 import os
@@ -43,6 +43,8 @@ class Memcached(tarn.Server):
     def __init__(self):
         self.dir = tarn.tempfile.mkdtemp(prefix="tarn-memcached-")
         port = tarn.free_port()
+        if shutil.which("memcached") is None:
+            raise AssertionError("memcached is not installed")
         user = ["-u", "nobody"] if os.getuid() == 0 else []
         super().__init__([shutil.which("memcached"), "-l", "127.0.0.1", "-p", str(port), "-m", "65536", "-t", "1", *user],
                          port, wait=False)
@@ -85,9 +87,9 @@ def beside(build, keys_max):
     print("|---:|---|---:|---:|---:|---:|", flush=True)
     for value, ttl in SHAPES:
         top = keys_max_for(value, keys_max)
-        # Even steps on the scale of powers, a little above each power of two, where tables double.
+        # Even steps on the scale of powers, and just above each power of two, where other tables double.
         steps = sorted({int(KEYS_FIRST * (top / KEYS_FIRST) ** (i / (STEPS - 1))) for i in range(STEPS)} |
-                       {n for n in (1 << 20, 1 << 21, 1 << 22, 1 << 23, 1 << 24) if n <= top and n < 1.01 * n})
+                       {(1 << n) + (1 << n) // 50 for n in range(20, 25) if (1 << n) * 1.02 <= top})
         found = []
         for start in (tarn.Tarn, tarn.Redis, Memcached):
             server = start()

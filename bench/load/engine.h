@@ -16,11 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "histogram.h"
 #include "keys.h"
 #include "options.h"
 #include "payload.h"
 #include "protocol.h"
+#include "tarn/base/histogram.h"
 
 /* What came of the requests of a phase. */
 struct tally {

@@ -64,6 +64,23 @@ static int parse_bytes(const struct option *option, struct strview text, struct 
     return check_range(option, out->number, err);
 }
 
+/* Whole percents only: what is kept is shown again. */
+static int parse_share(const struct option *option, struct strview text, struct option_value *out,
+                       struct errtext *err)
+{
+    int64_t percent;
+    if (text.len == 0 || text.data[text.len - 1] != '%') {
+        return parse_bytes(option, text, out, err);
+    }
+    if (!num_parse_i64(strview_of(text.data, text.len - 1), &percent) || percent < 0 ||
+        percent > 100) {
+        errtext_set(err, "argument must be a memory or percent value");
+        return OPTION_BAD;
+    }
+    out->number = -percent;
+    return OPTION_OK;
+}
+
 static int parse_enum(const struct option *option, struct strview text, struct option_value *out,
                       struct errtext *err)
 {
@@ -186,6 +203,8 @@ int option_value_parse(const struct option *option, struct strview text, struct 
     case OPTION_BYTES:
     case OPTION_MEMORY:
         return parse_bytes(option, text, out, err);
+    case OPTION_SHARE:
+        return parse_share(option, text, out, err);
     case OPTION_ENUM:
         return parse_enum(option, text, out, err);
     case OPTION_STRING:
@@ -226,6 +245,7 @@ static int64_t load_number(const struct option *option, const void *values)
     case OPTION_INT:
     case OPTION_BYTES:
     case OPTION_MEMORY:
+    case OPTION_SHARE:
         return *(const int64_t *)field;
     case OPTION_STRING:
     case OPTION_STRINGS:
@@ -248,6 +268,7 @@ static void store_number(const struct option *option, void *values, int64_t numb
     case OPTION_INT:
     case OPTION_BYTES:
     case OPTION_MEMORY:
+    case OPTION_SHARE:
         *(int64_t *)field = number;
         break;
     case OPTION_STRING:
@@ -316,6 +337,9 @@ bool option_value_print(const struct option *option, const void *values, struct 
         return buf_append_str(out, number != 0 ? "yes" : "no");
     case OPTION_ENUM:
         return buf_append_str(out, option->names[number]);
+    case OPTION_SHARE:
+        return number < 0 ? buf_append_i64(out, -number) && buf_append_char(out, '%')
+                          : buf_append_i64(out, number);
     case OPTION_INT:
     case OPTION_BYTES:
     case OPTION_MEMORY:

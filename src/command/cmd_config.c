@@ -9,6 +9,7 @@
 #include "table.h"
 #include "handler.h"
 #include "tarn/base/glob.h"
+#include "tarn/base/histogram.h"
 #include "tarn/source/source.h"
 
 #define CONFIG_SET_MAX 64 /* pairs in one CONFIG SET */
@@ -123,6 +124,9 @@ void cmd_config_resetstat(struct cmd_ctx *ctx)
 {
     metric_registry_reset(ctx->env->metrics);
     command_stats_reset(ctx->env);
+    if (ctx->env->turn_us != NULL) {
+        histogram_reset(ctx->env->turn_us);
+    }
     if (ctx->env->sources != NULL) {
         sources_reset_stats(ctx->env->sources);
     }

@@ -104,8 +104,3 @@ int command_apply_option(void *ctx, const struct option *option, struct errtext 
     }
     return 0;
 }
-
-size_t command_memory(const struct command_env *env)
-{
-    return observers_memory(env);
-}

@@ -19,6 +19,7 @@
 #include "identity.h"
 #include "info_memory.h"
 #include "observers.h"
+#include "tarn/base/histogram.h"
 #include "tarn/base/log.h"
 #include "tarn/source/source.h"
 #include "version.h"
@@ -73,13 +74,26 @@ static void info_persistence(struct command_env *env, struct buf *out)
         "aof_rewrite_scheduled:0\r\naof_last_bgrewrite_status:ok\r\naof_last_write_status:ok\r\n");
 }
 
+/* How long single turns of the loop took, sleep excluded: what every client had to wait at most. */
+static void append_turns(struct command_env *env, struct buf *out)
+{
+    const struct histogram *h = env->turn_us;
+    if (h != NULL) {
+        buf_printf(out,
+                   "turns:%llu\r\nturn_us_p50:%llu\r\nturn_us_p99:%llu\r\nturn_us_p999:%llu\r\n"
+                   "turn_us_max:%llu\r\n",
+                   (unsigned long long)h->count, (unsigned long long)histogram_quantile(h, 0.5),
+                   (unsigned long long)histogram_quantile(h, 0.99),
+                   (unsigned long long)histogram_quantile(h, 0.999), (unsigned long long)h->max);
+    }
+}
+
 static void info_stats(struct command_env *env, struct buf *out)
 {
     struct store_stats stats;
     store_stats(env->store, &stats);
-    buf_printf(out, "expired_keys:%llu\r\nevicted_keys:%llu\r\nexpire_lag_ms:%lld\r\n",
-               (unsigned long long)stats.expired, (unsigned long long)stats.evicted,
-               (long long)stats.expire_lag_ms);
+    buf_printf(out, "expire_lag_ms:%lld\r\n", (long long)stats.expire_lag_ms);
+    append_turns(env, out);
     const struct topics *topics = env->observers->topics;
     buf_printf(out, "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n",
                topics[TOPIC_CHANNEL].by_name.count, topics[TOPIC_PATTERN].by_name.count,

@@ -1,28 +1,31 @@
 /*
- * INFO memory: what the process holds, as the store accounts for it and as the kernel sees it.
+ * INFO memory: what the process holds, as its layers account for it and as the kernel sees it.
+ *
+ * Names and meanings are Redis's where there is such a thing. The allocator fields are given as
+ * Redis gives them with a C library that tells nothing: allocated is what is accounted for, active
+ * and resident are what the kernel sees. Lua, functions, replication and append-only file hold
+ * nothing here.
  */
 #include "info_memory.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <sys/sysinfo.h>
-#include <unistd.h>
 
-#include "tarn/store/store.h"
+#include "memory_report.h"
 
-/* Resident pages from /proc/self/statm; 0 where there is no such file. */
-static uint64_t resident_bytes(void)
+static void append_bytes(struct buf *out, const char *name, uint64_t bytes)
 {
-    unsigned long long total = 0, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f == NULL) {
-        return 0;
-    }
-    if (fscanf(f, "%llu %llu", &total, &resident) != 2) {
-        resident = 0;
-    }
-    fclose(f);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    buf_printf(out, "%s:%llu\r\n", name, (unsigned long long)bytes);
+}
+
+/* Can be below zero: what is accounted for but was never touched is not resident. */
+static void append_difference(struct buf *out, const char *name, uint64_t a, uint64_t b)
+{
+    buf_printf(out, "%s:%lld\r\n", name, (long long)((int64_t)a - (int64_t)b));
+}
+
+static void append_ratio(struct buf *out, const char *name, uint64_t part, uint64_t whole)
+{
+    buf_printf(out, "%s:%.2f\r\n", name, memory_ratio(part, whole));
 }
 
 /* "1.50M" as Redis writes it. */
@@ -31,64 +34,92 @@ static void append_human(struct buf *out, const char *name, uint64_t bytes)
     static const char units[] = "KMGTP";
     double value = (double)bytes / 1024;
     size_t unit = 0;
+    append_bytes(out, name, bytes);
     if (bytes < 1024) {
-        buf_printf(out, "%s:%lluB\r\n", name, (unsigned long long)bytes);
+        buf_printf(out, "%s_human:%lluB\r\n", name, (unsigned long long)bytes);
         return;
     }
     while (value >= 1024 && unit < sizeof(units) - 2) {
         value /= 1024;
         unit++;
     }
-    buf_printf(out, "%s:%.2f%c\r\n", name, value, units[unit]);
+    buf_printf(out, "%s_human:%.2f%c\r\n", name, value, units[unit]);
 }
 
-static uint64_t option_bytes(const struct command_env *env, const char *name, struct buf *text)
+static void append_use(struct buf *out, const struct memory_report *m)
 {
-    unsigned long long value = 0;
-    buf_clear(text);
-    if (option_set_get(env->options, strview_str(name), text) && buf_append_char(text, '\0')) {
-        (void)sscanf(text->data, "%llu", &value);
-    }
-    return value;
+    append_human(out, "used_memory", m->used);
+    append_human(out, "used_memory_rss", m->rss);
+    append_human(out, "used_memory_peak", m->peak);
+    buf_printf(out, "used_memory_peak_perc:%.2f%%\r\n", 100 * memory_ratio(m->used, m->peak));
+    append_bytes(out, "used_memory_overhead", m->overhead);
+    append_bytes(out, "used_memory_startup", m->startup);
+    append_bytes(out, "used_memory_dataset", m->dataset);
+    const uint64_t net = m->used > m->startup ? m->used - m->startup : 0;
+    buf_printf(out, "used_memory_dataset_perc:%.2f%%\r\n", 100 * memory_ratio(m->dataset, net));
+}
+
+static void append_allocator(struct buf *out, const struct memory_report *m)
+{
+    append_bytes(out, "allocator_allocated", m->used);
+    append_bytes(out, "allocator_active", m->rss);
+    append_bytes(out, "allocator_resident", m->rss);
+    append_ratio(out, "allocator_frag_ratio", m->rss, m->used);
+    append_difference(out, "allocator_frag_bytes", m->rss, m->used);
+    append_ratio(out, "allocator_rss_ratio", m->rss, m->rss);
+    append_bytes(out, "allocator_rss_bytes", 0);
+    append_ratio(out, "rss_overhead_ratio", m->rss, m->rss);
+    append_bytes(out, "rss_overhead_bytes", 0);
+    append_ratio(out, "mem_fragmentation_ratio", m->rss, m->used);
+    append_difference(out, "mem_fragmentation_bytes", m->rss, m->used);
+    buf_append_str(out, "mem_allocator:libc\r\n");
+}
+
+static void append_limit(struct command_env *env, struct buf *out, const struct memory_report *m)
+{
+    struct sysinfo machine = {.totalram = 0};
+    struct buf policy;
+    (void)sysinfo(&machine); /* leaves zero when it fails */
+    append_human(out, "total_system_memory", (uint64_t)machine.totalram * machine.mem_unit);
+    append_human(out, "maxmemory", m->limit);
+    buf_init(&policy);
+    (void)option_set_get(env->options, strview_str("maxmemory-policy"), &policy);
+    buf_printf(out, "maxmemory_policy:%.*s\r\n", STRVIEW_ARG(buf_view(&policy)));
+    buf_fini(&policy);
+}
+
+/* The parts of used_memory, which they add up to. */
+static void append_parts(struct buf *out, const struct memory_report *m)
+{
+    append_bytes(out, "mem_log_live", m->store.bytes_live);
+    append_bytes(out, "mem_log_dead", m->store.bytes_dead);
+    append_bytes(out, "mem_log_spare", m->log_spare);
+    append_bytes(out, "mem_large_values", m->store.bytes_large);
+    append_bytes(out, "mem_being_freed", m->store.bytes_dropped);
+    append_bytes(out, "mem_index", m->store.bytes_index);
+    append_bytes(out, "mem_store_tables", m->store.bytes_other);
+    append_bytes(out, "mem_commands", m->commands);
+    append_bytes(out, "mem_connections", m->beside.connections);
+    append_bytes(out, "mem_client_buffers", m->beside.client_buffers);
+    append_bytes(out, "mem_sources", m->beside.sources);
 }
 
 void info_memory(struct command_env *env, struct buf *out)
 {
-    struct store_stats stats;
-    struct buf text;
-    struct sysinfo machine = {.totalram = 0};
-    uint64_t used = store_used_memory(env->store);
-    uint64_t rss = resident_bytes();
-
-    buf_init(&text);
-    uint64_t limit = option_bytes(env, "maxmemory", &text);
-    store_stats(env->store, &stats);
-    (void)sysinfo(&machine); /* leaves zero when it fails */
-    uint64_t total = (uint64_t)machine.totalram * machine.mem_unit;
-    uint64_t dataset = stats.bytes_live + stats.bytes_large;
-
-    buf_printf(out, "used_memory:%llu\r\n", (unsigned long long)used);
-    append_human(out, "used_memory_human", used);
-    buf_printf(out, "used_memory_rss:%llu\r\n", (unsigned long long)rss);
-    append_human(out, "used_memory_rss_human", rss);
-    buf_printf(out, "used_memory_dataset:%llu\r\nused_memory_overhead:%llu\r\n",
-               (unsigned long long)dataset,
-               (unsigned long long)(used > dataset ? used - dataset : 0));
-    buf_printf(out, "total_system_memory:%llu\r\nmaxmemory:%llu\r\n", (unsigned long long)total,
-               (unsigned long long)limit);
-    append_human(out, "maxmemory_human", limit);
-    buf_clear(&text);
-    (void)option_set_get(env->options, strview_str("maxmemory-policy"), &text);
-    buf_printf(out,
-               "maxmemory_policy:%.*s\r\nmem_fragmentation_ratio:%.2f\r\nmem_allocator:libc\r\n",
-               STRVIEW_ARG(buf_view(&text)), used > 0 ? (double)rss / (double)used : 0.0);
-    buf_printf(
-        out,
-        "mem_index:%llu\r\nmem_log_live:%llu\r\nmem_log_dead:%llu\r\nmem_large_values:%llu\r\n"
-        "mem_negative:%llu\r\nsegment_bytes:%llu\r\nsegments_used:%llu\r\nsegments_free:%llu\r\n",
-        (unsigned long long)stats.bytes_index, (unsigned long long)stats.bytes_live,
-        (unsigned long long)stats.bytes_dead, (unsigned long long)stats.bytes_large,
-        (unsigned long long)stats.bytes_negative, (unsigned long long)stats.segment_bytes,
-        (unsigned long long)stats.segments_used, (unsigned long long)stats.segments_free);
-    buf_fini(&text);
+    struct memory_report m;
+    memory_report(env, &m);
+    append_use(out, &m);
+    append_limit(env, out, &m);
+    append_allocator(out, &m);
+    append_bytes(out, "mem_not_counted_for_evict", m.beside.client_buffers);
+    append_bytes(out, "mem_clients_normal", memory_clients(&m));
+    buf_append_str(out, "mem_clients_slaves:0\r\nmem_replication_backlog:0\r\n"
+                        "mem_total_replication_buffers:0\r\nmem_cluster_links:0\r\n"
+                        "mem_aof_buffer:0\r\nactive_defrag_running:0\r\n"
+                        "lazyfree_pending_objects:0\r\n");
+    append_parts(out, &m);
+    append_bytes(out, "mem_negative", m.store.bytes_negative);
+    append_bytes(out, "segment_bytes", m.store.segment_bytes);
+    append_bytes(out, "segments_used", m.store.segments_used);
+    append_bytes(out, "segments_free", m.store.segments_free);
 }

@@ -42,6 +42,7 @@ static void keep_result(struct session_load *load, const struct load_result *r)
     }
     memcpy(load->bytes, bytes.data, bytes.len);
     load->bytes_len = bytes.len;
+    load->owner->env->loads_bytes += bytes.len;
 }
 
 static void on_done(struct load_waiter *w, const struct load_result *r)
@@ -69,6 +70,7 @@ static struct session_loads *loads_of(struct cmd_ctx *ctx)
             return NULL;
         }
         *loads = (struct session_loads){.session = s, .env = ctx->env};
+        ctx->env->loads_bytes += sizeof(*loads);
         s->loads = loads;
     }
     return s->loads;
@@ -100,6 +102,7 @@ static struct session_load *add_load(struct cmd_ctx *ctx, const struct store_key
     };
     memcpy(load->key, k->key.data, k->key.len);
     *bucket = load;
+    ctx->env->loads_bytes += sizeof(*load) + load->key_len;
     return load;
 }
 
@@ -175,10 +178,12 @@ void loads_drop(struct session *s)
             struct session_load *load = loads->buckets[i];
             loads->buckets[i] = load->next;
             load_waiter_cancel(&load->waiter);
+            loads->env->loads_bytes -= sizeof(*load) + load->key_len + load->bytes_len;
             free(load->bytes);
             free(load);
         }
     }
+    loads->env->loads_bytes -= sizeof(*loads);
     free(loads);
     s->loads = NULL;
 }

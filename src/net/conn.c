@@ -49,16 +49,8 @@ void conn_kill(struct conn *c)
     assert(c->net->conns_count > 0);
     c->net->conns_count--;
     ev_io_stop(c->net->loop, &c->watcher);
+    conn_account(c);
     conn_add_work(c, CONN_WORK_FLUSH);
-}
-
-void conn_account(struct conn *c)
-{
-    size_t bytes = c->in.cap + c->out.cap;
-    if (bytes != c->accounted) {
-        c->net->buffers_bytes += bytes - c->accounted; /* modulo 2^64: right for less as well */
-        c->accounted = bytes;
-    }
 }
 
 void conn_watch(struct conn *c)
@@ -161,7 +153,7 @@ static void session_buffers(const struct session *s, size_t *query_out, size_t *
     *query_out = buf_len(&c->in);
     *query_free_out = c->in.cap - c->in.tail;
     *output_out = buf_len(&c->out);
-    *memory_out = sizeof(*c) + c->in.cap + c->out.cap;
+    *memory_out = sizeof(*c) + conn_buffer_bytes(c);
 }
 
 static void session_wake(struct session *s)
@@ -209,6 +201,7 @@ int conn_open(struct net *net, int fd, unsigned session_flags, const char *addre
     *c = (struct conn){.net = net};
     list_init(&c->work_link);
     list_init(&c->wait_link);
+    list_init(&c->memory_link);
     session_init(&c->session, net->env, &conn_session_ops, &c->out);
     c->session.flags |= session_flags;
     c->session.fd = fd;
@@ -238,7 +231,7 @@ void conn_destroy(struct conn *c)
     resp_parser_fini(&c->parser);
     buf_fini(&c->in);
     buf_fini(&c->out);
-    conn_account(c);
+    assert(c->accounted == 0);
     list_remove(&c->work_link);
     list_remove(&c->idle_link);
     list_remove(&c->wait_link);

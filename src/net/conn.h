@@ -48,8 +48,9 @@ struct conn {
     struct list work_link;     /* net::work */
     struct list idle_link;     /* net::conns */
     struct list wait_link;     /* net::waiting: time may end its patience or ours */
+    struct list memory_link;   /* net::by_memory; while its buffers hold anything */
     const char *queued_end;    /* end of its last queued request, in net->ring */
-    size_t accounted;          /* bytes of in and out that are part of net->buffers_bytes */
+    size_t accounted;          /* bytes of its buffers that are part of net->buffers_bytes */
     int64_t eof_at_ms;     /* when the client said that it will send nothing more, 0: it has not */
     int64_t soft_since_ms; /* since when output is above the soft limit, 0: it is not */
     int64_t idle_at_s;     /* second of its place in net::conns */
@@ -101,7 +102,13 @@ void conn_release(struct conn *c, enum conn_hold why);
 /* Watches the socket for what the connection's state asks for. */
 void conn_watch(struct conn *c);
 
-/* Brings the count of its buffers' memory up to date. */
+/* Bytes of its buffers: input, output, and what the parser keeps of an unfinished request. */
+static inline size_t conn_buffer_bytes(const struct conn *c)
+{
+    return c->in.cap + c->out.cap + (c->parser.spans != NULL ? resp_parser_memory(&c->parser) : 0);
+}
+
+/* budget.c: brings the count of its buffers' memory up to date; a dead one counts as nothing. */
 void conn_account(struct conn *c);
 
 /* conn_read.c: takes what the socket has, queues or keeps it. */

@@ -136,6 +136,7 @@ void conn_flush(struct conn *c)
         return;
     }
     if (UNLIKELY((c->hold & CONN_HOLD_DELAY) != 0)) {
+        conn_account(c);
         conn_watch(c);
         return;
     }

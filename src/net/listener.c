@@ -131,6 +131,9 @@ static void on_retry(struct ev_loop *loop, struct ev_timer *w, int revents)
     struct net *net = w->data;
     ev_timer_stop(loop, w);
     ev_timer_set(w, RETRY_S, 0.0);
+    if (net->spare_fd < 0) {
+        net->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
     for (unsigned i = 0; i < net->listeners_count; i++) {
         ev_io_start(loop, &net->listeners[i].watcher);
     }

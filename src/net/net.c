@@ -42,8 +42,8 @@ static const struct option net_option_rows[] = {
     {.name = "client-output-buffer-limit", .type = OPTION_STRINGS, .offset = FIELD(client_output_buffer_limit),
      .def = OUTPUT_LIMIT_DEFAULT, .help = "unsent replies of one connection above which it is closed: class, at "
      "once, for some time, that time in seconds"},
-    {.name = "maxmemory-clients", .type = OPTION_MEMORY, .offset = FIELD(maxmemory_clients), .def = "0", .min = 0,
-     .max = INT64_MAX, .help = "memory for all connections together; 0 does not limit it"},
+    {.name = "maxmemory-clients", .type = OPTION_SHARE, .offset = FIELD(maxmemory_clients), .def = "0", .max = INT64_MAX,
+     .help = "memory for the buffers of all clients: bytes, units, or a percentage of maxmemory; 0 does not limit it"},
     {.name = "protected-mode", .type = OPTION_BOOL, .offset = FIELD(protected_mode), .def = "yes",
      .help = "without requirepass, refuse clients that are not on this machine"},
 };
@@ -60,6 +60,7 @@ static const struct metric net_metric_rows[] = {
      FIELD(client_query_buffer_limit_disconnections), METRIC_COUNTER},
     {"client_output_buffer_limit_disconnections", "connections closed because of client-output-buffer-limit",
      FIELD(client_output_buffer_limit_disconnections), METRIC_COUNTER},
+    {"evicted_clients", "connections closed because of maxmemory-clients", FIELD(evicted_clients), METRIC_COUNTER},
     {"client_timeout_disconnections", "connections closed because of timeout", FIELD(client_timeout_disconnections),
      METRIC_COUNTER},
 };
@@ -210,6 +211,9 @@ int net_create(struct net **out, struct ev_loop *loop, struct net_options *optio
     list_init(&net->work);
     list_init(&net->conns);
     list_init(&net->waiting);
+    for (unsigned i = 0; i < NET_MEMORY_CLASSES; i++) {
+        list_init(&net->by_memory[i]);
+    }
     int result = fit_maxclients(options, err);
     if (result == 0) {
         result = parse_output_limits(OUTPUT_LIMIT_DEFAULT, net->output_limits, err);
@@ -279,8 +283,14 @@ void net_destroy(struct net *net)
 
 size_t net_memory(const struct net *net)
 {
-    return sizeof(*net) + NET_RING_BYTES + net->spares.bytes + net->buffers_bytes +
+    return sizeof(*net) + NET_RING_BYTES +
+           (size_t)net->request.argv_cap * sizeof(*net->request.argv) + net->request.scratch_cap +
            net->conns_count * sizeof(struct conn);
+}
+
+size_t net_buffer_memory(const struct net *net)
+{
+    return net->buffers_bytes + net->spares.bytes;
 }
 
 struct net_metrics *net_metrics(struct net *net)

@@ -34,6 +34,7 @@
 #define NET_LISTENERS_MAX      32
 #define NET_FDS_RESERVED       32 /* beside clients: listeners, logs, databases, the loop */
 #define NET_TICK_S             0.1
+#define NET_MEMORY_CLASSES     48 /* of connections, by the power of two of what their buffers hold */
 
 /* Watcher priorities: in one turn, callbacks of higher priority run first. */
 enum net_priority {
@@ -83,11 +84,15 @@ struct net {
     struct list conns;   /* struct conn::idle_link; all of them, longest idle first */
     struct list waiting; /* struct conn::wait_link */
     size_t conns_count;  /* without the dead ones */
-    size_t buffers_bytes;
     struct spares spares;
     struct output_limit output_limits[OUTPUT_CLASSES];
     int64_t strangers_at_s; /* the second of the last log line about a client of another protocol */
     unsigned strangers_logged; /* in that second */
+
+    /* budget.c */
+    size_t buffers_bytes;                      /* of all connections but the dead ones */
+    size_t maxmemory;                          /* what a percentage refers to, 0: nothing */
+    struct list by_memory[NET_MEMORY_CLASSES]; /* struct conn::memory_link; [0]: not used */
 
     /* idle.c */
     struct ev_timer tick_watcher;
@@ -119,6 +124,10 @@ void idle_stop(struct net *net);
 void idle_touch(struct conn *c);
 /* A connection was delayed until `until_ms`. */
 void idle_delay_until(struct net *net, int64_t until_ms);
+
+/* budget.c: closes the clients with the largest buffers while all together are above
+ * maxmemory-clients. At the end of a turn. */
+void budget_keep(struct net *net);
 
 /* listener.c */
 int listeners_open(struct net *net, struct errtext *err) WARN_UNUSED;

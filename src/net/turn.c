@@ -57,6 +57,7 @@ static void on_turn_end(struct ev_loop *loop, struct ev_prepare *w, int revents)
     for (struct list *link = list_pop_front(&round); link != NULL; link = list_pop_front(&round)) {
         work_on(container_of(link, struct conn, work_link));
     }
+    budget_keep(net);
     if (net->env->sources != NULL) {
         sources_flush(net->env->sources);
     }

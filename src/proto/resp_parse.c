@@ -388,6 +388,15 @@ size_t resp_parser_wants(const struct resp_parser *p, size_t have)
     return need > have ? need - have : 0;
 }
 
+size_t resp_parser_memory(const struct resp_parser *p)
+{
+    size_t cap = SPANS_MIN; /* see add_span() */
+    while (cap < p->args_found) {
+        cap *= 2;
+    }
+    return p->spans != NULL ? cap * sizeof(*p->spans) : 0;
+}
+
 void resp_parser_fini(struct resp_parser *p)
 {
     free(p->spans);

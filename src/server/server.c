@@ -119,12 +119,24 @@ static void on_signal_reopen(void *ctx)
 /* ---- what layers ask of each other
  * ---------------------------------------------------------------------- */
 
-static size_t other_memory(void *ctx)
+/* Fits command_host::memory. */
+static void beside_memory(void *ctx, struct command_memory *out)
 {
     const struct server *s = ctx;
-    return (s->net != NULL ? net_memory(s->net) : 0) +
-           (s->sources != NULL ? sources_memory(s->sources) : 0) +
-           (s->has_env ? command_memory(&s->env) : 0);
+    *out = (struct command_memory){
+        .connections = s->net != NULL ? net_memory(s->net) : 0,
+        .client_buffers = s->net != NULL ? net_buffer_memory(s->net) : 0,
+        .sources = s->sources != NULL ? sources_memory(s->sources) : 0,
+    };
+}
+
+/* What the limit counts beside the store: everything but the buffers of clients. */
+static size_t other_memory(void *ctx)
+{
+    struct server *s = ctx;
+    struct command_memory beside;
+    beside_memory(s, &beside);
+    return beside.connections + beside.sources + (s->has_env ? command_memory(&s->env) : 0);
 }
 
 static int apply_net(void *ctx, const struct option *option, struct errtext *err)
@@ -137,7 +149,11 @@ static int apply_store(void *ctx, const struct option *option, struct errtext *e
 {
     struct server *s = ctx;
     (void)option;
-    return store_apply_options(s->store, err);
+    int result = store_apply_options(s->store, err);
+    if (result == 0) {
+        net_set_maxmemory(s->net, s->values.store.maxmemory);
+    }
+    return result;
 }
 
 static int apply_command(void *ctx, const struct option *option, struct errtext *err)
@@ -209,6 +225,7 @@ static void fill_host(struct server *s)
     *host = (struct command_host){
         .ctx = s,
         .shutdown = begin_end,
+        .memory = beside_memory,
         .started_wall_ms = s->clock.wall_ms,
         .started_mono_ms = s->clock.mono_ms,
         .config_file = s->args->config_file != NULL ? s->args->config_file : "",
@@ -259,7 +276,9 @@ static enum server_exit build_layers(struct server *s, struct errtext *err)
     if (result != 0) {
         return result < 0 ? SERVER_EXIT_OS : SERVER_EXIT_CONFIG;
     }
+    net_set_maxmemory(s->net, s->values.store.maxmemory);
     store_set_other_memory(s->store, other_memory, s);
+    metric_registry_add(&s->metrics, &store_metric_table, store_counters(s->store));
     metric_registry_add(&s->metrics, &command_metric_table, &s->env.stats);
     metric_registry_add(&s->metrics, &command_client_metric_table, &s->env.stats);
     metric_registry_add(&s->metrics, &net_metric_table, net_metrics(s->net));
@@ -327,7 +346,8 @@ enum server_exit server_run(struct server *s, struct errtext *err)
     if (code != SERVER_EXIT_OK) {
         return code;
     }
-    tick_start(&s->tick, s->loop, s->store);
+    command_note_memory(&s->env);
+    tick_start(&s->tick, s->loop, &s->env);
     s->signals = (struct signals){.on_end = on_signal_end, .on_reopen = on_signal_reopen, .ctx = s};
     signals_start(&s->signals, s->loop);
     log_notice("Ready to accept connections");

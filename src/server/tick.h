@@ -1,5 +1,6 @@
 /*
- * Periodic work of the store, in slices between requests.
+ * What comes round: the store's upkeep in slices between requests, the time each turn took, the
+ * peak of memory.
  */
 #ifndef TARN_SERVER_TICK_H
 #define TARN_SERVER_TICK_H
@@ -9,18 +10,24 @@
 
 #include <ev.h>
 
-struct store;
+#include "tarn/base/histogram.h"
+
+struct command_env;
 
 struct tick {
-    struct ev_loop *loop; /* borrowed */
-    struct store *store;  /* borrowed */
+    struct ev_loop *loop;    /* borrowed */
+    struct command_env *env; /* borrowed */
     struct ev_timer timer;
+    struct ev_check check;
     struct ev_prepare prepare;
     struct ev_idle busy;
     bool is_due;
+    int64_t turn_began_us; /* 0: no turn has begun */
+    struct histogram turn_us;
 };
 
-void tick_start(struct tick *t, struct ev_loop *loop, struct store *store);
+/* Zeroes *t. The store, the clock and all that memory is asked of are in place in `env`. */
+void tick_start(struct tick *t, struct ev_loop *loop, struct command_env *env);
 void tick_stop(struct tick *t);
 
 #endif

@@ -4,16 +4,6 @@
  */
 #include "entry.h"
 
-static unsigned char *varint_write(unsigned char *p, size_t n)
-{
-    while (n >= 0x80) {
-        *p++ = (unsigned char)(n | 0x80);
-        n >>= 7;
-    }
-    *p++ = (unsigned char)n;
-    return p;
-}
-
 unsigned char *entry_write_head(unsigned char *e, const struct entry_shape *shape)
 {
     unsigned flags = (unsigned)shape->type;
@@ -22,7 +12,8 @@ unsigned char *entry_write_head(unsigned char *e, const struct entry_shape *shap
     flags |= shape->is_reloadable ? ENTRY_IS_RELOADABLE : 0;
     flags |= shape->expires_at_ms != STORE_NO_EXPIRY ? ENTRY_HAS_EXPIRY : 0;
     e[0] = (unsigned char)flags;
-    e[1] = (unsigned char)(shape->space | (shape->is_key_large ? ENTRY_KEY_IS_LARGE : 0));
+    e[1] = (unsigned char)(shape->space | (shape->is_key_large ? ENTRY_KEY_IS_LARGE : 0) |
+                           (shape->owns_object ? ENTRY_OWNS_OBJECT : 0));
     unsigned char *p = e + 2;
     if (shape->expires_at_ms != STORE_NO_EXPIRY) {
         entry_write_expiry(e, shape->expires_at_ms);
@@ -92,6 +83,10 @@ void entry_parse(unsigned char *e, struct entry_parts *out)
         out->key = is_key_large ? out->large->data : out->key;
         out->value = is_key_large ? out->large->data + key_len : out->large->data;
         p += sizeof(out->large);
+    }
+    if (UNLIKELY((e[1] & ENTRY_OWNS_OBJECT) != 0) && (flags & ENTRY_IS_DEAD) == 0) {
+        assert(value_len >= sizeof(out->object));
+        memcpy(&out->object, out->value + value_len - sizeof(out->object), sizeof(out->object));
     }
     out->size = ((uint32_t)(p - e) + ENTRY_ALIGN - 1) & ~(ENTRY_ALIGN - 1);
 }

@@ -33,6 +33,7 @@
 
 #include "tarn/base/compiler.h"
 #include "tarn/base/strview.h"
+#include "tarn/base/varint.h"
 #include "tarn/store/store.h"
 #include "large.h"
 
@@ -54,7 +55,8 @@ enum entry_flag {
     ENTRY_IS_FILLER = 0x80,
 };
 
-enum { ENTRY_SPACE_MASK = 0x1f, ENTRY_KEY_IS_LARGE = 0x20 }; /* in the second byte */
+/* In the second byte. The last 8 bytes of a value that owns an object are its address. */
+enum { ENTRY_SPACE_MASK = 0x1f, ENTRY_KEY_IS_LARGE = 0x20, ENTRY_OWNS_OBJECT = 0x40 };
 
 static_assert((int)ENTRY_HASH <= (int)ENTRY_TYPE_MASK, "entry types fit their bits");
 
@@ -64,7 +66,8 @@ struct entry_parts {
     const unsigned char *aux; /* NULL when there is none */
     char *key;
     char *value;
-    struct large *large; /* NULL for a small entry */
+    struct large *large;         /* NULL for a small entry */
+    struct store_object *object; /* NULL when it owns none */
     size_t key_len, value_len;
     int64_t expires_at_ms; /* STORE_NO_EXPIRY when there is none */
     uint32_t size;         /* in the segment, rounded */
@@ -81,25 +84,9 @@ struct entry_shape {
     bool is_reloadable;
     bool is_large;     /* the value lies outside */
     bool is_key_large; /* the key as well */
+    bool owns_object;
     uint8_t space;
 };
-
-static inline size_t varint_bytes(size_t n)
-{
-    return n < (1u << 7) ? 1 : n < (1u << 14) ? 2 : n < (1u << 21) ? 3 : n < (1u << 28) ? 4 : 5;
-}
-
-static inline const unsigned char *varint_read(const unsigned char *p, size_t *out)
-{
-    size_t n = *p & 0x7f;
-    unsigned shift = 7;
-    while (UNLIKELY(*p++ & 0x80)) {
-        n |= (size_t)(*p & 0x7f) << shift;
-        shift += 7;
-    }
-    *out = n;
-    return p;
-}
 
 static inline bool entry_is_filler(const unsigned char *e)
 {
@@ -192,6 +179,23 @@ static inline struct strview entry_key(const unsigned char *e)
         return strview_of(large->data, key_len);
     }
     return strview_of(p, key_len);
+}
+
+/* What a live entry owns outside the log. */
+static inline size_t entry_outside(const struct entry_parts *e)
+{
+    return (e->large != NULL ? e->large->bytes : 0) + (e->object != NULL ? e->object->bytes : 0);
+}
+
+/* The object leaves the entry, which goes on as if its value were plain bytes; or comes back. */
+static inline void entry_disown(unsigned char *e)
+{
+    e[1] = (unsigned char)(e[1] & ~(unsigned)ENTRY_OWNS_OBJECT);
+}
+
+static inline void entry_own(unsigned char *e)
+{
+    e[1] = (unsigned char)(e[1] | ENTRY_OWNS_OBJECT);
 }
 
 /* Fills the view that callers of the store see. */

@@ -8,16 +8,17 @@
 #ifndef TARN_STORE_LARGE_H
 #define TARN_STORE_LARGE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "tarn/base/compiler.h"
 
 struct large {
-    size_t bytes;   /* what this block costs */
-    bool is_mapped; /* pages of its own; else from malloc */
-    char data[];    /* [key] value */
+    size_t bytes;       /* what this block costs */
+    uint32_t pins;      /* replies that are sent from it */
+    uint16_t is_mapped; /* pages of its own; else from malloc */
+    uint16_t is_orphan; /* its entry is gone; the last pin frees it */
+    char data[];        /* [key] value */
 };
 
 /* NULL when memory could not be had. */
@@ -35,9 +36,9 @@ size_t large_capacity(const struct large *l);
 /* Costs as a segment adds them up. */
 #define LARGE_UNIT 256
 
-static inline uint32_t large_units(const struct large *l)
+static inline uint32_t large_units(size_t bytes)
 {
-    return (uint32_t)(l->bytes / LARGE_UNIT) + 1;
+    return bytes > 0 ? (uint32_t)(bytes / LARGE_UNIT) + 1 : 0;
 }
 
 #endif

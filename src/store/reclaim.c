@@ -92,16 +92,17 @@ static bool relocate(struct store *s, unsigned char *e, uint64_t *slot, enum seg
                       policy_bits_make(policy_time(slot_policy(*slot)), freq));
     s->kept_ref = ref_of(&s->segs, e) == s->kept_ref ? ref_of(&s->segs, copy) : s->kept_ref;
     expiry_note(s, to_id, parts.expires_at_ms);
-    if (parts.large != NULL) {
-        store_large_count(s, from_id, parts.large, -1);
-        store_large_count(s, to_id, parts.large, 1);
+    const size_t outside = entry_outside(&parts);
+    if (outside > 0) {
+        store_large_count(s, from_id, outside, -1);
+        store_large_count(s, to_id, outside, 1);
     }
     entry_mark_dead(e);
     from->live -= parts.size;
     s->live_bytes -= parts.size;
     s->counters.bytes_copied += parts.size;
-    if (parts.large != NULL) {
-        append_seal_if_full(s, to_id, parts.large->bytes);
+    if (outside > 0) {
+        append_seal_if_full(s, to_id, outside);
     }
     return true;
 }
@@ -110,12 +111,12 @@ static size_t entry_bytes(unsigned char *e)
 {
     struct entry_parts parts;
     entry_parse(e, &parts);
-    return parts.size + (parts.large != NULL ? parts.large->bytes : 0);
+    return parts.size + entry_outside(&parts);
 }
 
 static bool may_evict(const struct store *s, const unsigned char *e)
 {
-    if (s->policy->never_evicts) {
+    if (s->policy->never_evicts || s->limit == 0) { /* changed in the middle of a walk */
         return false;
     }
     return !s->volatile_only || entry_expiry(e) != STORE_NO_EXPIRY ||
@@ -242,6 +243,9 @@ static bool begin_compaction(struct store *s)
 
 bool reclaim_some(struct store *s, bool is_forced)
 {
+    if (store_drain_objects(s)) {
+        return true;
+    }
     if (s->reclaim.seg == SEGMENT_NONE && !begin_compaction(s)) {
         uint32_t id = s->policy->victim != NULL ? s->policy->victim(s) : SEGMENT_NONE;
         if (id == SEGMENT_NONE) {

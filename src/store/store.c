@@ -122,19 +122,19 @@ static void destroy_index(struct index *ix)
     }
 }
 
-/* Frees the blocks of live entries, which only their entries know of. */
-static void destroy_large(struct store *s)
+/* Frees what live entries own outside, which only they know of. */
+static void destroy_outside(struct store *s)
 {
     for (uint32_t id = 1; id < s->segs.high && s->large_bytes > 0; id++) {
         struct segment *seg = segment_at(&s->segs, id);
         unsigned char *data = segment_data(&s->segs, id);
         for (uint32_t at = 0; at < seg->used && seg->large_units > 0; at += entry_size(data + at)) {
             unsigned char *e = data + at;
-            if (!entry_is_dead(e) && (e[0] & ENTRY_IS_LARGE) != 0) {
+            if (!entry_is_dead(e)) {
                 struct entry_parts parts;
                 entry_parse(e, &parts);
-                seg->large_units -= large_units(parts.large);
-                large_destroy(parts.large);
+                seg->large_units -= large_units(entry_outside(&parts));
+                store_free_outside(s, &parts);
             }
         }
     }
@@ -146,7 +146,9 @@ void store_destroy(struct store *s)
         return;
     }
     if (s->segs.base != NULL) {
-        destroy_large(s);
+        destroy_outside(s);
+        while (store_drain_objects(s)) {
+        }
     }
     for (unsigned i = 0; i < SPACES; i++) {
         destroy_index(s->spaces[i].ix);
@@ -189,6 +191,11 @@ void store_set_event(struct store *s, store_event_fn fn, void *ctx)
 {
     s->event_fn = fn;
     s->event_ctx = ctx;
+}
+
+void store_set_object_owner(struct store *s, const struct store_object_owner *owner)
+{
+    s->object_owner = owner;
 }
 
 /* ---- look-up ---- */
@@ -382,13 +389,12 @@ void store_settle(struct store *s, uint32_t id)
     }
 }
 
-void store_large_count(struct store *s, uint32_t id, const struct large *l, int sign)
+void store_large_count(struct store *s, uint32_t id, size_t bytes, int sign)
 {
     struct segment *seg = segment_at(&s->segs, id);
-    size_t bytes = (size_t)sign * l->bytes;
-    seg->large_units += (uint32_t)sign * large_units(l);
-    s->large_bytes += bytes;
-    s->queues[seg->queue][seg->ttl_class > 0].large_bytes += bytes;
+    seg->large_units += (uint32_t)sign * large_units(bytes);
+    s->large_bytes += (size_t)sign * bytes;
+    s->queues[seg->queue][seg->ttl_class > 0].large_bytes += (size_t)sign * bytes;
 }
 
 void store_large_destroy(struct store *s, struct large *l)
@@ -402,7 +408,39 @@ void store_large_destroy(struct store *s, struct large *l)
             return;
         }
     }
+    if (l->pins > 0) {
+        l->is_orphan = true;
+        s->orphan_bytes += l->bytes;
+        return;
+    }
     large_destroy(l);
+}
+
+void store_drop_object(struct store *s, struct store_object *object)
+{
+    s->dropped_bytes += object->bytes;
+    s->object_owner->drop(s->object_owner->ctx, object);
+}
+
+bool store_drain_objects(struct store *s)
+{
+    if (LIKELY(s->dropped_bytes == 0)) {
+        return false;
+    }
+    const size_t freed = s->object_owner->drain(s->object_owner->ctx);
+    assert(freed > 0 && freed <= s->dropped_bytes);
+    s->dropped_bytes -= freed;
+    return true;
+}
+
+void store_free_outside(struct store *s, const struct entry_parts *e)
+{
+    if (e->object != NULL) {
+        store_drop_object(s, e->object);
+    }
+    if (e->large != NULL) {
+        store_large_destroy(s, e->large);
+    }
 }
 
 void store_kill(struct store *s, unsigned char *e)
@@ -418,9 +456,9 @@ void store_kill(struct store *s, unsigned char *e)
     } else if (parts.expires_at_ms != STORE_NO_EXPIRY) {
         sp->count_volatile--;
     }
-    if (parts.large != NULL) {
-        store_large_count(s, id, parts.large, -1);
-        store_large_destroy(s, parts.large);
+    if (parts.large != NULL || parts.object != NULL) {
+        store_large_count(s, id, entry_outside(&parts), -1);
+        store_free_outside(s, &parts);
     }
     entry_mark_dead(e);
     s->count--;

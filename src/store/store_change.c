@@ -2,7 +2,8 @@
  * Changes of a live entry that keep part of it: length, expiry, aux, key.
  *
  * What fits is done in place; everything else writes a new entry from the old one's bytes, which
- * are borrowed meanwhile.
+ * are borrowed meanwhile. An object changes hands instead: its old entry disowns it first, so that
+ * whatever happens to that entry while the new one is written does not touch the object.
  */
 #include "write.h"
 
@@ -50,6 +51,52 @@ static void keep_block(struct store *s, const struct large *block)
             s->borrowed[i].held = NULL;
         }
     }
+}
+
+/* ---- objects ---- */
+
+/* Takes the object out of the entry's hands and counts; NULL when it has none. */
+static struct store_object *take_object(struct store *s, struct entry_parts *e, struct put *p)
+{
+    struct store_object *object = e->object;
+    if (object != NULL) {
+        const uint32_t id = segment_of(&s->segs, ref_of(&s->segs, e->head));
+        store_large_count(s, id, entry_outside(e), -1);
+        entry_disown(e->head);
+        e->object = NULL;
+        store_large_count(s, id, entry_outside(e), 1);
+        p->shape.owns_object = true;
+    }
+    return object;
+}
+
+/* The new entry could not be written: the old one, if it is still there, has its object back. */
+static void return_object(struct store *s, const struct store_key *k, struct store_object *object)
+{
+    struct entry_parts e;
+    if (!find_parts(s, k, &e)) {
+        store_drop_object(s, object);
+        return;
+    }
+    const uint32_t id = segment_of(&s->segs, ref_of(&s->segs, e.head));
+    store_large_count(s, id, entry_outside(&e), -1);
+    entry_own(e.head);
+    e.object = object;
+    store_large_count(s, id, entry_outside(&e), 1);
+}
+
+void store_object_resized(struct store *s, const struct store_key *k, size_t bytes)
+{
+    struct entry_parts e;
+    if (!find_parts(s, k, &e) || e.object == NULL || e.object->bytes == bytes) {
+        return;
+    }
+    const uint32_t id = segment_of(&s->segs, ref_of(&s->segs, e.head));
+    store_large_count(s, id, entry_outside(&e), -1);
+    e.object->bytes = bytes;
+    store_large_count(s, id, entry_outside(&e), 1);
+    append_seal_if_full(s, id, e.object->bytes);
+    store_update_pressure(s);
 }
 
 /* ---- length ---- */
@@ -112,9 +159,9 @@ static enum store_result resize_large(struct store *s, const struct store_key *k
     }
     store_trade_pages(s, then > now ? then - now : 0);
     uint32_t id = segment_of(&s->segs, ref_of(&s->segs, old->head));
-    store_large_count(s, id, old->large, -1);
+    store_large_count(s, id, old->large->bytes, -1);
     struct large *l = large_resize(old->large, key_len + len);
-    store_large_count(s, id, l != NULL ? l : old->large, 1);
+    store_large_count(s, id, (l != NULL ? l : old->large)->bytes, 1);
     if (l == NULL) {
         return STORE_FULL;
     }
@@ -127,6 +174,15 @@ static enum store_result resize_large(struct store *s, const struct store_key *k
     return STORE_OK;
 }
 
+/* A reply is being sent from it: the bytes may not change. */
+static bool is_pinned(const struct store *s, const struct entry_parts *e)
+{
+    if (e->large != NULL) {
+        return e->large->pins > 0;
+    }
+    return segment_at(&s->segs, segment_of(&s->segs, ref_of(&s->segs, e->head)))->pins > 0;
+}
+
 enum store_result store_resize(struct store *s, const struct store_key *k, size_t len, char **out)
 {
     if (len > STORE_VALUE_MAX) {
@@ -136,14 +192,15 @@ enum store_result store_resize(struct store *s, const struct store_key *k, size_
     if (!find_parts(s, k, &e)) {
         return STORE_NOT_FOUND;
     }
-    if (len == e.value_len) {
+    assert(e.object == NULL);
+    if (len == e.value_len && !is_pinned(s, &e)) {
         *out = e.value;
         return STORE_OK;
     }
     if (resize_in_place(s, &e, len, out)) {
         return STORE_OK;
     }
-    bool stays_large = e.large != NULL &&
+    bool stays_large = e.large != NULL && e.large->pins == 0 &&
                        ((e.head[1] & ENTRY_KEY_IS_LARGE) != 0 || write_is_large(s, len));
     if (stays_large && varint_bytes(len) == varint_bytes(e.value_len)) {
         return resize_large(s, k, &e, len, out);
@@ -179,11 +236,16 @@ enum store_result store_set_expiry(struct store *s, const struct store_key *k,
     unsigned char aux[STORE_AUX_BYTES];
     struct put p = put_from(&e, aux);
     p.shape.expires_at_ms = expires_at_ms;
+    p.is_rewrite = true;
+    struct store_object *object = take_object(s, &e, &p);
     borrow(s, k->key, strview_of(e.value, e.value_len));
     give_block(&p, e.large);
     enum store_result r = write_entry(s, k, &p, NULL);
     keep_block(s, r == STORE_OK ? e.large : NULL);
     borrow_end(s);
+    if (r != STORE_OK && object != NULL) {
+        return_object(s, k, object);
+    }
     return r;
 }
 
@@ -215,6 +277,7 @@ enum store_result store_copy(struct store *s, const struct store_key *from,
     if (is_same_key(from, to)) {
         return STORE_OK;
     }
+    assert(e.object == NULL);
     unsigned char aux[STORE_AUX_BYTES];
     struct put p = put_from(&e, aux);
     borrow(s, to->key, strview_of(e.value, e.value_len));
@@ -235,6 +298,7 @@ enum store_result store_rename(struct store *s, const struct store_key *from,
     }
     unsigned char aux[STORE_AUX_BYTES];
     struct put p = put_from(&e, aux);
+    struct store_object *object = take_object(s, &e, &p);
     borrow(s, to->key, strview_of(e.value, e.value_len));
     bool is_key_outside = (e.head[1] & ENTRY_KEY_IS_LARGE) != 0 || write_is_large(s, to->key.len);
     struct large *block = is_key_outside ? NULL : e.large;
@@ -245,5 +309,8 @@ enum store_result store_rename(struct store *s, const struct store_key *from,
         keep_block(s, block);
     }
     borrow_end(s);
+    if (r != STORE_OK && object != NULL) {
+        return_object(s, from, object);
+    }
     return r;
 }

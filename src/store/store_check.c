@@ -31,13 +31,14 @@ struct segment_sums {
     int64_t lo_ms, hi_ms;
 };
 
-static void check_large(const struct store *s, const struct segment *seg,
-                        const struct entry_parts *e, struct sums *sums)
+static void check_outside(const struct store *s, const struct segment *seg,
+                          const struct entry_parts *e, struct sums *sums)
 {
-    CHECK(write_is_large(s, e->key_len) || write_is_large(s, e->value_len));
-    CHECK(large_capacity(e->large) >= e->value_len);
-    sums->large += e->large->bytes;
-    sums->queue_large[seg->queue][seg->ttl_class > 0] += e->large->bytes;
+    CHECK(e->large == NULL || write_is_large(s, e->key_len) || write_is_large(s, e->value_len));
+    CHECK(e->large == NULL || large_capacity(e->large) >= e->value_len);
+    CHECK(e->object == NULL || s->object_owner != NULL);
+    sums->large += entry_outside(e);
+    sums->queue_large[seg->queue][seg->ttl_class > 0] += entry_outside(e);
 }
 
 static void check_entry(const struct store *s, uint32_t id, unsigned char *at, struct sums *sums,
@@ -60,9 +61,9 @@ static void check_entry(const struct store *s, uint32_t id, unsigned char *at, s
         sums->count_volatile[e.space]++;
     }
     found->live += e.size;
-    if (e.large != NULL) {
-        found->large += large_units(e.large);
-        check_large(s, seg, &e, sums);
+    if (e.large != NULL || e.object != NULL) {
+        found->large += large_units(entry_outside(&e));
+        check_outside(s, seg, &e, sums);
     }
     if (e.expires_at_ms != STORE_NO_EXPIRY) {
         found->lo_ms = e.expires_at_ms < found->lo_ms ? e.expires_at_ms : found->lo_ms;

@@ -24,7 +24,8 @@
 
 size_t store_used_memory(const struct store *s)
 {
-    return s->segs.resident_bytes + s->index_memory + s->large_bytes + store_other_bytes(s);
+    return s->segs.resident_bytes + s->index_memory + s->large_bytes + s->dropped_bytes +
+           s->orphan_bytes + store_other_bytes(s);
 }
 
 /* A policy that never evicts could not bring the excess back, so it gets none. */
@@ -128,7 +129,8 @@ bool store_reserve(struct store *s, size_t bytes, bool *moved)
     }
     store_ask_others(s);
     update_ceiling(s);
-    size_t fixed = store_used_memory(s) - s->segs.resident_bytes - s->large_bytes + s->other_memory;
+    size_t fixed = store_used_memory(s) - s->segs.resident_bytes - s->large_bytes -
+                   s->dropped_bytes + s->other_memory;
     if (bytes > s->segs.segment_bytes && fixed + bytes > s->limit) {
         return false; /* evicting everything would not do */
     }

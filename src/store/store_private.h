@@ -90,9 +90,11 @@ struct store {
     struct index *discarded[DISCARDED_MAX]; /* owned; of flushed databases, emptied in slices */
     unsigned discarded_count;
 
-    size_t count;        /* entries in all spaces, negative ones included */
-    size_t index_memory; /* of all indexes; kept by index.c */
-    size_t large_bytes;
+    size_t count;          /* entries in all spaces, negative ones included */
+    size_t index_memory;   /* of all indexes; kept by index.c */
+    size_t large_bytes;    /* that entries own outside: blocks and objects */
+    size_t dropped_bytes;  /* of objects that no entry owns any more, until they are freed */
+    size_t orphan_bytes;   /* of pinned blocks whose entries are gone */
     size_t live_bytes;     /* in segments */
     size_t negative_bytes; /* of these */
     size_t limit;          /* 0: none */
@@ -107,6 +109,7 @@ struct store {
     void *other_ctx;
     store_event_fn event_fn;
     void *event_ctx;
+    const struct store_object_owner *object_owner; /* borrowed; NULL: there are no objects */
 
     struct store_counters counters;
     int64_t expire_lag_ms;
@@ -148,8 +151,15 @@ void store_note_garbage(struct store *s, uint32_t id);
 void store_queue_push(struct store *s, uint32_t id, bool at_front);
 /* Out of queue, garbage list and heap of due segments. */
 void store_unlink_segment(struct store *s, uint32_t id);
-/* Adds what a block costs to the counts of its segment and queue (sign 1), or takes it off (-1). */
-void store_large_count(struct store *s, uint32_t id, const struct large *l, int sign);
+/* Adds what an entry owns outside to the counts of its segment and queue (sign 1), or takes it off
+ * (-1). */
+void store_large_count(struct store *s, uint32_t id, size_t bytes, int sign);
+/* What an entry owned, which is no longer counted: frees the block, gives the object back. */
+void store_free_outside(struct store *s, const struct entry_parts *e);
+/* Gives an object that no entry owns back to its owner. */
+void store_drop_object(struct store *s, struct store_object *object);
+/* Lets the owner free a slice of what was dropped; false: nothing is left. */
+bool store_drain_objects(struct store *s);
 /* Frees a block that is no longer counted; later, if a caller's bytes lie in it. */
 void store_large_destroy(struct store *s, struct large *l);
 

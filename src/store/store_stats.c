@@ -93,6 +93,7 @@ void store_stats(const struct store *s, struct store_stats *out)
         .bytes_live = s->live_bytes,
         .bytes_dead = in_use - size_min(in_use, s->live_bytes),
         .bytes_large = s->large_bytes,
+        .bytes_dropped = s->dropped_bytes,
         .bytes_index = s->index_memory,
         .bytes_other = store_other_bytes(s),
         .bytes_negative = s->negative_bytes,
@@ -114,5 +115,5 @@ size_t store_entry_memory(struct store *s, const struct store_key *k)
     struct entry_parts e;
     entry_parse(entry_at(&s->segs, slot_ref(*slot)), &e);
     const struct index *ix = space_of_db(s, k->db)->ix;
-    return e.size + (e.large != NULL ? e.large->bytes : 0) + index_memory(ix) / index_count(ix);
+    return e.size + entry_outside(&e) + index_memory(ix) / index_count(ix);
 }

@@ -18,17 +18,17 @@
 #define SPARSE_PARTS   8
 #define SHRINK_BUCKETS 256
 
-static void free_large_of(struct store *s, uint32_t id)
+static void free_outside_of(struct store *s, uint32_t id)
 {
     struct segment *seg = segment_at(&s->segs, id);
     unsigned char *data = segment_data(&s->segs, id);
     for (uint32_t at = 0; at < seg->used && seg->large_units > 0; at += entry_size(data + at)) {
         unsigned char *e = data + at;
-        if (!entry_is_dead(e) && (e[0] & ENTRY_IS_LARGE) != 0) {
+        if (!entry_is_dead(e)) {
             struct entry_parts parts;
             entry_parse(e, &parts);
-            store_large_count(s, id, parts.large, -1);
-            store_large_destroy(s, parts.large);
+            store_large_count(s, id, entry_outside(&parts), -1);
+            store_free_outside(s, &parts);
         }
     }
 }
@@ -43,7 +43,7 @@ static bool step_condemned(struct store *s)
     if (id == SEGMENT_NONE) {
         return false;
     }
-    free_large_of(s, id);
+    free_outside_of(s, id);
     segment_list_remove(&s->segs, &s->condemned, LINK_QUEUE, id);
     segments_give(&s->segs, id);
     return true;
@@ -150,8 +150,9 @@ static bool step_release(struct store *s)
 
 bool store_tick(struct store *s, int64_t budget_us)
 {
-    static bool (*const tasks[])(struct store *) = {expiry_step,  step_condemned, step_drain,
-                                                    step_reclaim, step_release,   step_shrink};
+    static bool (*const tasks[])(struct store *) = {
+        expiry_step,  step_condemned, step_drain, store_drain_objects,
+        step_reclaim, step_release,   step_shrink};
     int64_t deadline_us = clock_now_us() + budget_us;
     store_ask_others(s);
     store_update_pressure(s);

@@ -51,7 +51,7 @@ void borrow_end(struct store *s)
             store_settle(s, ended.pinned);
         }
         if (ended.held != NULL) {
-            large_destroy(ended.held);
+            store_large_destroy(s, ended.held);
         }
     }
 }
@@ -126,8 +126,8 @@ static bool replace_in_place(struct store *s, const struct store_key *k, const s
                              unsigned char *e, char **value_out)
 {
     const struct entry_shape *shape = &p->shape;
-    if (shape->is_large || (e[0] & ENTRY_IS_LARGE) != 0 ||
-        !fits_class(s, e, class_of_shape(s, shape))) {
+    if (shape->is_large || (e[0] & ENTRY_IS_LARGE) != 0 || shape->owns_object ||
+        (e[1] & ENTRY_OWNS_OBJECT) != 0 || !fits_class(s, e, class_of_shape(s, shape))) {
         return false;
     }
     uint32_t old_size = entry_size(e);
@@ -173,8 +173,9 @@ static unsigned char *acquire(struct store *s, const struct store_key *k, struct
     if (!space_prepare(s, sp)) {
         return NULL;
     }
-    size_t growth = index_growth_bytes(sp->ix) + block_bytes;
-    if (!store_reserve(s, growth, moved)) {
+    size_t size = entry_shape_size(shape);
+    size_t growth = index_growth_bytes(sp->ix) + block_bytes + (p->is_rewrite ? size : 0);
+    if (!store_reserve(s, growth, moved) && !p->is_rewrite) {
         return NULL;
     }
     store_trade_pages(s, growth);
@@ -182,8 +183,8 @@ static unsigned char *acquire(struct store *s, const struct store_key *k, struct
     if (block_bytes > 0 && (made = large_create(outside)) == NULL) {
         return NULL;
     }
-    unsigned char *e = append_entry(s, queue, class_of_shape(s, shape),
-                                    (uint32_t)entry_shape_size(shape), APPEND_FOR_CALLER, moved);
+    enum append_for who = p->is_rewrite ? APPEND_RESERVED : APPEND_FOR_CALLER;
+    unsigned char *e = append_entry(s, queue, class_of_shape(s, shape), (uint32_t)size, who, moved);
     if (e == NULL) {
         large_destroy(made);
         return NULL;
@@ -286,9 +287,12 @@ static enum store_result append_new(struct store *s, const struct store_key *k, 
     uint32_t id = segment_of(&s->segs, ref_of(&s->segs, e));
     write_count(s, e, 1);
     expiry_note(s, id, p->shape.expires_at_ms);
-    if (p->shape.is_large) {
-        store_large_count(s, id, p->block, 1);
-        append_seal_if_full(s, id, p->block->bytes);
+    if (p->shape.is_large || p->shape.owns_object) {
+        struct entry_parts parts;
+        entry_parse(e, &parts);
+        size_t outside = entry_outside(&parts);
+        store_large_count(s, id, outside, 1);
+        append_seal_if_full(s, id, outside);
     }
     return STORE_OK;
 }
@@ -336,7 +340,8 @@ static struct put put_of(const struct store_write *w, size_t value_len, const ch
         .shape = {.value_len = value_len,
                   .expires_at_ms = w->expires_at_ms > 0 ? w->expires_at_ms : STORE_NO_EXPIRY,
                   .type = w->type,
-                  .is_reloadable = w->is_reloadable},
+                  .is_reloadable = w->is_reloadable,
+                  .owns_object = w->owns_object},
         .value = value,
         .keep_expiry = w->keep_expiry,
     };
@@ -367,6 +372,43 @@ enum store_result store_set_uninit(struct store *s, const struct store_key *k, s
     enum store_result r = write_entry(s, k, &p, out);
     borrow_end(s);
     return r;
+}
+
+/* ---- pins ---- */
+
+#define PINS_MAX (UINT16_MAX - BORROWED_MAX)
+
+bool store_pin(struct store *s, const struct entry_view *v, struct store_pin *out)
+{
+    uint32_t id = segment_of_pointer(&s->segs, v->value.data);
+    *out = (struct store_pin){.segment = id};
+    if (id != SEGMENT_NONE) {
+        struct segment *seg = segment_at(&s->segs, id);
+        if (seg->pins >= PINS_MAX) {
+            return false;
+        }
+        seg->pins++;
+        return true;
+    }
+    /* A block holds the key too when that is large. */
+    bool is_key_inside = segment_of_pointer(&s->segs, v->key.data) == SEGMENT_NONE;
+    const char *data = is_key_inside ? v->key.data : v->value.data;
+    struct large *l = container_of((char *)(uintptr_t)data, struct large, data);
+    l->pins++;
+    out->block = l;
+    return true;
+}
+
+void store_unpin(struct store *s, struct store_pin *pin)
+{
+    if (pin->segment != SEGMENT_NONE) {
+        segment_at(&s->segs, pin->segment)->pins--;
+        store_settle(s, pin->segment);
+    } else if (pin->block != NULL && --pin->block->pins == 0 && pin->block->is_orphan) {
+        s->orphan_bytes -= pin->block->bytes;
+        large_destroy(pin->block);
+    }
+    *pin = (struct store_pin){0};
 }
 
 bool store_remove(struct store *s, const struct store_key *k)

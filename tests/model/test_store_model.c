@@ -41,6 +41,14 @@ struct model_entry {
     unsigned char aux[STORE_AUX_BYTES];
 };
 
+#define PINS 12
+
+struct pinned {
+    struct store_pin pin;
+    struct strview value; /* in the store */
+    char *copy;           /* owned; NULL: not in use */
+};
+
 struct model {
     struct store *s;
     struct store_options options;
@@ -50,7 +58,7 @@ struct model {
     char *keys[KEYS]; /* owned */
     size_t key_lens[KEYS];
     uint64_t events[2];
-    bool is_busy_db[DATABASES];
+    struct pinned pins[PINS];
 };
 
 static const char *const policies[] = {"noeviction",   "allkeys-fifo",     "allkeys-lru",
@@ -367,6 +375,32 @@ static void op_aux(struct model *m, unsigned db, unsigned n)
     }
 }
 
+static void unpin(struct model *m, struct pinned *p)
+{
+    if (p->copy != NULL) {
+        REQUIRE(memcmp(p->copy, p->value.data, p->value.len) == 0);
+        store_unpin(m->s, &p->pin);
+        free(p->copy);
+        *p = (struct pinned){0};
+    }
+}
+
+/* What is pinned keeps its place and its bytes, whatever is done meanwhile. */
+static void op_pin(struct model *m, unsigned db, unsigned n)
+{
+    struct pinned *p = &m->pins[below(m, PINS)];
+    unpin(m, p);
+    struct store_key k = key_of(m, db, n);
+    struct entry_view v;
+    if (below(m, 2) == 0 && store_peek(m->s, &k, &v) && v.value.len > 0 &&
+        store_pin(m->s, &v, &p->pin)) {
+        p->value = v.value;
+        p->copy = malloc(v.value.len);
+        REQUIRE(p->copy != NULL);
+        memcpy(p->copy, v.value.data, v.value.len);
+    }
+}
+
 struct seen {
     struct model *m;
     unsigned db;
@@ -426,7 +460,7 @@ static void op_swap(struct model *m, unsigned db)
 static void op_limit(struct model *m, bool may_switch)
 {
     struct errtext err;
-    m->options.maxmemory = below(m, 5) == 0 ? 0 : (int64_t)(600000 + below(m, 4000000));
+    m->options.maxmemory = below(m, 5) == 0 ? 0 : (int64_t)(400000 + below(m, 1500000));
     if (may_switch && below(m, 12) == 0) {
         m->options.maxmemory_policy = (int)below(m, sizeof(policies) / sizeof(policies[0]));
     }
@@ -464,6 +498,8 @@ static void one_op(struct model *m, bool may_switch)
         op_set_borrowed(m, db, n);
     } else if (dice < 920) {
         op_aux(m, db, n);
+    } else if (dice < 926) {
+        op_pin(m, db, n);
     } else if (dice < 960) {
         op_time(m);
     } else if (dice < 990) {
@@ -500,7 +536,7 @@ static void run(uint64_t seed, uint64_t ops, int policy, bool may_switch)
     REQUIRE(m != NULL);
     rng_init_seed(&m->rng, seed);
     m->clock = (struct clock){.mono_ms = 1000000, .wall_ms = 1700000000000, .mono_us = 1000000000};
-    m->options = (struct store_options){.maxmemory = 3000000,
+    m->options = (struct store_options){.maxmemory = 800000,
                                         .maxmemory_policy = policy,
                                         .segment_bytes = SEGMENT_BYTES,
                                         .arena_bytes = 1 << 28,
@@ -517,6 +553,9 @@ static void run(uint64_t seed, uint64_t ops, int policy, bool may_switch)
     }
     compare_all(m);
     store_flush(m->s, STORE_DATABASES);
+    for (unsigned i = 0; i < PINS; i++) {
+        unpin(m, &m->pins[i]);
+    }
     while (store_tick(m->s, 1000)) {
     }
     store_check(m->s);

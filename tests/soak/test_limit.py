@@ -1,7 +1,7 @@
 """Resident memory stays at the limit while value sizes change, under every policy; what eviction costs.
 
-SOAK_SECONDS is the time per policy; the distribution of sizes changes a hundred times a minute at most, every minute in
-long runs, at least five times.
+SOAK_SECONDS is the time per policy; the distribution of sizes changes every minute, in short runs as often as makes five
+of them.
 """
 import os
 import sys
@@ -21,7 +21,8 @@ PHASE_SECONDS = 60
 PHASES_MIN = 5
 LASTING_KEYS = 20000  # keys without expiry under policies that spare them: 20 MB
 EVICTION_CPU_RATIO = 1.4
-EVICTION_KEYS = 1000000
+EVICTION_KEYS = 300000
+EVICTION_ROUNDS = 5
 
 
 def keys_for(sizes):
@@ -36,20 +37,23 @@ class Limit(unittest.TestCase):
         phase_seconds = min(PHASE_SECONDS, seconds / PHASES_MIN)
         highest = (0, "")
         with Tarn("--maxmemory", f"{MAXMEMORY_MIB}mb", "--maxmemory-policy", policy) as server:
+            expiry = []
             if policy.startswith("volatile"):
+                expiry = ["--ttl", 3600]
                 fill(server, "--keys", LASTING_KEYS, "--from", 1 << 28, "--value", 1000)
+            # Full from the start, however slow the machine.
+            fill(server, "--keys", MAXMEMORY_MIB * 1024, "--value", 1024, *expiry)
             for i in range(max(PHASES_MIN, round(seconds / phase_seconds))):
                 sizes = SIZES[i % len(SIZES)]
                 options = ["--random", "--keys", keys_for(sizes), "--value", sizes, "--gets", 20, "--seconds",
-                           max(1, round(phase_seconds)), "--seed", i + 1, "--pipeline", 16]
-                if policy.startswith("volatile"):
-                    options += ["--ttl", 3600]
+                           max(1, round(phase_seconds)), "--seed", i + 1, "--pipeline", 16, *expiry]
                 with Samples(server) as samples:
                     finish_fill(start_fill(server, *options))
                 highest = max(highest, (max(samples.rss), f"phase {i}, values of {sizes} bytes"))
             with server.connect() as c:
                 numbers = info(c, "memory")
                 self.assertLess(int(numbers["used_memory"]), RSS_MAX)
+                self.assertGreater(highest[0], MAXMEMORY_MIB * MIB * 0.9)
                 self.assertEqual(c.cmd("PING"), "PONG")
         return highest
 
@@ -59,14 +63,17 @@ class Limit(unittest.TestCase):
         return (server.cpu_seconds() - before) / keys
 
     def test_eviction_costs_little_beside_the_write(self):
-        with Tarn("--maxmemory", "0") as server:
-            self.cpu_per_set(server, 0, EVICTION_KEYS // 4)
-            without = self.cpu_per_set(server, EVICTION_KEYS, EVICTION_KEYS)
-        with Tarn("--maxmemory", "32mb") as server:
-            self.cpu_per_set(server, 0, EVICTION_KEYS // 2)
-            evicting = self.cpu_per_set(server, EVICTION_KEYS, EVICTION_KEYS)
-            with server.connect() as c:
-                self.assertGreater(int(info(c, "stats")["evicted_keys"]), EVICTION_KEYS)
+        # Both take turns, and the best round of each counts: what else the machine does only ever adds.
+        with Tarn("--maxmemory", "0") as plain, Tarn("--maxmemory", "32mb") as limited:
+            best = {}
+            for i in range(EVICTION_ROUNDS + 1):
+                for server in (plain, limited):
+                    cost = self.cpu_per_set(server, i * EVICTION_KEYS, EVICTION_KEYS)
+                    if i > 0:  # the first round fills
+                        best[server] = min(cost, best.get(server, cost))
+            with limited.connect() as c:
+                self.assertGreater(int(info(c, "stats")["evicted_keys"]), EVICTION_KEYS * EVICTION_ROUNDS * 0.9)
+            without, evicting = best[plain], best[limited]
         sys.stdout.write(f"# CPU per SET: {without * 1e9:.0f} ns without eviction, {evicting * 1e9:.0f} ns with it\n")
         self.assertLess(evicting, without * EVICTION_CPU_RATIO)
 

@@ -11,9 +11,9 @@
  * time"},
  *     };
  *
- * Field types: BOOL bool; INT and BYTES int64_t; ENUM int (index into names); STRING char * (owned
- * by the set, never NULL); STRINGS char * (words separated by one space, owned, never NULL);
- * PASSWORD struct option_password, which holds the digest of the text only.
+ * Field types: BOOL bool; INT, BYTES, MEMORY and SHARE int64_t; ENUM int (index into names); STRING
+ * char * (owned by the set, never NULL); STRINGS char * (words separated by one space, owned, never
+ * NULL); PASSWORD struct option_password, which holds the digest of the text only.
  */
 #ifndef TARN_BASE_OPTION_H
 #define TARN_BASE_OPTION_H
@@ -33,6 +33,7 @@ enum option_type {
     OPTION_INT,    /* decimal, min..max */
     OPTION_BYTES,  /* 100mb; min..max; CONFIG GET shows plain bytes */
     OPTION_MEMORY, /* like BYTES, also "70%" of the cgroup's or the machine's memory */
+    OPTION_SHARE,  /* like BYTES, also "5%" of something the owner knows: kept as -5 */
     OPTION_ENUM,
     OPTION_STRING,
     OPTION_STRINGS,

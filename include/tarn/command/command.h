@@ -27,6 +27,7 @@
 #include "tarn/command/session.h"
 #include "tarn/store/store.h"
 
+struct histogram;
 struct sources;
 struct command_table; /* opaque */
 struct observers;     /* opaque: who wants to hear of changes */
@@ -46,11 +47,21 @@ enum command_result {
     COMMAND_SUSPENDED, /* nothing was written; run the same request again after resume */
 };
 
+/* What is held beside the store, in bytes. */
+struct command_memory {
+    size_t connections;    /* what sockets need whether or not they are used */
+    size_t client_buffers; /* input and output of clients: maxmemory-clients bounds them, and they
+                              push no data out */
+    size_t sources;        /* flights, results, drivers */
+};
+
 /* Facts about the process that INFO, SHUTDOWN and DEBUG need, given by the server layer. */
 struct command_host {
     void *ctx;
     /* Begins an orderly shutdown: the loop drains and ends. */
     void (*shutdown)(void *ctx);
+    /* Cheap. NULL: nothing beside the store and the commands. */
+    void (*memory)(void *ctx, struct command_memory *out);
     int64_t started_wall_ms, started_mono_ms;
     char run_id[41];
     const char *config_file; /* borrowed; "" when none */
@@ -92,6 +103,10 @@ struct command_env {
     struct observers *observers;
     unsigned observed; /* enum observed: 0 while nobody cares for changes of keys */
     struct command_metrics stats;
+    struct histogram *turn_us; /* microseconds per turn of the loop; NULL in tests without a loop */
+    size_t loads_bytes;        /* held by commands that wait for loads */
+    size_t memory_startup;     /* used_memory at the first note */
+    size_t memory_peak;        /* the most that was noted */
 };
 
 /* Builds the table of all commands; `env` is filled by the caller apart from table, observers and
@@ -102,8 +117,13 @@ void command_env_fini(struct command_env *env);
 /* Fits option_apply_fn with ctx = struct command_env: takes over values changed at run time. */
 int command_apply_option(void *ctx, const struct option *option, struct errtext *err);
 
-/* Bytes held for transactions and subscriptions. O(1). */
+/* Bytes the command layer itself holds: its table, the loads of waiting commands, transactions and
+ * subscriptions. O(1). */
 size_t command_memory(const struct command_env *env);
+
+/* Looks at the memory in use: the first time when everything is built, then now and then, for the
+ * peak. */
+void command_note_memory(struct command_env *env);
 
 void command_prepare(struct command_env *env, struct command_call *call);
 void command_prefetch(struct command_env *env, const struct command_call *call);

@@ -33,7 +33,7 @@ struct net_options {
     int64_t timeout_s;       /* 0: idle clients are kept */
     int64_t tcp_keepalive_s; /* 0: off */
     int64_t client_query_buffer_limit;
-    int64_t maxmemory_clients; /* counted, not yet enforced */
+    int64_t maxmemory_clients; /* bytes; below 0: percent of maxmemory, negated */
     bool protected_mode;       /* without a password, only clients of this machine */
 };
 extern const struct option_table net_option_table;
@@ -42,7 +42,7 @@ struct net_metrics {
     uint64_t total_connections_received, rejected_connections;
     uint64_t total_net_input_bytes, total_net_output_bytes;
     uint64_t client_query_buffer_limit_disconnections, client_output_buffer_limit_disconnections;
-    uint64_t client_timeout_disconnections;
+    uint64_t client_timeout_disconnections, evicted_clients;
 };
 extern const struct metric_table net_metric_table;
 
@@ -71,8 +71,13 @@ void net_drain(struct net *net, void (*done)(void *ctx), void *ctx);
 /* Closes everything at once. Accepts NULL. */
 void net_destroy(struct net *net);
 
-/* Bytes held for connections: structs and buffers. O(1). */
+/* Bytes held for connections whatever they do, and bytes of their buffers, which maxmemory-clients
+ * limits. O(1). */
 size_t net_memory(const struct net *net);
+size_t net_buffer_memory(const struct net *net);
+
+/* What a percentage in maxmemory-clients refers to; 0: no limit, and so none for clients. */
+void net_set_maxmemory(struct net *net, int64_t maxmemory);
 
 struct net_metrics *net_metrics(struct net *net);
 

@@ -84,6 +84,9 @@ enum resp_status resp_parse(struct resp_parser *p, const struct resp_limits *lim
  * the caller size its buffer once for a large bulk. */
 size_t resp_parser_wants(const struct resp_parser *p, size_t have);
 
+/* Bytes the parser owns: none between requests. */
+size_t resp_parser_memory(const struct resp_parser *p);
+
 /* Frees what the parser owns; it is then ready for a new stream. */
 void resp_parser_fini(struct resp_parser *p);
 void resp_request_fini(struct resp_request *r);

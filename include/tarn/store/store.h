@@ -39,6 +39,7 @@
 #define STORE_NO_EXPIRY INT64_MAX
 
 struct store; /* opaque */
+struct large; /* opaque */
 
 enum store_result {
     STORE_OK = 0,
@@ -77,6 +78,29 @@ struct store_write {
     enum entry_type type;
     bool keep_expiry;   /* keep the old entry's expiry; expires_at_ms is then for an absent key */
     bool is_reloadable; /* a source can bring it back: preferred victim under volatile policies */
+    bool owns_object;   /* the last bytes of `value` are the address of a struct store_object, which
+                           is the entry's from   now on; when the call fails it is still the caller's
+                         */
+};
+
+/* ---- objects ---- */
+
+/* Memory outside the log that an entry owns and another layer understands: the first member of its
+ * struct. The store counts it, moves the entry about without touching it, and hands it back when
+ * the entry is gone. */
+struct store_object {
+    size_t
+        bytes; /* what it costs, as the allocator rounds; changed by store_object_resized() only */
+};
+
+struct store_object_owner {
+    void *ctx;
+    /* The entry is gone, the object is the owner's again, to be freed in slices. May not call the
+     * store. */
+    void (*drop)(void *ctx, struct store_object *object);
+    /* Frees a slice (some microseconds) of what was dropped and returns its bytes; 0: nothing is
+     * left. The sum over an object's slices is its `bytes`. */
+    size_t (*drain)(void *ctx);
 };
 
 /* ---- life ---- */
@@ -110,6 +134,10 @@ void store_set_other_memory(struct store *s, store_memory_fn fn, void *ctx);
 enum store_event { STORE_EVENT_EXPIRED, STORE_EVENT_EVICTED };
 typedef void (*store_event_fn)(void *ctx, enum store_event event, unsigned db, struct strview key);
 void store_set_event(struct store *s, store_event_fn fn, void *ctx);
+
+/* Before the first object; `owner` is borrowed for the store's life, and store_destroy() drops what
+ * is left. */
+void store_set_object_owner(struct store *s, const struct store_object_owner *owner);
 
 /* ---- look-up ---- */
 
@@ -147,7 +175,7 @@ enum store_result store_set_uninit(struct store *s, const struct store_key *k, s
 /* Gives the value of a live entry the length `len`: the common prefix stays, new bytes are zero.
  * Expiry, type and aux stay. *out points at the whole value, writable until the next call. With
  * `len` equal to the present length this is "write in place" and cannot fail but with
- * STORE_NOT_FOUND. */
+ * STORE_NOT_FOUND, unless the entry is pinned. */
 enum store_result store_resize(struct store *s, const struct store_key *k, size_t len,
                                char **out) WARN_UNUSED;
 
@@ -162,8 +190,11 @@ enum store_result store_set_expiry(struct store *s, const struct store_key *k,
 bool store_set_aux(struct store *s, const struct store_key *k,
                    const unsigned char aux[STORE_AUX_BYTES]);
 
+/* The object of a live entry costs another amount now. */
+void store_object_resized(struct store *s, const struct store_key *k, size_t bytes);
+
 /* Copies value, type, expiry and aux under another key, which is replaced; then, for rename,
- * removes `from`. */
+ * removes `from`. A value that is an object can only be renamed; nor is it ever resized. */
 enum store_result store_copy(struct store *s, const struct store_key *from,
                              const struct store_key *to) WARN_UNUSED;
 enum store_result store_rename(struct store *s, const struct store_key *from,
@@ -173,6 +204,20 @@ enum store_result store_rename(struct store *s, const struct store_key *from,
  * follows in slices (store_tick). Entries removed by a flush cause no events. */
 void store_flush(struct store *s, unsigned db);
 void store_swap(struct store *s, unsigned a, unsigned b);
+
+/* ---- pins ---- */
+
+/* Keeps the bytes of a value where they are, whatever happens to its entry, so that a reply can be
+ * sent from them after this turn. `v` must be valid (see above). Short-lived: pinned memory cannot
+ * be reclaimed, and an entry in a pinned segment is not changed in place. False: pinned too often;
+ * copy. */
+struct store_pin {
+    uint32_t segment;    /* of the store's own; 0: none */
+    struct large *block; /* likewise */
+};
+bool store_pin(struct store *s, const struct entry_view *v, struct store_pin *out) WARN_UNUSED;
+/* Accepts a zeroed pin, and leaves one. */
+void store_unpin(struct store *s, struct store_pin *pin);
 
 /* ---- walks ---- */
 
@@ -208,7 +253,8 @@ struct store_stats {
     uint64_t bytes_copied, bytes_evicted; /* by the reclaimer */
     uint64_t segments_used, segments_free, segment_bytes;
     uint64_t bytes_live, bytes_dead; /* in used segments */
-    uint64_t bytes_large;            /* own allocations, as the allocator rounds them */
+    uint64_t bytes_large;            /* own allocations and objects, as the allocator rounds them */
+    uint64_t bytes_dropped;          /* of objects that were dropped and are not freed yet */
     uint64_t bytes_index,
         bytes_other;         /* index and directories; segment table, ghosts and the like */
     uint64_t bytes_negative; /* of live: negative entries */

@@ -1,7 +1,8 @@
 /* Strict reading and exact writing of numbers. */
 #include "tarn/base/num.h"
 
-#include <float.h>
+#include "../../support/long_double.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,18 +173,6 @@ static void num__ldouble_reads_as_strtold(void **state)
         assert_true(num_parse_ldouble(sv(good[i]), &value));
         assert_true(value == strtold(good[i], NULL));
     }
-}
-
-/* valgrind computes long double with the precision of double; exact results need all of it, and are
- * checked in the runs without valgrind. */
-static bool has_long_double(void)
-{
-    volatile long double one = 1;
-    if (one + LDBL_EPSILON == one) {
-        print_message("# not checked: long double has no more precision than double here\n");
-        return false;
-    }
-    return true;
 }
 
 static void num__floats_refuse_blanks_nan_overflow_and_rest(void **state)

@@ -253,6 +253,41 @@ static void option__percent_is_of_the_memory_there_is(void **state)
     assert_shown(f, "memory", digits);
 }
 
+static void option__share_is_kept_as_it_was_written(void **state)
+{
+    static const struct option share_rows[] = {
+        {.name = "share", .type = OPTION_SHARE, .def = "0", .max = INT64_MAX}};
+    static const struct option_table share_table = {.title = "t", .rows = share_rows, .count = 1};
+    static const struct {
+        const char *text, *shown; /* NULL: refused */
+        int64_t value;
+    } cases[] = {
+        {"5%", "5%", -5},       {"100%", "100%", -100}, {"0%", "0", 0},   {"64kb", "65536", 65536},
+        {"7", "7", 7},          {"101%", NULL, 0},      {"-5%", NULL, 0}, {"%", NULL, 0},
+        {"1.5%", NULL, 0},      {"-5", NULL, 0},        {"", NULL, 0},    {"5%%", NULL, 0},
+        {"5 % of it", NULL, 0},
+    };
+    (void)state;
+    struct option_set *set;
+    int64_t value = -1;
+    struct errtext err;
+    struct buf shown = {0};
+    assert_int_equal(option_set_create(&set), 0);
+    assert_int_equal(option_set_add(set, &share_table, &value, NULL, NULL), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        value = -33;
+        int result = option_set_load(set, strview_str("share"), strview_str(cases[i].text), &err);
+        assert_int_equal(result, cases[i].shown != NULL ? OPTION_OK : OPTION_BAD);
+        assert_int_equal(value, cases[i].shown != NULL ? cases[i].value : -33);
+        buf_clear(&shown);
+        assert_true(option_set_get(set, strview_str("share"), &shown));
+        assert_true(
+            strview_eq(buf_view(&shown), strview_str(cases[i].shown ? cases[i].shown : "33%")));
+    }
+    buf_fini(&shown);
+    option_set_destroy(set);
+}
+
 static void option__texts_have_limits(void **state)
 {
     struct fixture *f = *state;
@@ -517,6 +552,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(option__integers_reach_the_ends_of_their_type, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(option__percent_is_of_the_memory_there_is, setup, teardown),
+        cmocka_unit_test(option__share_is_kept_as_it_was_written),
         cmocka_unit_test_setup_teardown(option__texts_have_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(option__change_applies_what_is_new, setup, teardown),
         cmocka_unit_test_setup_teardown(option__fixed_and_unknown_are_told_apart, setup, teardown),

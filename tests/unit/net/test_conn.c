@@ -65,6 +65,11 @@ static int world_teardown(void **state)
     return 0;
 }
 
+static size_t all_memory(const struct world *w)
+{
+    return net_memory(w->net) + net_buffer_memory(w->net);
+}
+
 static void turns(struct world *w, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -232,14 +237,14 @@ static void conn__input_of_a_suspended_client_is_bounded(void **state)
     static char junk[1 << 16];
     memset(junk, '\n', sizeof(junk));
     int fd = open_client(w);
-    size_t before = net_memory(w->net);
+    size_t before = all_memory(w);
     say(fd, "WAIT\r\n");
     turns(w, 4);
     for (int i = 0; i < 1000; i++) {
         (void)send(fd, junk, sizeof(junk), MSG_NOSIGNAL);
         turns(w, 1);
     }
-    assert_true(net_memory(w->net) - before < 4 * (size_t)NET_HELD_IN_BYTES);
+    assert_true(all_memory(w) - before < 4 * (size_t)NET_HELD_IN_BYTES);
     close(fd);
     turns(w, 4);
 }
@@ -326,7 +331,7 @@ static void conn__replies_not_read_stop_its_requests(void **state)
     for (int i = 0; i < 200; i++) { /* sends and does not read */
         push(fd, &requests);
         turns(w, 1);
-        most = size_max(most, net_memory(w->net));
+        most = size_max(most, all_memory(w));
     }
     assert_true(most < 4 * (size_t)NET_OUT_SOFT_BYTES);
     assert_true(w->env.stats.commands_processed < 2000);
@@ -452,6 +457,104 @@ static void net__drain_answers_what_was_sent_and_ends_once(void **state)
     close(waiting);
 }
 
+/* ---- the budget of buffers ---- */
+
+/* Sends the beginning of a request, `bytes` of it; the rest never comes. */
+static int open_holder(struct world *w, size_t bytes)
+{
+    int fd = open_client(w);
+    struct buf request = {0};
+    assert_true(buf_append_str(&request, "*2\r\n$4\r\nECHO\r\n$60000000\r\n"));
+    assert_true(buf_reserve(&request, bytes));
+    memset(buf_tail(&request), 'x', bytes);
+    buf_commit(&request, bytes);
+    for (int i = 0; i < TURNS_MAX && buf_len(&request) > 0; i++) {
+        push(fd, &request);
+        turns(w, 1);
+    }
+    buf_fini(&request);
+    turns(w, 2);
+    return fd;
+}
+
+static void conn__buffers_are_counted_apart(void **state)
+{
+    struct world *w = *state;
+    int idle = open_client(w);
+    say(idle, "PING\r\n"); /* what all share is there after the first request */
+    assert_string_equal(heard(w, idle), "+PONG\r\n");
+    size_t before = net_memory(w->net);
+    int fd = open_holder(w, 300000);
+    assert_int_equal(net_memory(w->net) - before, sizeof(struct conn));
+    assert_true(net_buffer_memory(w->net) >= 300000);
+    assert_true(net_buffer_memory(w->net) < 4 * 300000);
+    close(fd);
+    turns(w, 4);
+    assert_int_equal(net_memory(w->net), before);
+    assert_int_equal(w->net->buffers_bytes, 0);
+    close(idle);
+}
+
+static void conn__largest_buffers_are_closed_above_the_budget(void **state)
+{
+    struct world *w = *state;
+    int small = open_holder(w, 10000);
+    int large = open_holder(w, 900000);
+    int middle = open_holder(w, 200000);
+    int idle = open_client(w);
+    turns(w, 4);
+    assert_int_equal(w->net->stats.evicted_clients, 0); /* no budget */
+    w->options.maxmemory_clients = (int64_t)w->net->buffers_bytes - 1;
+    turns(w, 4);
+    assert_true(is_closed(w, large));
+    assert_int_equal(w->net->stats.evicted_clients, 1);
+    assert_int_equal(w->net->conns_count, 3);
+    w->options.maxmemory_clients = 1; /* the least there can be is more */
+    turns(w, 4);
+    assert_true(is_closed(w, middle));
+    assert_int_equal(w->net->stats.evicted_clients, 2);
+    assert_int_equal(w->net->conns_count, 2);
+    say(idle, "PING\r\n");
+    assert_string_equal(heard(w, idle), "+PONG\r\n");
+    close(small);
+    close(large);
+    close(middle);
+    close(idle);
+}
+
+static void conn__no_evict_is_spared_by_the_budget(void **state)
+{
+    struct world *w = *state;
+    int spared = open_holder(w, 900000);
+    container_of(w->env.sessions.prev, struct session, link)->flags |= SESSION_NO_EVICT;
+    int other = open_holder(w, 300000);
+    w->options.maxmemory_clients = 200000;
+    turns(w, 4);
+    assert_true(is_closed(w, other));
+    assert_int_equal(w->net->conns_count, 1);
+    turns(w, 20); /* still above, nobody left to close */
+    assert_int_equal(w->net->stats.evicted_clients, 1);
+    close(spared);
+    close(other);
+}
+
+static void conn__budget_can_be_a_share_of_maxmemory(void **state)
+{
+    struct world *w = *state;
+    int fd = open_holder(w, 300000);
+    w->options.maxmemory_clients = -10;
+    turns(w, 4);
+    assert_int_equal(w->net->conns_count, 1); /* of nothing */
+    net_set_maxmemory(w->net, 100 << 20);
+    turns(w, 4);
+    assert_int_equal(w->net->conns_count, 1);
+    net_set_maxmemory(w->net, 2 << 20);
+    turns(w, 4);
+    assert_int_equal(w->net->conns_count, 0);
+    assert_int_equal(w->net->stats.evicted_clients, 1);
+    close(fd);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
 int main(void)
@@ -474,6 +577,10 @@ int main(void)
         CASE(conn__an_idle_one_owns_no_buffers),
         CASE(conn__announced_bytes_cost_nothing_before_they_come),
         CASE(conn__too_much_unfinished_input_closes_it),
+        CASE(conn__buffers_are_counted_apart),
+        CASE(conn__largest_buffers_are_closed_above_the_budget),
+        CASE(conn__no_evict_is_spared_by_the_budget),
+        CASE(conn__budget_can_be_a_share_of_maxmemory),
         CASE(net__drain_answers_what_was_sent_and_ends_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 
 #include "../../support/resp_transcript.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -541,6 +542,30 @@ static void resp_parse__leaves_the_parser_alone_at_whole_requests(void **state)
     resp_request_fini(&r);
 }
 
+static void resp_parse__counts_what_an_unfinished_request_holds(void **state)
+{
+    (void)state;
+    struct resp_parser p = {.state = RESP_AT_START};
+    struct resp_request r = {.argc = 0};
+    size_t used;
+    const char *error;
+    char in[4096] = "*500\r\n";
+    size_t len = strlen(in);
+    assert_int_equal(resp_parser_memory(&p), 0);
+    for (size_t found = 1; found <= 100; found++) {
+        memcpy(in + len, "$1\r\nx\r\n", 7);
+        len += 7;
+        assert_int_equal(resp_parse(&p, &open_limits, strview_of(in, len), &r, &used, &error),
+                         RESP_MORE);
+        assert_true(resp_parser_memory(&p) >= found * 16);
+        assert_true(resp_parser_memory(&p) <= malloc_usable_size(p.spans));
+        assert_true(resp_parser_memory(&p) + 64 > malloc_usable_size(p.spans));
+    }
+    resp_parser_fini(&p);
+    assert_int_equal(resp_parser_memory(&p), 0);
+    resp_request_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -560,6 +585,7 @@ int main(void)
         cmocka_unit_test(resp_parse__says_when_there_is_no_memory),
         cmocka_unit_test(resp_parse__keeps_a_large_request_when_shrinking_fails),
         cmocka_unit_test(resp_parse__leaves_the_parser_alone_at_whole_requests),
+        cmocka_unit_test(resp_parse__counts_what_an_unfinished_request_holds),
     };
     return cmocka_run_group_tests_name("resp_parse", tests, NULL, NULL);
 }

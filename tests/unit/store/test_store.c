@@ -403,6 +403,39 @@ static void store__tells_what_an_entry_costs(void **state)
     assert_true(store_entry_memory(f->s, &k) >= 100000);
 }
 
+static void pin__keeps_the_bytes_of_a_reply(void **state)
+{
+    struct fixture *f = *state;
+    static const size_t lens[] = {100, 50000};
+    for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        struct store_key k = fixture_key(f, "key:000003");
+        struct entry_view v;
+        struct store_pin pin;
+        char *out;
+        assert_int_equal(fixture_set_n(f, 3, lens[i], 0), STORE_OK);
+        assert_true(store_peek(f->s, &k, &v));
+        assert_true(store_pin(f->s, &v, &pin));
+        assert_int_equal(store_resize(f->s, &k, lens[i], &out), STORE_OK);
+        memset(out, 'Z', lens[i]);
+        assert_int_equal(fixture_set_n(f, 3, lens[i], 0), STORE_OK);
+        store_flush(f->s, STORE_DATABASES);
+        fixture_settle(f);
+        for (unsigned n = 0; n < 2000; n++) {
+            assert_int_equal(fixture_set_n(f, n, lens[i] / 10, 0), STORE_OK);
+        }
+        for (size_t at = 0; at < lens[i]; at++) {
+            assert_int_equal(v.value.data[at], 'd');
+        }
+        store_unpin(f->s, &pin);
+        store_unpin(f->s, &pin); /* a zeroed one */
+        store_flush(f->s, STORE_DATABASES);
+        fixture_settle(f);
+        struct store_stats st;
+        store_stats(f->s, &st);
+        assert_int_equal(st.segments_used, 0);
+    }
+}
+
 static void store__refuses_bad_options(void **state)
 {
     struct fixture *f = *state;
@@ -441,6 +474,7 @@ int main(void)
         CASE(store__random_shows_live_entries),
         CASE(store__idle_time_and_uses_are_known),
         CASE(store__tells_what_an_entry_costs),
+        CASE(pin__keeps_the_bytes_of_a_reply),
         CASE(store__refuses_bad_options),
     };
     return cmocka_run_group_tests_name("store/store", tests, NULL, NULL);

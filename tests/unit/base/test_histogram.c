@@ -1,5 +1,5 @@
-/* The latency histogram: exact where it says so, within its error elsewhere. */
-#include "histogram.h"
+/* The histogram: exact where it says so, within its error elsewhere. */
+#include "tarn/base/histogram.h"
 
 #include "tarn/base/compiler.h"
 #include "tarn/base/hash.h"
@@ -130,6 +130,15 @@ static void histogram__merging_is_adding_all(void **state)
     free(part);
 }
 
+static void histogram__reset_forgets_everything(void **state)
+{
+    struct histogram *h = *state;
+    histogram_add(h, 77);
+    histogram_reset(h);
+    assert_true(h->count == 0 && h->sum == 0 && h->max == 0);
+    assert_true(histogram_quantile(h, 1) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +151,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(histogram__largest_value_is_exact_beyond_the_last_bucket,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(histogram__merging_is_adding_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(histogram__reset_forgets_everything, setup, teardown),
     };
-    return cmocka_run_group_tests_name("bench/histogram", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("base/histogram", tests, NULL, NULL);
 }

@@ -1,9 +1,10 @@
 /*
- * Log-linear latency histogram: every power of two is cut into 128 equal buckets, so that a value
+ * Log-linear histogram of times: every power of two is cut into 128 equal buckets, so that a value
  * is known to within 0.8 % from nanoseconds to an hour, at a fixed size and without an allocation.
+ * Adding a value touches two cache lines.
  */
-#ifndef BENCH_LOAD_HISTOGRAM_H
-#define BENCH_LOAD_HISTOGRAM_H
+#ifndef TARN_BASE_HISTOGRAM_H
+#define TARN_BASE_HISTOGRAM_H
 
 #include <stdint.h>
 
@@ -31,5 +32,8 @@ void histogram_merge(struct histogram *h, const struct histogram *other);
 uint64_t histogram_quantile(const struct histogram *h, double fraction);
 
 double histogram_mean(const struct histogram *h);
+
+/* Forgets all values. */
+void histogram_reset(struct histogram *h);
 
 #endif

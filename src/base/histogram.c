@@ -1,4 +1,6 @@
 /*
+ * Buckets of the log-linear histogram.
+ *
  * The first 128 buckets hold one value each. From there on a value's bucket is made of its highest
  * bit and the seven bits below it:
  *
@@ -6,11 +8,12 @@
  *
  * which continues the first row without a gap.
  */
-#include "histogram.h"
+#include "tarn/base/histogram.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 static size_t bucket_of(uint64_t value)
 {
@@ -68,4 +71,9 @@ uint64_t histogram_quantile(const struct histogram *h, double fraction)
 double histogram_mean(const struct histogram *h)
 {
     return h->count == 0 ? 0 : (double)h->sum / (double)h->count;
+}
+
+void histogram_reset(struct histogram *h)
+{
+    memset(h, 0, sizeof(*h));
 }
