@@ -176,23 +176,34 @@ void cmd_client_info(struct cmd_ctx *ctx)
     buf_fini(&text);
 }
 
-/* Every connection here is a plain client; the other types exist in Redis and have no members. */
-static bool parse_type(struct cmd_ctx *ctx, struct strview v, bool *is_normal_out)
+/* Types of clients; there are no masters and replicas. */
+enum client_type { TYPE_ANY, TYPE_NORMAL, TYPE_PUBSUB, TYPE_NOBODY };
+
+static bool parse_type(struct cmd_ctx *ctx, struct strview v, enum client_type *out)
 {
-    static const char *const others[] = {"master", "replica", "slave", "pubsub"};
-    if (strview_eq_nocase(v, "normal")) {
-        *is_normal_out = true;
-        return true;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-        if (strview_eq_nocase(v, others[i])) {
-            *is_normal_out = false;
+    static const struct {
+        const char *name;
+        enum client_type type;
+    } types[] = {{"normal", TYPE_NORMAL},
+                 {"pubsub", TYPE_PUBSUB},
+                 {"master", TYPE_NOBODY},
+                 {"replica", TYPE_NOBODY},
+                 {"slave", TYPE_NOBODY}};
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        if (strview_eq_nocase(v, types[i].name)) {
+            *out = types[i].type;
             return true;
         }
     }
     resp_write_errorf(ctx->reply, "ERR Unknown client type '%.*s'",
                       STRVIEW_ARG(word_shown(v, SHOWN_MAX)));
     return false;
+}
+
+static bool is_of_type(const struct session *s, enum client_type type)
+{
+    const enum client_type own = (s->flags & SESSION_SUBSCRIBER) != 0 ? TYPE_PUBSUB : TYPE_NORMAL;
+    return type == TYPE_ANY || type == own;
 }
 
 static struct session *find_session(struct command_env *env, uint64_t id)
@@ -221,11 +232,11 @@ static void append_clients_by_id(struct cmd_ctx *ctx, struct buf *text)
 void cmd_client_list(struct cmd_ctx *ctx)
 {
     struct buf text;
-    bool is_normal = true;
+    enum client_type type = TYPE_ANY;
     bool by_id = false;
 
     if (ctx->argc == 4 && strview_eq_nocase(ctx->argv[2], "type")) {
-        if (!parse_type(ctx, ctx->argv[3], &is_normal)) {
+        if (!parse_type(ctx, ctx->argv[3], &type)) {
             return;
         }
     } else if (ctx->argc > 3 && strview_eq_nocase(ctx->argv[2], "id")) {
@@ -244,9 +255,12 @@ void cmd_client_list(struct cmd_ctx *ctx)
     buf_init(&text);
     if (by_id) {
         append_clients_by_id(ctx, &text);
-    } else if (is_normal) {
+    } else {
         list_for_each (it, &ctx->env->sessions) {
-            append_client(ctx, &text, container_of(it, struct session, link));
+            const struct session *s = container_of(it, struct session, link);
+            if (is_of_type(s, type)) {
+                append_client(ctx, &text, s);
+            }
         }
     }
     resp_write_verbatim(ctx->reply, "txt", buf_view(&text));
@@ -260,7 +274,7 @@ struct kill_filter {
     uint64_t id;                   /* 0: any */
     struct strview address, local; /* data NULL: any */
     int64_t age_min_s;             /* 0: any */
-    bool is_normal;                /* false: a type nobody has */
+    enum client_type type;
     bool skip_me;
 };
 
@@ -281,7 +295,7 @@ static bool parse_kill_option(struct cmd_ctx *ctx, struct kill_filter *f, struct
         }
         f->age_min_s = n;
     } else if (strview_eq_nocase(name, "type")) {
-        return parse_type(ctx, value, &f->is_normal);
+        return parse_type(ctx, value, &f->type);
     } else if (strview_eq_nocase(name, "addr")) {
         f->address = value;
     } else if (strview_eq_nocase(name, "laddr")) {
@@ -306,7 +320,7 @@ static bool parse_kill_option(struct cmd_ctx *ctx, struct kill_filter *f, struct
 static bool kill_matches(const struct cmd_ctx *ctx, const struct kill_filter *f,
                          const struct session *s)
 {
-    if (!f->is_normal || (f->skip_me && s == ctx->session)) {
+    if (!is_of_type(s, f->type) || (f->skip_me && s == ctx->session)) {
         return false;
     }
     if ((f->id != 0 && s->id != f->id) ||
@@ -334,7 +348,7 @@ static int64_t kill_matching(struct cmd_ctx *ctx, const struct kill_filter *f)
  * default does not. */
 void cmd_client_kill(struct cmd_ctx *ctx)
 {
-    struct kill_filter f = {.is_normal = true, .skip_me = true};
+    struct kill_filter f = {.type = TYPE_ANY, .skip_me = true};
     if (ctx->argc == 3) {
         f.address = ctx->argv[2];
         f.skip_me = false;

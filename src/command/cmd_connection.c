@@ -19,8 +19,14 @@
 
 void cmd_ping(struct cmd_ctx *ctx)
 {
+    const struct session *s = ctx->session;
     if (ctx->argc > 2) {
         reply_arity_error(ctx);
+    } else if (s->resp_version == 2 && (s->flags & SESSION_SUBSCRIBER) != 0) {
+        resp_write_array(ctx->reply,
+                         2); /* in the form of a message, for clients that expect those */
+        resp_write_bulk_str(ctx->reply, "pong");
+        resp_write_bulk(ctx->reply, ctx->argc == 2 ? ctx->argv[1] : strview_str(""));
     } else if (ctx->argc == 2) {
         resp_write_bulk(ctx->reply, ctx->argv[1]);
     } else {

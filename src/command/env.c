@@ -4,7 +4,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "notify.h"
 #include "observers.h"
 #include "table.h"
 #include "tarn/command/command.h"
@@ -28,6 +30,12 @@ static const struct option option_rows[] = {
      .def = "",
      .offset = offsetof(struct command_options, requirepass),
      .type = OPTION_PASSWORD},
+    {.name = "notify-keyspace-events",
+     .help = "events of keys to publish: K and E choose the channels, g$lshzxetd or A the classes, "
+             "m misses, n new keys",
+     .def = "",
+     .offset = offsetof(struct command_options, notify_keyspace_events),
+     .type = OPTION_STRING},
 };
 const struct option_table command_option_table = {
     .title = "Commands", .rows = option_rows, .count = ARRAY_LEN(option_rows)};
@@ -68,6 +76,11 @@ int command_env_init(struct command_env *env)
         free(table);
         return -ENOMEM;
     }
+    if (!notify_configure(env)) {
+        observers_fini(env);
+        free(table);
+        return -EINVAL;
+    }
     command_table_init(table);
     env->table = table;
     list_init(&env->sessions);
@@ -80,4 +93,14 @@ void command_env_fini(struct command_env *env)
     observers_fini(env);
     free(env->table);
     env->table = NULL;
+}
+
+int command_apply_option(void *ctx, const struct option *option, struct errtext *err)
+{
+    struct command_env *env = ctx;
+    if (strcmp(option->name, "notify-keyspace-events") == 0 && !notify_configure(env)) {
+        errtext_set(err, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+        return -EINVAL;
+    }
+    return 0;
 }

@@ -18,6 +18,7 @@
 #include "command_stats.h"
 #include "identity.h"
 #include "info_memory.h"
+#include "observers.h"
 #include "tarn/base/histogram.h"
 #include "tarn/base/log.h"
 #include "tarn/source/source.h"
@@ -93,6 +94,10 @@ static void info_stats(struct command_env *env, struct buf *out)
     store_stats(env->store, &stats);
     buf_printf(out, "expire_lag_ms:%lld\r\n", (long long)stats.expire_lag_ms);
     append_turns(env, out);
+    const struct topics *topics = env->observers->topics;
+    buf_printf(out, "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n",
+               topics[TOPIC_CHANNEL].by_name.count, topics[TOPIC_PATTERN].by_name.count,
+               topics[TOPIC_SHARD_CHANNEL].by_name.count);
 }
 
 static void info_replication(struct command_env *env, struct buf *out)

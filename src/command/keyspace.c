@@ -191,6 +191,14 @@ bool keyspace_holds(const struct command_env *env, const struct store_key *k)
     return store_peek(env->store, k, &e) && judge(env, &e, false) == LOOKUP_LIVE;
 }
 
+static void on_miss(struct cmd_ctx *ctx, const struct store_key *k)
+{
+    ctx->misses++;
+    if (UNLIKELY((ctx->env->observed & OBSERVED_MISSES) != 0) && !ctx->is_rerun) {
+        observers_key_missed(ctx, k);
+    }
+}
+
 bool key_look(struct cmd_ctx *ctx, const struct store_key *k, bool is_use, struct entry_view *out)
 {
     if (UNLIKELY(ctx->session->loads != NULL)) {
@@ -205,12 +213,12 @@ bool key_look(struct cmd_ctx *ctx, const struct store_key *k, bool is_use, struc
         ctx->hits++;
         return true;
     case LOOKUP_ABSENT:
-        ctx->misses++;
+        on_miss(ctx, k);
         return false;
     case LOOKUP_MISS:
         break;
     }
-    ctx->misses++;
+    on_miss(ctx, k);
     return load_missing(ctx, k, is_use, out);
 }
 
@@ -283,35 +291,57 @@ static void void_flight(struct cmd_ctx *ctx, const struct store_key *k)
     }
 }
 
-/* The common end of every change of a key: an error becomes the reply. */
-static bool accept(struct cmd_ctx *ctx, const struct store_key *k, enum store_result result)
+/* Somebody wants to hear of new keys, and this is one. */
+static bool is_new(const struct cmd_ctx *ctx, const struct store_key *k)
+{
+    return UNLIKELY((ctx->env->observed & OBSERVED_NEW) != 0) && !keyspace_holds(ctx->env, k);
+}
+
+/* The common end of writing a key: an error becomes the reply. */
+static bool accept(struct cmd_ctx *ctx, const struct store_key *k, bool was_new,
+                   enum store_result result)
 {
     if (UNLIKELY(result != STORE_OK)) {
         reply_store_error(ctx, result);
         return false;
     }
-    key_changed(ctx, k);
+    if (UNLIKELY(was_new)) {
+        observers_key_new(ctx, k);
+    }
     return true;
 }
 
 bool key_set(struct cmd_ctx *ctx, const struct store_key *k, struct strview value,
              int64_t expires_at_ms)
 {
+    const bool was_new = is_new(ctx, k);
     void_flight(ctx, k);
     if (UNLIKELY(expires_at_ms <= ctx->env->clock->mono_ms)) {
         (void)store_remove(ctx->env->store, k); /* written and expired in the same moment */
-        key_changed(ctx, k);
+        key_changed(ctx, k, "del");
         return true;
     }
     const struct store_write w = {.expires_at_ms = expires_at_ms};
-    return accept(ctx, k, store_set(ctx->env->store, k, value, &w));
+    if (!accept(ctx, k, was_new, store_set(ctx->env->store, k, value, &w))) {
+        return false;
+    }
+    key_changed(ctx, k, NULL);
+    if (expires_at_ms != STORE_NO_EXPIRY) {
+        key_changed(ctx, k, "expire");
+    }
+    return true;
 }
 
 bool key_set_keep_expiry(struct cmd_ctx *ctx, const struct store_key *k, struct strview value)
 {
+    const bool was_new = is_new(ctx, k);
     void_flight(ctx, k);
     const struct store_write w = {.expires_at_ms = STORE_NO_EXPIRY, .keep_expiry = true};
-    return accept(ctx, k, store_set(ctx->env->store, k, value, &w));
+    if (!accept(ctx, k, was_new, store_set(ctx->env->store, k, value, &w))) {
+        return false;
+    }
+    key_changed(ctx, k, NULL);
+    return true;
 }
 
 bool key_resize(struct cmd_ctx *ctx, const struct store_key *k, size_t len, bool is_present,
@@ -319,17 +349,23 @@ bool key_resize(struct cmd_ctx *ctx, const struct store_key *k, size_t len, bool
 {
     void_flight(ctx, k);
     if (is_present) {
-        return accept(ctx, k, store_resize(ctx->env->store, k, len, out));
+        if (!accept(ctx, k, false, store_resize(ctx->env->store, k, len, out))) {
+            return false;
+        }
+        key_changed(ctx, k, NULL);
+        return true;
     }
     char *bytes = NULL;
     const struct store_write w = {.expires_at_ms = STORE_NO_EXPIRY};
-    if (!accept(ctx, k, store_set_uninit(ctx->env->store, k, len, &w, &bytes))) {
+    const bool was_new = is_new(ctx, k);
+    if (!accept(ctx, k, was_new, store_set_uninit(ctx->env->store, k, len, &w, &bytes))) {
         return false;
     }
     if (len > 0) {
         memset(bytes, 0, len);
     }
     *out = bytes;
+    key_changed(ctx, k, NULL);
     return true;
 }
 
@@ -344,27 +380,33 @@ static enum store_result copy_row(struct cmd_ctx *ctx, const struct entry_view *
 bool key_copy(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to)
 {
     struct entry_view e;
+    const bool was_new = (ctx->env->observed & OBSERVED_NEW) != 0; /* replaced is new as well */
     void_flight(ctx, to);
-    if (store_peek(ctx->env->store, from, &e) && e.aux != NULL) {
-        return accept(ctx, to, copy_row(ctx, &e, to));
+    const bool is_row = store_peek(ctx->env->store, from, &e) && e.aux != NULL;
+    if (!accept(ctx, to, was_new,
+                is_row ? copy_row(ctx, &e, to) : store_copy(ctx->env->store, from, to))) {
+        return false;
     }
-    return accept(ctx, to, store_copy(ctx->env->store, from, to));
+    key_changed(ctx, to, "copy_to");
+    return true;
 }
 
 bool key_rename(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to)
 {
     struct entry_view e;
+    const bool was_new = (ctx->env->observed & OBSERVED_NEW) != 0; /* replaced is new as well */
     void_flight(ctx, from);
     void_flight(ctx, to);
     const bool is_row = store_peek(ctx->env->store, from, &e) && e.aux != NULL;
-    if (!accept(ctx, to,
+    if (!accept(ctx, to, was_new,
                 is_row ? copy_row(ctx, &e, to) : store_rename(ctx->env->store, from, to))) {
         return false;
     }
     if (is_row) {
         (void)store_remove(ctx->env->store, from);
     }
-    key_changed(ctx, from);
+    key_changed(ctx, from, "rename_from");
+    key_changed(ctx, to, "rename_to");
     return true;
 }
 
@@ -380,7 +422,7 @@ bool key_remove(struct cmd_ctx *ctx, const struct store_key *k)
         (void)store_remove(ctx->env->store, k);
     }
     if (was_visible) {
-        key_changed(ctx, k);
+        key_changed(ctx, k, "del");
     }
     return was_visible;
 }
@@ -396,7 +438,15 @@ bool key_expire(struct cmd_ctx *ctx, const struct store_key *k, int64_t expires_
         (e.aux != NULL && expires_at_ms >= e.expires_at_ms)) {
         return true;
     }
-    return accept(ctx, k, store_set_expiry(ctx->env->store, k, expires_at_ms));
+    if (!accept(ctx, k, false, store_set_expiry(ctx->env->store, k, expires_at_ms))) {
+        return false;
+    }
+    if (expires_at_ms != STORE_NO_EXPIRY) {
+        key_changed(ctx, k, "expire");
+    } else if (e.expires_at_ms != STORE_NO_EXPIRY) {
+        key_changed(ctx, k, "persist");
+    }
+    return true;
 }
 
 void keyspace_flush(struct cmd_ctx *ctx, unsigned db)

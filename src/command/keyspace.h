@@ -94,11 +94,12 @@ bool key_remove(struct cmd_ctx *ctx, const struct store_key *k);
 bool key_expire(struct cmd_ctx *ctx, const struct store_key *k, int64_t expires_at_ms);
 
 /* The key changed: those who watch, track or listen hear of it. Called by the functions above; for
- * handlers that change a value in place. */
-static inline void key_changed(struct cmd_ctx *ctx, const struct store_key *k)
+ * handlers that change a value in place. `event` NULL: the command's own (its row's `event`);
+ * otherwise one of the generic class. */
+static inline void key_changed(struct cmd_ctx *ctx, const struct store_key *k, const char *event)
 {
     if (UNLIKELY(ctx->env->observed != 0)) {
-        observers_key_changed(ctx, k);
+        observers_key_changed(ctx, k, event);
     }
 }
 

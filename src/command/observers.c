@@ -11,34 +11,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "notify.h"
+#include "pubsub.h"
 #include "watch.h"
-
-int observers_init(struct command_env *env)
-{
-    struct observers *o = calloc(1, sizeof(*o));
-    if (o == NULL) {
-        return -ENOMEM;
-    }
-    for (int kind = 0; kind < TOPIC_KINDS; kind++) {
-        topics_init(&o->topics[kind]);
-    }
-    env->observers = o;
-    return 0;
-}
-
-void observers_fini(struct command_env *env)
-{
-    struct observers *o = env->observers;
-    if (o == NULL) {
-        return;
-    }
-    for (int kind = 0; kind < TOPIC_KINDS; kind++) {
-        topics_fini(&o->topics[kind]);
-    }
-    buf_fini(&o->pending);
-    free(o);
-    env->observers = NULL;
-}
 
 size_t observers_memory(const struct command_env *env)
 {
@@ -76,20 +51,27 @@ void observers_forget(struct command_env *env, struct session *s)
     for (int kind = 0; kind < TOPIC_KINDS; kind++) {
         topics_leave_all(&env->observers->topics[kind], &s->interests->joined[kind]);
     }
+    pubsub_update_session(s);
     free(s->interests);
     s->interests = NULL;
 }
 
-void observers_push(struct command_env *env, struct session *s, struct strview bytes)
+bool observers_push_begin(struct command_env *env, struct session *s, struct resp_writer *out)
 {
     if ((s->flags & SESSION_CLOSING) != 0) {
-        return;
+        return false;
     }
+    *out = session_writer(s);
     if (s == env->running) {
-        buf_append_view(&env->observers->pending, bytes);
-    } else {
-        buf_append_view(s->out, bytes); /* a failure closes the connection when it is flushed */
-        s->ops->wake(s);
+        out->out = &env->observers->pending;
+    }
+    return true;
+}
+
+void observers_push_end(struct command_env *env, struct session *s)
+{
+    if (s != env->running) {
+        s->ops->wake(s); /* a failure to append closes the connection when it is flushed */
     }
 }
 
@@ -101,11 +83,48 @@ void observers_flush_pending(struct command_env *env, struct session *s)
     buf_fini(pending);
 }
 
-void observers_key_changed(struct cmd_ctx *ctx, const struct store_key *k)
+void observers_key_changed(struct cmd_ctx *ctx, const struct store_key *k, const char *event)
 {
     struct command_env *env = ctx->env;
     if ((env->observed & OBSERVED_WATCHES) != 0) {
         watch_touch(env, k);
+    }
+    if ((env->observed & OBSERVED_EVENTS) == 0) {
+        return;
+    }
+    if (event != NULL) {
+        notify_event(env, NOTIFY_GENERIC, event, k);
+    } else {
+        const struct command *c = ctx->command;
+        notify_event(env, notify_class_of(c), c->event != NULL ? c->event : c->name, k);
+    }
+}
+
+void observers_key_new(struct cmd_ctx *ctx, const struct store_key *k)
+{
+    notify_event(ctx->env, NOTIFY_NEW, "new", k);
+}
+
+void observers_key_missed(struct cmd_ctx *ctx, const struct store_key *k)
+{
+    notify_event(ctx->env, NOTIFY_MISS, "keymiss", k);
+}
+
+/* Entries that left by themselves. May be called while a command runs, in the middle of a call of
+ * the store: nothing here calls it back. */
+static void on_store_event(void *arg, enum store_event event, unsigned db, struct strview key)
+{
+    struct command_env *env = arg;
+    if (LIKELY(env->observed == 0)) {
+        return;
+    }
+    const struct store_key k = {.key = key, .db = db};
+    if ((env->observed & OBSERVED_EVENTS) != 0) {
+        if (event == STORE_EVENT_EXPIRED) {
+            notify_event(env, NOTIFY_EXPIRED, "expired", &k);
+        } else {
+            notify_event(env, NOTIFY_EVICTED, "evicted", &k);
+        }
     }
 }
 
@@ -125,4 +144,36 @@ void observers_map_invalidated(struct command_env *env, const struct source_map 
     if ((env->observed & OBSERVED_WATCHES) != 0) {
         watch_touch_map(env, map);
     }
+}
+
+/* ---- life ---- */
+
+int observers_init(struct command_env *env)
+{
+    struct observers *o = calloc(1, sizeof(*o));
+    if (o == NULL) {
+        return -ENOMEM;
+    }
+    for (int kind = 0; kind < TOPIC_KINDS; kind++) {
+        topics_init(&o->topics[kind]);
+    }
+    env->observers = o;
+    store_set_event(env->store, on_store_event, env);
+    return 0;
+}
+
+void observers_fini(struct command_env *env)
+{
+    struct observers *o = env->observers;
+    if (o == NULL) {
+        return;
+    }
+    for (int kind = 0; kind < TOPIC_KINDS; kind++) {
+        topics_fini(&o->topics[kind]);
+    }
+    store_set_event(env->store, NULL, NULL);
+    buf_fini(&o->pending);
+    buf_fini(&o->channel);
+    free(o);
+    env->observers = NULL;
 }

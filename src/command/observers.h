@@ -24,6 +24,8 @@ enum observed {
     OBSERVED_WATCHES = 1 << 0,  /* some key is watched */
     OBSERVED_EVENTS = 1 << 1,   /* notify-keyspace-events is on */
     OBSERVED_TRACKING = 1 << 2, /* some session tracks keys */
+    OBSERVED_NEW = 1 << 3,      /* events include those of new keys */
+    OBSERVED_MISSES = 1 << 4,   /* and those of reads that found nothing */
 };
 
 struct observers {
@@ -32,6 +34,8 @@ struct observers {
     struct buf pending;        /* pushes to the session whose command is running: they come after
                                   its reply */
     size_t transactions_bytes; /* of queued commands */
+    unsigned notify;           /* enum notify_class: events that are wanted */
+    struct buf channel;        /* notify.c: the name it is publishing to */
 };
 
 /* What one session listens to; created when it begins to. */
@@ -57,8 +61,11 @@ static inline size_t observers_count(const struct session *s, enum topic_kind ki
 /* The session ends, or is reset: it listens to nothing any more. */
 void observers_forget(struct command_env *env, struct session *s);
 
-/* Sends a push (whole, in the session's protocol) outside of the session's replies. */
-void observers_push(struct command_env *env, struct session *s, struct strview bytes);
+/* A push outside of the session's replies: begin, write it whole, end. False: the session is about
+ * to be closed and gets nothing. */
+bool observers_push_begin(struct command_env *env, struct session *s,
+                          struct resp_writer *out) WARN_UNUSED;
+void observers_push_end(struct command_env *env, struct session *s);
 
 /* After the reply of the running command: what was pushed to its session meanwhile. */
 void observers_flush_pending(struct command_env *env, struct session *s);
@@ -68,7 +75,12 @@ void observers_flush_pending(struct command_env *env, struct session *s);
 void observers_key_invalidated(struct command_env *env, struct strview key);
 void observers_map_invalidated(struct command_env *env, const struct source_map *map);
 
-/* The slow side of keyspace.h's key_changed(). */
-void observers_key_changed(struct cmd_ctx *ctx, const struct store_key *k);
+/* The slow side of keyspace.h's key_changed(): the key changed. `event` NULL: by what the command
+ * is for; otherwise that event, of the generic class. */
+void observers_key_changed(struct cmd_ctx *ctx, const struct store_key *k, const char *event);
+
+/* The key was created by the running command, or was looked for and not found. */
+void observers_key_new(struct cmd_ctx *ctx, const struct store_key *k);
+void observers_key_missed(struct cmd_ctx *ctx, const struct store_key *k);
 
 #endif

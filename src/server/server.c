@@ -156,6 +156,12 @@ static int apply_store(void *ctx, const struct option *option, struct errtext *e
     return result;
 }
 
+static int apply_command(void *ctx, const struct option *option, struct errtext *err)
+{
+    struct server *s = ctx;
+    return command_apply_option(&s->env, option, err);
+}
+
 static int apply_process(void *ctx, const struct option *option, struct errtext *err)
 {
     struct server *s = ctx;
@@ -186,8 +192,11 @@ static enum server_exit exit_of(enum config_result result, struct errtext *err)
 
 static enum server_exit load_config(struct server *s, struct errtext *err)
 {
-    const struct config_apply apply = {
-        .net = apply_net, .store = apply_store, .process = apply_process, .ctx = s};
+    const struct config_apply apply = {.net = apply_net,
+                                       .store = apply_store,
+                                       .command = apply_command,
+                                       .process = apply_process,
+                                       .ctx = s};
     if (config_values_bind(&s->values, &apply, &s->options) < 0) {
         errtext_set(err, "no memory for the options");
         return SERVER_EXIT_OS;
@@ -255,12 +264,15 @@ static enum server_exit build_layers(struct server *s, struct errtext *err)
         .command_options = &s->values.command,
     };
     fill_host(s);
-    if (command_env_init(&s->env) < 0) {
-        errtext_set(err, "no memory for the command table");
-        return SERVER_EXIT_OS;
+    int result = command_env_init(&s->env);
+    if (result < 0) {
+        errtext_set(err, result == -EINVAL
+                             ? "notify-keyspace-events: the letters are Ag$lshzxeKEtmdn"
+                             : "no memory for the command table");
+        return result == -EINVAL ? SERVER_EXIT_CONFIG : SERVER_EXIT_OS;
     }
     s->has_env = true;
-    int result = net_create(&s->net, s->loop, &s->values.net, &s->env, err);
+    result = net_create(&s->net, s->loop, &s->values.net, &s->env, err);
     if (result != 0) {
         return result < 0 ? SERVER_EXIT_OS : SERVER_EXIT_CONFIG;
     }

@@ -46,7 +46,7 @@ class Password(unittest.TestCase):
             ["PING", "GET a", "FOO", "GET", "AUTH wrong", "AUTH default wrong", "AUTH nobody secret", "AUTH", "AUTH a b c",
              "ECHO x", "AUTH secret", "PING", "AUTH wrong", "PING", "RESET", "PING", "AUTH default secret", "PING"],
             ["HELLO", "HELLO 3", "HELLO 3 SETNAME x", "HELLO 3 AUTH default wrong", "HELLO 4", "MULTI", "EXEC",
-             "CLIENT ID", "AUTH secret", "MULTI", "EXEC"],
+             "SUBSCRIBE a", "CLIENT ID", "AUTH secret", "MULTI", "EXEC"],
             ["QUIT"],
         ]
         for script in scripts:

@@ -61,7 +61,8 @@ def inline(args):
 
 
 # Sent by Stream.special().
-SPECIAL_COMMANDS = {"lcs", "client|kill", "client|reply", "quit", "reset", "debug", "shutdown", "multi"}
+SPECIAL_COMMANDS = {"lcs", "client|kill", "client|reply", "quit", "reset", "debug", "shutdown", "multi", "subscribe",
+                    "psubscribe", "ssubscribe"}
 
 # Their replies are figures of the server that gives them; test_memory.py has them.
 UNLIKE_COMMANDS = {"memory|doctor", "memory|malloc-stats", "memory|purge", "memory|stats", "memory|usage"}
@@ -196,7 +197,9 @@ class Stream:
     # Steps of more than one request
 
     def special(self):
-        chance = self.r.randrange(10)
+        chance = self.r.randrange(11)
+        if chance == 10:
+            return self.subscription()
         if chance >= 8:
             return self.transaction()
         filler = [self.r.choice([[b"SET", self.key(), self.value()], [b"GET", self.key()], [b"NOSUCH"], [b"GET"]])
@@ -219,6 +222,17 @@ class Stream:
             [b"CLIENT", b"KILL", b"ID", b"abc"], [b"CLIENT", b"KILL", b"ADDR", b"1.2.3.4:5", b"SKIPME", b"yes"],
             [b"CLIENT", b"KILL", b"ID"], [b"CLIENT", b"KILL", b"SKIPME", b"maybe"], [b"CLIENT", b"KILL"],
             [b"CLIENT", b"REPLY"], [b"CLIENT", b"REPLY", b"FOO"]])], 1)
+
+    def subscription(self):
+        """A short time as a subscriber, with what is refused meanwhile; it ends by leaving everything, or RESET. The
+        subscriber publishes to nobody: in which order RESP3 shows its reply and its own message is up to the server."""
+        name, other = self.channel(), self.channel()
+        leave = self.r.choice([[[b"UNSUBSCRIBE", name]], [[b"UNSUBSCRIBE"]], [[b"RESET"]]])
+        requests = [[b"SUBSCRIBE", name], [b"PING"], [b"PING", other], *leave, [b"PING"]]
+        if self.r.random() < 0.5:
+            requests = [[b"SSUBSCRIBE", name], [b"PSUBSCRIBE", other], [b"SUNSUBSCRIBE", name], [b"PUNSUBSCRIBE", other],
+                        [b"SUNSUBSCRIBE"], [b"PUNSUBSCRIBE"]]
+        return Step(self.connection, requests, len(requests))
 
     def transaction(self):
         """A whole transaction in one go, perhaps with watched keys that this or another connection changes."""
@@ -281,6 +295,34 @@ class Stream:
         return []
 
     cmd_discard = cmd_unwatch = cmd_exec
+
+    def channel(self):
+        return self.r.choice([b"news", b"a", b"", b"x" * 50, b"\x00"])
+
+    def cmd_publish(self):
+        return [self.channel(), self.value()]
+
+    cmd_spublish = cmd_publish
+
+    def cmd_unsubscribe(self):
+        return self.some(self.channel, 0, 1)
+
+    cmd_punsubscribe = cmd_sunsubscribe = cmd_unsubscribe
+
+    def cmd_pubsub_channels(self):
+        return self.r.choice([[], [b"*"], [b"n*"], [b"a", b"b"]])
+
+    cmd_pubsub_shardchannels = cmd_pubsub_channels
+
+    def cmd_pubsub_numsub(self):
+        return self.some(self.channel, 0, 3)
+
+    cmd_pubsub_shardnumsub = cmd_pubsub_numsub
+
+    def cmd_pubsub_numpat(self):
+        return []
+
+    cmd_pubsub_nosuch = cmd_pubsub_numpat
 
     def cmd_watch(self):
         return self.some(self.key, 1, 3)
@@ -501,13 +543,14 @@ class Stream:
 
 WEIGHTS = {"SET": 30, "GET": 30, "DEL": 8, "MSET": 8, "FLUSHALL": 1, "FLUSHDB": 1, "SWAPDB": 1, "SELECT": 4,
            "HELLO": 4, "AUTH": 1, "INFO": 1, "TIME": 1, "RESET": 1, "APPEND": 8, "INCRBYFLOAT": 10, "INCR": 8,
-           "INCRBY": 8, "NOSUCH": 2, "CLIENT NOSUCH": 1, "COMMAND NOSUCH": 1, "CONFIG NOSUCH": 1,
+           "INCRBY": 8, "NOSUCH": 2, "CLIENT NOSUCH": 1, "PUBSUB NOSUCH": 1, "COMMAND NOSUCH": 1, "CONFIG NOSUCH": 1,
            "CONFIG RESETSTAT": 1, "OBJECT FREQ": 1, "OBJECT IDLETIME": 1, "OBJECT REFCOUNT": 1, "CLIENT LIST": 1,
            "CLIENT INFO": 1, "CLIENT ID": 1, "EXEC": 1, "DISCARD": 1, "WATCH": 1, "UNWATCH": 1}
 KINDS = {"TTL": "seconds", "EXPIRETIME": "seconds", "PTTL": "milliseconds", "PEXPIRETIME": "milliseconds",
          "RANDOMKEY": "shape", "TIME": "shape", "INFO": "shape", "CLIENT ID": "shape", "CLIENT INFO": "shape",
          "CLIENT LIST": "shape", "COMMAND COUNT": "shape", "OBJECT ENCODING": "shape", "OBJECT FREQ": "shape",
          "OBJECT IDLETIME": "shape", "OBJECT REFCOUNT": "shape", "KEYS": "unordered", "SCAN": "scan", "HELLO": "hello"}
-# A mistake would ask for what each server has of its own, or (HELLO) change a name that GETNAME shows later.
+# A mistake would ask for what each server has of its own, or (HELLO) change a name that GETNAME shows later, or have
+# more replies than one.
 NEVER_SPOILT = (b"CONFIG GET", b"COMMAND INFO", b"COMMAND NOSUCH", b"COMMAND COUNT", b"COMMAND DOCS", b"COMMAND LIST",
-                b"HELLO")
+                b"HELLO", b"UNSUBSCRIBE", b"PUNSUBSCRIBE", b"SUNSUBSCRIBE")

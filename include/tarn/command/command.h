@@ -73,6 +73,7 @@ struct command_options {
     int64_t proto_max_bulk_len; /* also the limit of a string value */
     bool enable_debug_command;
     struct option_password requirepass;
+    char *notify_keyspace_events; /* letters, see docs/configuration.md */
 };
 extern const struct option_table command_option_table;
 
@@ -109,9 +110,12 @@ struct command_env {
 };
 
 /* Builds the table of all commands; `env` is filled by the caller apart from table, observers and
- * sessions. */
+ * sessions. 0, -ENOMEM, or -EINVAL when notify-keyspace-events has letters that mean nothing. */
 int command_env_init(struct command_env *env) WARN_UNUSED;
 void command_env_fini(struct command_env *env);
+
+/* Fits option_apply_fn with ctx = struct command_env: takes over values changed at run time. */
+int command_apply_option(void *ctx, const struct option *option, struct errtext *err);
 
 /* Bytes the command layer itself holds: its table, the loads of waiting commands, transactions and
  * subscriptions. O(1). */
