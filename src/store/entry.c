@@ -4,16 +4,6 @@
  */
 #include "entry.h"
 
-static unsigned char *varint_write(unsigned char *p, size_t n)
-{
-    while (n >= 0x80) {
-        *p++ = (unsigned char)(n | 0x80);
-        n >>= 7;
-    }
-    *p++ = (unsigned char)n;
-    return p;
-}
-
 unsigned char *entry_write_head(unsigned char *e, const struct entry_shape *shape)
 {
     unsigned flags = (unsigned)shape->type;

@@ -33,6 +33,7 @@
 
 #include "tarn/base/compiler.h"
 #include "tarn/base/strview.h"
+#include "tarn/base/varint.h"
 #include "tarn/store/store.h"
 #include "large.h"
 
@@ -86,23 +87,6 @@ struct entry_shape {
     bool owns_object;
     uint8_t space;
 };
-
-static inline size_t varint_bytes(size_t n)
-{
-    return n < (1u << 7) ? 1 : n < (1u << 14) ? 2 : n < (1u << 21) ? 3 : n < (1u << 28) ? 4 : 5;
-}
-
-static inline const unsigned char *varint_read(const unsigned char *p, size_t *out)
-{
-    size_t n = *p & 0x7f;
-    unsigned shift = 7;
-    while (UNLIKELY(*p++ & 0x80)) {
-        n |= (size_t)(*p & 0x7f) << shift;
-        shift += 7;
-    }
-    *out = n;
-    return p;
-}
 
 static inline bool entry_is_filler(const unsigned char *e)
 {

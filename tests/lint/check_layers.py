@@ -8,8 +8,9 @@ import sys
 
 import tree
 
-RANKS = {"base": 0, "store": 1, "proto": 1, "source": 2, "persist": 2, "command": 3, "net": 4, "ops": 5, "server": 6}
-TOP = 7  # src/main.c, tests and bench see everything
+RANKS = {"base": 0, "store": 1, "proto": 1, "types": 2, "source": 3, "persist": 3, "command": 4, "net": 5, "ops": 6,
+         "server": 7}
+TOP = 8  # src/main.c, tests and bench see everything
 GENERATED = {"version.h"}
 LOOP_LAYERS = {"source", "net", "ops", "server", "tests", "bench"}
 # Library or system header -> the folders that may know of it.

@@ -57,6 +57,12 @@ static inline unsigned ctz64(uint64_t x)
     return (unsigned)__builtin_ctzll(x);
 }
 
+/* Zero bits above the highest one; x is not 0. */
+static inline unsigned clz64(uint64_t x)
+{
+    return (unsigned)__builtin_clzll(x);
+}
+
 static inline unsigned bits_set(uint64_t x)
 {
     return (unsigned)__builtin_popcountll(x);

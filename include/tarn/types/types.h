@@ -1,0 +1,50 @@
+/*
+ * Values with an inside. The store keeps bytes under keys; this layer gives the bytes of an entry
+ * of a richer type their meaning, and owns the memory of values that are too large to be a piece of
+ * the log. Today that is the hash (hashmap.h).
+ *
+ * Pure as the store is: no event loop, no sockets; time is the store's clock.
+ */
+#ifndef TARN_TYPES_TYPES_H
+#define TARN_TYPES_TYPES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tarn/base/compiler.h"
+#include "tarn/base/metric.h"
+#include "tarn/base/option.h"
+#include "tarn/store/store.h"
+
+struct types; /* opaque */
+
+struct types_options {
+    int64_t hash_max_listpack_entries; /* fields of a packed hash, at most */
+    int64_t hash_max_listpack_value;   /* bytes of a name or a value in it, at most */
+};
+extern const struct option_table types_option_table;
+
+/* The counters of INFO. */
+struct types_counters {
+    uint64_t expired_subkeys; /* fields that reached their expiry */
+};
+extern const struct metric_table types_metric_table;
+
+/* Becomes the owner of the store's objects. All pointers are borrowed; changes of `options` hold
+ * for what is written afterwards. 0 or -errno. */
+int types_create(struct types **out, struct store *store, const struct clock *clock,
+                 const struct types_options *options) WARN_UNUSED;
+
+/* After the store is destroyed, which hands all objects back. Accepts NULL. */
+void types_destroy(struct types *t);
+
+struct types_counters *types_counters(struct types *t);
+
+/* May there be fields with an expiry at all? */
+bool types_has_expiries(const struct types *t);
+
+/* Takes out fields whose time is over before anybody meets them, for at most about `budget_us`.
+ * Call it ten times a second, and again soon when it returns true: there are more. */
+bool types_tick(struct types *t, int64_t budget_us);
+
+#endif

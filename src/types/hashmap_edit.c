@@ -1,0 +1,381 @@
+/*
+ * Changing a hash.
+ *
+ * A packed hash is changed where it lies: the entry is resized, what is behind the change is moved,
+ * the field is written. When a field is too long for it, or there are too many, the hash becomes a
+ * table and the entry its owner.
+ *
+ * A change that makes a packed hash smaller must not fail, though giving the bytes back may when
+ * the store is full: then they stay behind the last field as slack.
+ */
+#include <string.h>
+
+#include "packed.h"
+#include "types_private.h"
+
+/* Fields that are taken out of a table in one go, some ten microseconds. */
+#define PURGE_MAX 256
+
+static int64_t cut_expiry(int64_t at_ms)
+{
+    return at_ms == STORE_NO_EXPIRY || at_ms < HASHMAP_EXPIRY_MAX_MS ? at_ms
+                                                                     : HASHMAP_EXPIRY_MAX_MS;
+}
+
+/* ---- packed: bytes ---- */
+
+/* The hash's bytes to write to; it is there and keeps its length. */
+static char *writable(struct hashmap_edit *e)
+{
+    char *bytes = NULL;
+    const enum store_result r = store_resize(e->types->store, e->key, e->hash.len, &bytes);
+    assert(r == STORE_OK);
+    (void)r;
+    e->hash.data = bytes;
+    return bytes;
+}
+
+/* Makes `now` bytes at `at` into `then` bytes, moving what is behind; the caller fills them in. On
+ * failure nothing has changed; a change to fewer bytes does not fail. */
+static enum store_result splice(struct hashmap_edit *e, size_t at, size_t now, size_t then,
+                                char **out)
+{
+    const size_t behind = e->hash.len - at - now;
+    char *bytes;
+    if (then > now) {
+        const size_t len = e->hash.len + (then - now);
+        const enum store_result r = store_resize(e->types->store, e->key, len, &bytes);
+        if (r != STORE_OK) {
+            return r;
+        }
+        memmove(bytes + at + then, bytes + at + now, behind);
+        e->hash = strview_of(bytes, len);
+    } else {
+        bytes = writable(e);
+        memmove(bytes + at + then, bytes + at + now, behind);
+        const size_t len = e->hash.len - (now - then);
+        if (then < now && store_resize(e->types->store, e->key, len, &bytes) == STORE_OK) {
+            e->hash = strview_of(bytes, len);
+        }
+    }
+    *out = bytes + at;
+    return STORE_OK;
+}
+
+/* A key that is not there yet gets an empty hash. */
+static enum store_result make_empty(struct hashmap_edit *e, bool has_expiries)
+{
+    char *bytes;
+    const size_t len = packed_head_bytes(has_expiries);
+    const struct store_write w = {.type = ENTRY_HASH};
+    const enum store_result r = store_set_uninit(e->types->store, e->key, len, &w, &bytes);
+    if (r == STORE_OK) {
+        bytes[0] = has_expiries ? PACKED_HAS_EXPIRIES : 0;
+        packed_write_count(bytes, 0);
+        if (has_expiries) {
+            packed_write_expiry(bytes + PACKED_HEAD_BYTES, STORE_NO_EXPIRY);
+        }
+        e->hash = strview_of(bytes, len);
+        e->is_present = true;
+    }
+    return r;
+}
+
+/* Notes that a field's time is over then. */
+static void note_due(struct hashmap_edit *e, int64_t at_ms)
+{
+    if (at_ms != STORE_NO_EXPIRY) {
+        e->types->sweep.is_wanted = true;
+        if (hashmap_is_packed(e->hash) && at_ms < hashmap_due_ms(e->hash)) {
+            packed_write_expiry(writable(e) + PACKED_HEAD_BYTES, at_ms);
+        }
+    }
+}
+
+/* ---- packed: fields ---- */
+
+static enum store_result packed_set(struct hashmap_edit *e, const struct packed_field *place,
+                                    const struct hashmap_field *field)
+{
+    const bool has_expiries = packed_has_expiries(e->hash);
+    const size_t size = packed_field_bytes(has_expiries, field->name.len, field->value.len);
+    const bool is_new = place->size == 0;
+    char *at;
+    const enum store_result r = splice(e, place->at, place->size, size, &at);
+    if (r != STORE_OK) {
+        return r;
+    }
+    (void)packed_write(at, has_expiries, field);
+    if (is_new) {
+        packed_write_count(at - place->at, packed_count(e->hash) + 1);
+    }
+    return STORE_OK;
+}
+
+static void packed_remove(struct hashmap_edit *e, const struct packed_field *place)
+{
+    char *at;
+    const enum store_result r = splice(e, place->at, place->size, 0, &at);
+    assert(r == STORE_OK);
+    (void)r;
+    packed_write_count(at - place->at, packed_count(e->hash) - 1);
+}
+
+/* Rewrites the hash in the form in which fields have expiries. */
+static enum store_result packed_add_expiries(struct hashmap_edit *e)
+{
+    const size_t old_len = e->hash.len;
+    const unsigned count = packed_count(e->hash);
+    const size_t more = PACKED_EXPIRY_BYTES * (1 + (size_t)count);
+    char *bytes;
+    const enum store_result r = store_resize(e->types->store, e->key, old_len + more, &bytes);
+    if (r != STORE_OK) {
+        return r;
+    }
+    /* The fields go to the end, and from there one by one to their places. */
+    memmove(bytes + PACKED_HEAD_BYTES + more, bytes + PACKED_HEAD_BYTES,
+            old_len - PACKED_HEAD_BYTES);
+    bytes[0] = (char)(bytes[0] | PACKED_HAS_EXPIRIES);
+    packed_write_expiry(bytes + PACKED_HEAD_BYTES, STORE_NO_EXPIRY);
+    const unsigned char *from = (const unsigned char *)bytes + PACKED_HEAD_BYTES + more;
+    char *to = bytes + PACKED_HEAD_BYTES + PACKED_EXPIRY_BYTES;
+    for (unsigned i = 0; i < count; i++) {
+        struct hashmap_field field;
+        const unsigned char *next = packed_read(from, false, &field);
+        packed_write_expiry(to, STORE_NO_EXPIRY);
+        memmove(to + PACKED_EXPIRY_BYTES, from, (size_t)(next - from));
+        to += PACKED_EXPIRY_BYTES + (next - from);
+        from = next;
+    }
+    e->hash = strview_of(bytes, old_len + more);
+    return STORE_OK;
+}
+
+/* ---- becoming a table ---- */
+
+/* Would the hash still be one to pack with this field? */
+static bool fits_packed(const struct hashmap_edit *e, struct strview name, struct strview value,
+                        bool is_new)
+{
+    const struct types_options *o = e->types->options;
+    const size_t count = (e->is_present ? packed_count(e->hash) : 0) + (is_new ? 1 : 0);
+    const size_t len_max = (size_t)o->hash_max_listpack_value;
+    return count <= PACKED_COUNT_MAX && count <= (size_t)o->hash_max_listpack_entries &&
+           name.len <= len_max && value.len <= len_max &&
+           name.len + value.len + e->hash.len <= PACKED_BYTES_MAX;
+}
+
+static void free_table(struct field_table *table)
+{
+    size_t bytes;
+    (void)field_table_free_some(table, SIZE_MAX, &bytes);
+}
+
+/* A table with the fields of a hash; NULL: no memory. */
+static struct field_table *build_table(const struct types *t, struct strview hash)
+{
+    struct field_table *table = field_table_create(t->store);
+    struct hashmap_iter it;
+    struct hashmap_field field;
+    hashmap_begin(&it, t, hash);
+    while (table != NULL && hashmap_next(&it, &field)) {
+        if (!field_table_set(table, &field, NULL)) {
+            free_table(table);
+            return NULL;
+        }
+    }
+    return table;
+}
+
+/* Makes the table the value of the key, which owns it then. */
+static enum store_result store_table(struct types *t, const struct store_key *key,
+                                     struct field_table *table, const struct store_write *write)
+{
+    char value[PACKED_TABLE_BYTES] = {PACKED_IS_TABLE};
+    struct store_write w = *write;
+    w.type = ENTRY_HASH;
+    w.owns_object = true;
+    memcpy(value + 1, &table, sizeof(table));
+    table->object.bytes = table->bytes;
+    return store_set(t->store, key, strview_of(value, sizeof(value)), &w);
+}
+
+static enum store_result become_table(struct hashmap_edit *e)
+{
+    static const char no_fields[PACKED_HEAD_BYTES];
+    const struct strview hash = e->is_present ? e->hash : strview_of(no_fields, sizeof(no_fields));
+    struct field_table *table = build_table(e->types, hash);
+    if (table == NULL) {
+        return STORE_FULL;
+    }
+    const struct store_write w = {.keep_expiry = e->is_present};
+    const enum store_result r = store_table(e->types, e->key, table, &w);
+    if (r != STORE_OK) {
+        free_table(table);
+        return r;
+    }
+    struct entry_view view;
+    const bool is_there = store_peek(e->types->store, e->key, &view);
+    assert(is_there);
+    (void)is_there;
+    e->hash = view.value;
+    e->is_present = true;
+    return STORE_OK;
+}
+
+enum store_result hashmap_copy(struct types *t, struct strview hash, const struct store_key *to,
+                               int64_t expires_at_ms)
+{
+    assert(!hashmap_is_packed(hash));
+    struct field_table *table = build_table(t, hash);
+    if (table == NULL) {
+        return STORE_FULL;
+    }
+    const struct store_write w = {.expires_at_ms = expires_at_ms};
+    const enum store_result r = store_table(t, to, table, &w);
+    if (r != STORE_OK) {
+        free_table(table);
+    }
+    return r;
+}
+
+/* ---- the calls ---- */
+
+static enum store_result set_in_table(struct hashmap_edit *e, const struct hashmap_field *field)
+{
+    return field_table_set(hashmap_table(e->hash), field, NULL) ? STORE_OK : STORE_FULL;
+}
+
+/* The field as it is now; *place is for a packed hash. */
+static bool find_any(const struct hashmap_edit *e, struct strview name, struct packed_field *place)
+{
+    *place = (struct packed_field){.at = PACKED_HEAD_BYTES};
+    if (!e->is_present) {
+        return false;
+    }
+    return hashmap_is_packed(e->hash)
+               ? packed_find(e->hash, name, place)
+               : field_table_find(hashmap_table(e->hash), name, &place->field);
+}
+
+enum store_result hashmap_set(struct hashmap_edit *e, struct strview name, struct strview value,
+                              bool keep_expiry, bool *is_new_out)
+{
+    struct packed_field place;
+    const bool is_there = find_any(e, name, &place);
+    const struct hashmap_field field = {
+        .name = name,
+        .value = value,
+        .expires_at_ms = is_there && keep_expiry ? place.field.expires_at_ms : STORE_NO_EXPIRY,
+    };
+    *is_new_out = !is_there;
+    if (e->is_present && !hashmap_is_packed(e->hash)) {
+        return set_in_table(e, &field);
+    }
+    enum store_result r = STORE_OK;
+    if (!fits_packed(e, name, value, !is_there)) {
+        r = become_table(e);
+        return r == STORE_OK ? set_in_table(e, &field) : r;
+    }
+    if (!e->is_present) {
+        r = make_empty(e, false);
+    }
+    return r == STORE_OK ? packed_set(e, &place, &field) : r;
+}
+
+bool hashmap_remove(struct hashmap_edit *e, struct strview name)
+{
+    struct packed_field place;
+    if (!find_any(e, name, &place)) {
+        return false;
+    }
+    if (hashmap_is_packed(e->hash)) {
+        packed_remove(e, &place);
+    } else {
+        (void)field_table_remove(hashmap_table(e->hash), name);
+    }
+    return true;
+}
+
+enum store_result hashmap_set_expiry(struct hashmap_edit *e, struct strview name,
+                                     int64_t expires_at_ms)
+{
+    struct packed_field place;
+    const int64_t at_ms = cut_expiry(expires_at_ms);
+    if (!find_any(e, name, &place)) {
+        return STORE_NOT_FOUND;
+    }
+    if (!hashmap_is_packed(e->hash)) {
+        if (!field_table_set_expiry(hashmap_table(e->hash), name, at_ms)) {
+            return STORE_FULL;
+        }
+    } else if (place.field.expires_at_ms != at_ms) {
+        if (!packed_has_expiries(e->hash)) {
+            const enum store_result r = packed_add_expiries(e);
+            if (r != STORE_OK) {
+                return r;
+            }
+            (void)packed_find(e->hash, name, &place);
+        }
+        packed_write_expiry(writable(e) + place.at, at_ms);
+    }
+    note_due(e, at_ms);
+    return STORE_OK;
+}
+
+/* ---- fields that are over ---- */
+
+static size_t purge_packed(struct hashmap_edit *e, int64_t now_ms)
+{
+    char *bytes = writable(e);
+    const unsigned count = packed_count(e->hash);
+    const unsigned char *from = (const unsigned char *)bytes + packed_head_bytes(true);
+    char *to = bytes + packed_head_bytes(true);
+    unsigned left = 0;
+    int64_t due_ms = STORE_NO_EXPIRY;
+    for (unsigned i = 0; i < count; i++) {
+        struct hashmap_field field;
+        const unsigned char *next = packed_read(from, true, &field);
+        const size_t size = (size_t)(next - from);
+        if (field.expires_at_ms > now_ms) {
+            memmove(to, from, size);
+            to += size;
+            due_ms = field.expires_at_ms < due_ms ? field.expires_at_ms : due_ms;
+            left++;
+        }
+        from = next;
+    }
+    packed_write_count(bytes, left);
+    packed_write_expiry(bytes + PACKED_HEAD_BYTES, due_ms);
+    const size_t len = (size_t)(to - bytes);
+    if (store_resize(e->types->store, e->key, len, &bytes) == STORE_OK) {
+        e->hash = strview_of(bytes, len);
+    }
+    return count - left;
+}
+
+void hashmap_purge(struct hashmap_edit *e)
+{
+    const int64_t now_ms = e->types->clock->mono_ms;
+    if (!e->is_present || LIKELY(hashmap_due_ms(e->hash) > now_ms)) {
+        return;
+    }
+    e->types->counters.expired_subkeys += hashmap_is_packed(e->hash)
+                                              ? purge_packed(e, now_ms)
+                                              : field_table_purge(hashmap_table(e->hash), now_ms,
+                                                                  PURGE_MAX);
+}
+
+void hashmap_end(struct hashmap_edit *e)
+{
+    if (!e->is_present) {
+        return;
+    }
+    if (!hashmap_is_packed(e->hash)) {
+        store_object_resized(e->types->store, e->key, hashmap_table(e->hash)->bytes);
+    }
+    if (hashmap_count(e->hash) == 0) {
+        (void)store_remove(e->types->store, e->key);
+        e->is_present = false;
+    }
+}
