@@ -76,7 +76,7 @@ struct command {
     int arity;      /* as Redis: 3 exactly, -3 at least; a subcommand counts the container's word */
     unsigned flags; /* enum cmd_flag */
     struct cmd_keys keys;
-    const char *group; /* string, bitmap, generic, connection, server, source */
+    const char *group; /* string, bitmap, hash, generic, connection, server, source */
     const char *since; /* version of Redis that introduced it; "tarn 0.1" for our own */
     const char *summary;
     const char *complexity;

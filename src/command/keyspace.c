@@ -61,6 +61,9 @@ enum lookup {
 static enum lookup judge(const struct cmd_ctx *ctx, const struct entry_view *e, bool is_counted)
 {
     struct sources *sources = ctx->env->sources;
+    if (UNLIKELY(e->type == ENTRY_HASH) && !hashmap_is_live(ctx->env->types, e->value)) {
+        return LOOKUP_MISS;
+    }
     if (LIKELY(e->aux == NULL) || sources == NULL) {
         return e->type == ENTRY_NEGATIVE ? LOOKUP_ABSENT : LOOKUP_LIVE;
     }
@@ -293,7 +296,11 @@ bool key_copy(struct cmd_ctx *ctx, const struct store_key *from, const struct st
 {
     struct entry_view e;
     void_flight(ctx, to);
-    if (store_peek(ctx->env->store, from, &e) && e.aux != NULL) {
+    const bool is_there = store_peek(ctx->env->store, from, &e);
+    if (is_there && e.type == ENTRY_HASH && !hashmap_is_packed(e.value)) {
+        return accept(ctx, hashmap_copy(ctx->env->types, e.value, to, e.expires_at_ms));
+    }
+    if (is_there && e.aux != NULL) {
         return accept(ctx, copy_row(ctx, &e, to));
     }
     return accept(ctx, store_copy(ctx->env->store, from, to));
@@ -317,11 +324,11 @@ bool key_rename(struct cmd_ctx *ctx, const struct store_key *from, const struct 
 bool key_remove(struct cmd_ctx *ctx, const struct store_key *k)
 {
     struct entry_view e;
-    if (LIKELY(!keyspace_has_maps(ctx->env))) {
+    if (LIKELY(!keyspace_has_maps(ctx->env) && !types_has_expiries(ctx->env->types))) {
         return store_remove(ctx->env->store, k);
     }
     const bool was_visible = store_peek(ctx->env->store, k, &e) && key_is_visible(ctx, &e);
-    sources_void_key(ctx->env->sources, k->db, k->key);
+    void_flight(ctx, k);
     (void)store_remove(ctx->env->store, k);
     return was_visible;
 }
@@ -355,6 +362,61 @@ void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b)
         sources_void_db(ctx->env->sources, b);
     }
     store_swap(ctx->env->store, a, b);
+}
+
+/* ---- hashes ---- */
+
+static struct hashmap_edit edit_of(struct cmd_ctx *ctx, const struct store_key *k,
+                                   struct strview hash, bool is_present)
+{
+    return (struct hashmap_edit){
+        .types = ctx->env->types, .key = k, .hash = hash, .is_present = is_present};
+}
+
+enum key_state key_read_hash(struct cmd_ctx *ctx, const struct store_key *k,
+                             struct strview *hash_out)
+{
+    struct entry_view e;
+    const enum key_state state = key_read(ctx, k, ENTRY_HASH, &e);
+    if (state == KEY_WRONG_TYPE) {
+        reply_error(ctx, ERROR_WRONG_TYPE);
+    }
+    if (state != KEY_FOUND) {
+        return state;
+    }
+    if (LIKELY(hashmap_due_ms(e.value) > ctx->env->clock->mono_ms)) {
+        *hash_out = e.value;
+        return KEY_FOUND;
+    }
+    struct hashmap_edit edit = edit_of(ctx, k, e.value, true);
+    hashmap_purge(&edit);
+    hashmap_end(&edit);
+    *hash_out = edit.hash;
+    return edit.is_present ? KEY_FOUND : KEY_ABSENT;
+}
+
+enum key_state key_edit_hash(struct cmd_ctx *ctx, const struct store_key *k,
+                             struct hashmap_edit *out)
+{
+    struct entry_view e;
+    void_flight(ctx, k);
+    *out = edit_of(ctx, k, (struct strview){0}, false);
+    if (!key_find(ctx, k, &e)) {
+        return KEY_ABSENT;
+    }
+    if (e.type != ENTRY_HASH) {
+        reply_error(ctx, ERROR_WRONG_TYPE);
+        return KEY_WRONG_TYPE;
+    }
+    *out = edit_of(ctx, k, e.value, true);
+    hashmap_purge(out);
+    return KEY_FOUND;
+}
+
+bool key_end_hash(struct cmd_ctx *ctx, struct hashmap_edit *edit, enum store_result result)
+{
+    hashmap_end(edit);
+    return accept(ctx, result);
 }
 
 /* ---- maps ---- */
