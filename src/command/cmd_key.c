@@ -168,7 +168,7 @@ void cmd_object_encoding(struct cmd_ctx *ctx)
         return;
     }
     if (e.type != ENTRY_STRING) {
-        resp_write_bulk_str(ctx->reply, "listpack");
+        resp_write_bulk_str(ctx->reply, hashmap_is_packed(e.value) ? "listpack" : "hashtable");
     } else if (num_parse_i64(e.value, &number)) {
         resp_write_bulk_str(ctx->reply, "int");
     } else {
