@@ -9,10 +9,17 @@
 #include "args.h"
 
 #include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "reply.h"
 #include "tarn/base/clock.h"
 #include "tarn/base/num.h"
+
+/* Longest cursor worth reading: 20 digits and what strtoull skips. */
+#define CURSOR_CHARS 40
 
 struct strview word_shown(struct strview word, size_t max)
 {
@@ -73,6 +80,26 @@ bool arg_bit_offset(struct cmd_ctx *ctx, int i, unsigned bits, uint64_t *out)
     }
     *out = (uint64_t)at;
     return true;
+}
+
+/* As Redis reads it: what strtoul takes whole (so nothing at all is 0), but without blanks in
+ * front. */
+bool arg_cursor(struct cmd_ctx *ctx, int i, uint64_t *out)
+{
+    const struct strview arg = ctx->argv[i];
+    char text[CURSOR_CHARS + 1];
+    if (arg.len <= CURSOR_CHARS) {
+        char *end;
+        memcpy(text, arg.len > 0 ? arg.data : "", arg.len);
+        text[arg.len] = '\0';
+        errno = 0;
+        *out = strtoull(text, &end, 10);
+        if (errno == 0 && end == text + arg.len && !isspace((unsigned char)text[0])) {
+            return true;
+        }
+    }
+    reply_error(ctx, "ERR invalid cursor");
+    return false;
 }
 
 static void reply_expiry_error(struct cmd_ctx *ctx)

@@ -36,6 +36,9 @@ bool arg_db(struct cmd_ctx *ctx, int i, unsigned *out) WARN_UNUSED;
  * "bit offset is not an integer or out of range". */
 bool arg_bit_offset(struct cmd_ctx *ctx, int i, unsigned bits, uint64_t *out) WARN_UNUSED;
 
+/* A cursor of SCAN or HSCAN; otherwise "invalid cursor". */
+bool arg_cursor(struct cmd_ctx *ctx, int i, uint64_t *out) WARN_UNUSED;
+
 /* How a time is written: in seconds or milliseconds, from now or as Unix time. */
 struct time_spec {
     bool is_seconds;

@@ -93,6 +93,8 @@ static size_t categories_of(const struct command *c, const char *names[8])
         names[n++] = "@string";
     } else if (strcmp(c->group, "bitmap") == 0) {
         names[n++] = "@bitmap";
+    } else if (strcmp(c->group, "hash") == 0) {
+        names[n++] = "@hash";
     } else if (strcmp(c->group, "generic") == 0) {
         names[n++] = "@keyspace";
     } else if (strcmp(c->group, "connection") == 0) {

@@ -2,10 +2,6 @@
  * Walks over a database: KEYS, SCAN, DBSIZE, RANDOMKEY. Negative entries, expired ones, and cached
  * rows that their map has given up are not shown.
  */
-#include <ctype.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "args.h"
 #include "keyspace.h"
@@ -19,8 +15,6 @@
 #define KEYS_STEP 65536
 /* RANDOMKEY gives up on finding a key that is not stale. */
 #define RANDOM_TRIES 100
-/* Longest cursor worth reading: 20 digits and what strtoull skips. */
-#define CURSOR_CHARS 40
 
 struct walk {
     struct cmd_ctx *ctx;
@@ -56,26 +50,6 @@ void cmd_keys(struct cmd_ctx *ctx)
     reply_array_of(ctx, begin, walk.count);
 }
 
-/* As Redis reads it: what strtoul takes whole (so nothing at all is 0), but without blanks in
- * front. */
-static bool parse_cursor(struct cmd_ctx *ctx, uint64_t *out)
-{
-    const struct strview arg = ctx->argv[1];
-    char text[CURSOR_CHARS + 1];
-    if (arg.len <= CURSOR_CHARS) {
-        char *end;
-        memcpy(text, arg.len > 0 ? arg.data : "", arg.len);
-        text[arg.len] = '\0';
-        errno = 0;
-        *out = strtoull(text, &end, 10);
-        if (errno == 0 && end == text + arg.len && !isspace((unsigned char)text[0])) {
-            return true;
-        }
-    }
-    reply_error(ctx, "ERR invalid cursor");
-    return false;
-}
-
 static bool parse_scan_options(struct cmd_ctx *ctx, struct walk *walk, int64_t *count_out)
 {
     for (int i = 2; i < ctx->argc; i += 2) {
@@ -105,7 +79,7 @@ void cmd_scan(struct cmd_ctx *ctx)
     struct walk walk = {.ctx = ctx, .pattern = strview_str("*")};
     uint64_t cursor;
     int64_t count = SCAN_COUNT_DEFAULT;
-    if (!parse_cursor(ctx, &cursor) || !parse_scan_options(ctx, &walk, &count)) {
+    if (!arg_cursor(ctx, 1, &cursor) || !parse_scan_options(ctx, &walk, &count)) {
         return;
     }
     const size_t begin = reply_mark(ctx);

@@ -91,6 +91,7 @@ int command_env_init(struct command_env *env)
     }
     command_table_init(table);
     env->table = table;
+    rng_init_random(&env->rng);
     list_init(&env->sessions);
     env->sessions_count = 0;
     return 0;

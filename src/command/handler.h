@@ -81,7 +81,7 @@ struct command {
     unsigned flags; /* enum cmd_flag */
     struct cmd_keys keys;
     const char *event; /* of keyspace notifications when it changes a key; NULL: its own name */
-    const char *group; /* string, bitmap, generic, connection, server, source */
+    const char *group; /* string, bitmap, hash, generic, connection, server, source */
     const char *since; /* version of Redis that introduced it; "tarn 0.1" for our own */
     const char *summary;
     const char *complexity;

@@ -62,6 +62,9 @@ enum lookup {
 static enum lookup judge(const struct command_env *env, const struct entry_view *e, bool is_counted)
 {
     struct sources *sources = env->sources;
+    if (UNLIKELY(e->type == ENTRY_HASH) && !hashmap_is_live(env->types, e->value)) {
+        return LOOKUP_MISS;
+    }
     if (LIKELY(e->aux == NULL) || sources == NULL) {
         return e->type == ENTRY_NEGATIVE ? LOOKUP_ABSENT : LOOKUP_LIVE;
     }
@@ -382,9 +385,16 @@ bool key_copy(struct cmd_ctx *ctx, const struct store_key *from, const struct st
     struct entry_view e;
     const bool was_new = (ctx->env->observed & OBSERVED_NEW) != 0; /* replaced is new as well */
     void_flight(ctx, to);
-    const bool is_row = store_peek(ctx->env->store, from, &e) && e.aux != NULL;
-    if (!accept(ctx, to, was_new,
-                is_row ? copy_row(ctx, &e, to) : store_copy(ctx->env->store, from, to))) {
+    const bool is_there = store_peek(ctx->env->store, from, &e);
+    enum store_result result;
+    if (is_there && e.type == ENTRY_HASH && !hashmap_is_packed(e.value)) {
+        result = hashmap_copy(ctx->env->types, e.value, to, e.expires_at_ms);
+    } else if (is_there && e.aux != NULL) {
+        result = copy_row(ctx, &e, to);
+    } else {
+        result = store_copy(ctx->env->store, from, to);
+    }
+    if (!accept(ctx, to, was_new, result)) {
         return false;
     }
     key_changed(ctx, to, "copy_to");
@@ -414,11 +424,11 @@ bool key_remove(struct cmd_ctx *ctx, const struct store_key *k)
 {
     struct entry_view e;
     bool was_visible;
-    if (LIKELY(!keyspace_has_maps(ctx->env))) {
+    if (LIKELY(!keyspace_has_maps(ctx->env) && !types_has_expiries(ctx->env->types))) {
         was_visible = store_remove(ctx->env->store, k);
     } else {
         was_visible = store_peek(ctx->env->store, k, &e) && key_is_visible(ctx, &e);
-        sources_void_key(ctx->env->sources, k->db, k->key);
+        void_flight(ctx, k);
         (void)store_remove(ctx->env->store, k);
     }
     if (was_visible) {
@@ -476,6 +486,67 @@ void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b)
     if ((ctx->env->observed & OBSERVED_TRACKING) != 0) {
         tracking_invalidate_all(ctx->env);
     }
+}
+
+/* ---- hashes ---- */
+
+static struct hashmap_edit edit_of(struct cmd_ctx *ctx, const struct store_key *k,
+                                   struct strview hash, bool is_present)
+{
+    return (struct hashmap_edit){
+        .types = ctx->env->types, .key = k, .hash = hash, .is_present = is_present};
+}
+
+enum key_state key_read_hash(struct cmd_ctx *ctx, const struct store_key *k,
+                             struct strview *hash_out)
+{
+    struct entry_view e;
+    const enum key_state state = key_read(ctx, k, ENTRY_HASH, &e);
+    if (state == KEY_WRONG_TYPE) {
+        reply_error(ctx, ERROR_WRONG_TYPE);
+    }
+    if (state != KEY_FOUND) {
+        return state;
+    }
+    if (LIKELY(hashmap_due_ms(e.value) > ctx->env->clock->mono_ms)) {
+        *hash_out = e.value;
+        return KEY_FOUND;
+    }
+    struct hashmap_edit edit = edit_of(ctx, k, e.value, true);
+    hashmap_purge(&edit);
+    hashmap_end(&edit);
+    *hash_out = edit.hash;
+    return edit.is_present ? KEY_FOUND : KEY_ABSENT;
+}
+
+enum key_state key_edit_hash(struct cmd_ctx *ctx, const struct store_key *k,
+                             struct hashmap_edit *out)
+{
+    struct entry_view e;
+    void_flight(ctx, k);
+    *out = edit_of(ctx, k, (struct strview){0}, false);
+    if (!key_find(ctx, k, &e)) {
+        return KEY_ABSENT;
+    }
+    if (e.type != ENTRY_HASH) {
+        reply_error(ctx, ERROR_WRONG_TYPE);
+        return KEY_WRONG_TYPE;
+    }
+    *out = edit_of(ctx, k, e.value, true);
+    hashmap_purge(out);
+    return KEY_FOUND;
+}
+
+bool key_end_hash(struct cmd_ctx *ctx, struct hashmap_edit *edit, enum store_result result)
+{
+    hashmap_end(edit);
+    if (!accept(ctx, edit->key, false, result)) {
+        return false;
+    }
+    if (edit->is_changed) {
+        key_changed(ctx, edit->key, NULL);
+    }
+    return true;
 }
 
 /* ---- maps ---- */

@@ -15,6 +15,7 @@
 #include "handler.h"
 #include "observers.h"
 #include "tarn/store/store.h"
+#include "tarn/types/hashmap.h"
 
 /* Keys that are prefetched together by commands with many of them. */
 #define KEY_BATCH 32
@@ -106,6 +107,19 @@ static inline void key_changed(struct cmd_ctx *ctx, const struct store_key *k, c
 /* STORE_DATABASES: all. */
 void keyspace_flush(struct cmd_ctx *ctx, unsigned db);
 void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b);
+
+/* ---- hashes ---- */
+
+/* key_read() of a hash, with the WRONGTYPE reply written. */
+enum key_state key_read_hash(struct cmd_ctx *ctx, const struct store_key *k,
+                             struct strview *hash_out);
+
+/* key_find() for a command that changes a hash, with the WRONGTYPE reply written. Otherwise *out is
+ * ready for changes, also of an absent key, and key_end_hash() has to follow. */
+enum key_state key_edit_hash(struct cmd_ctx *ctx, const struct store_key *k,
+                             struct hashmap_edit *out);
+/* `result` is the first failure, or STORE_OK. False: it became the reply. */
+bool key_end_hash(struct cmd_ctx *ctx, struct hashmap_edit *edit, enum store_result result);
 
 /* ---- maps ---- */
 

@@ -16,6 +16,7 @@
 #include "tarn/command/command.h"
 #include "tarn/net/net.h"
 #include "tarn/store/store.h"
+#include "tarn/types/types.h"
 
 struct args;
 struct sources;
@@ -36,6 +37,7 @@ extern const struct option_table process_option_table;
 struct config_values {
     struct process_options process;
     struct store_options store;
+    struct types_options types;
     struct command_options command;
     struct net_options net;
 };

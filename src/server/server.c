@@ -3,7 +3,7 @@
  * takes them down in the opposite order; what one layer knows of another is a pointer handed over
  * here.
  *
- *     options, clock -> store -> sources -> commands -> net -> tick, signals
+ *     options, clock -> store -> types -> sources -> commands -> net -> tick, signals
  *
  * The end: SIGTERM, SIGINT and SHUTDOWN stop the listeners and drain the connections (their
  * requests are answered, then they are closed); when the last is gone, or after shutdown-timeout,
@@ -32,6 +32,7 @@
 #include "tarn/server/args.h"
 #include "tarn/source/source.h"
 #include "tarn/store/store.h"
+#include "tarn/types/types.h"
 #include "tick.h"
 #include "version.h"
 
@@ -44,6 +45,7 @@ struct server {
     struct clock clock;
     struct ev_loop *loop;
     struct store *store;
+    struct types *types;
     struct sources *sources;
     struct command_env env;
     bool has_env;
@@ -248,6 +250,10 @@ static enum server_exit build_layers(struct server *s, struct errtext *err)
     if (store_create(&s->store, &s->values.store, &s->clock, err) < 0) {
         return SERVER_EXIT_OS;
     }
+    if (types_create(&s->types, s->store, &s->clock, &s->values.types) < 0) {
+        errtext_set(err, "no memory for the types");
+        return SERVER_EXIT_OS;
+    }
     if (sources_create(&s->sources, s->loop, s->store, &s->clock, err) < 0) {
         return SERVER_EXIT_OS;
     }
@@ -257,6 +263,7 @@ static enum server_exit build_layers(struct server *s, struct errtext *err)
     }
     s->env = (struct command_env){
         .store = s->store,
+        .types = s->types,
         .sources = s->sources,
         .clock = &s->clock,
         .options = s->options,
@@ -281,6 +288,7 @@ static enum server_exit build_layers(struct server *s, struct errtext *err)
     metric_registry_add(&s->metrics, &store_metric_table, store_counters(s->store));
     metric_registry_add(&s->metrics, &command_metric_table, &s->env.stats);
     metric_registry_add(&s->metrics, &command_client_metric_table, &s->env.stats);
+    metric_registry_add(&s->metrics, &types_metric_table, types_counters(s->types));
     metric_registry_add(&s->metrics, &net_metric_table, net_metrics(s->net));
     if (sources_start(s->sources, err) < 0) {
         return SERVER_EXIT_CONFIG;
@@ -375,6 +383,7 @@ void server_destroy(struct server *s)
     }
     sources_destroy(s->sources);
     store_destroy(s->store);
+    types_destroy(s->types);
     if (s->loop != NULL) {
         ev_loop_destroy(s->loop);
     }

@@ -14,6 +14,7 @@
 #include "tarn/base/compiler.h"
 #include "tarn/command/command.h"
 #include "tarn/store/store.h"
+#include "tarn/types/types.h"
 
 #define TICK_S         0.1
 #define SLICE_US       500
@@ -27,6 +28,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
     (void)revents;
     struct tick *t = w->data;
     t->is_due = true;
+    t->is_types_due = true;
     command_note_memory(t->env);
 }
 
@@ -40,7 +42,8 @@ static void on_turn_begin(struct ev_loop *loop, struct ev_check *w, int revents)
 
 static void work(struct ev_loop *loop, struct tick *t)
 {
-    t->is_due = store_tick(t->env->store, SLICE_US);
+    t->is_types_due = t->is_types_due && types_tick(t->env->types, SLICE_US);
+    t->is_due = store_tick(t->env->store, SLICE_US) || t->is_types_due;
     if (t->is_due) {
         ev_idle_start(loop, &t->busy);
     } else {

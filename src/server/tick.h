@@ -22,6 +22,7 @@ struct tick {
     struct ev_prepare prepare;
     struct ev_idle busy;
     bool is_due;
+    bool is_types_due;     /* once for each timer, however long the store has to do */
     int64_t turn_began_us; /* 0: no turn has begun */
     struct histogram turn_us;
 };

@@ -48,10 +48,17 @@ static void settle(struct field_table *t, size_t place, struct due item)
     put(t, place, item);
 }
 
+static void note_latest(struct field_table *t, int64_t at_ms)
+{
+    const bool is_only = t->due_count == 1;
+    t->latest_due_ms = is_only || at_ms > t->latest_due_ms ? at_ms : t->latest_due_ms;
+}
+
 void due_add(struct field_table *t, struct field_node *node, int64_t at_ms)
 {
     assert(t->due_count < t->due_cap);
     t->due_count++;
+    note_latest(t, at_ms);
     settle(t, t->due_count - 1, (struct due){.at_ms = at_ms, .node = node});
 }
 
@@ -71,6 +78,7 @@ void due_remove(struct field_table *t, uint32_t place)
 
 void due_change(struct field_table *t, uint32_t place, int64_t at_ms)
 {
+    note_latest(t, at_ms);
     settle(t, place, (struct due){.at_ms = at_ms, .node = t->due[place].node});
 }
 

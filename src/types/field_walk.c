@@ -116,6 +116,9 @@ void field_table_check(const struct field_table *t)
     for (size_t i = 1; i < t->due_count; i++) {
         CHECK(t->due[(i - 1) / 2].at_ms <= t->due[i].at_ms);
     }
+    for (size_t i = 0; i < t->due_count; i++) {
+        CHECK(t->due[i].at_ms <= t->latest_due_ms);
+    }
     CHECK(count == t->count && with_due == t->due_count);
     CHECK(bytes == t->bytes);
 }

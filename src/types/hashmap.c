@@ -48,6 +48,9 @@ bool hashmap_is_live(const struct types *t, struct strview hash)
         if (table->due_count < table->count) {
             return true; /* some never expire */
         }
+        if (table->latest_due_ms <= t->clock->mono_ms) {
+            return false;
+        }
     }
     hashmap_begin(&it, t, hash);
     return hashmap_next(&it, &field);

@@ -124,6 +124,11 @@ void types_destroy(struct types *t)
 
 /* ---- the sweep ---- */
 
+bool types_has_expiries(const struct types *t)
+{
+    return t->sweep.is_wanted;
+}
+
 static void sweep_visit(void *ctx, const struct entry_view *e)
 {
     struct sweep *sweep = ctx;
@@ -140,20 +145,26 @@ static void sweep_visit(void *ctx, const struct entry_view *e)
     }
 }
 
-static void purge_key(struct types *t, struct strview name)
+/* Purges the hash, in slices, while there is time. True: it is done. */
+static bool purge_key(struct types *t, struct strview name, int64_t deadline_us)
 {
     struct entry_view view;
     const struct store_key key = store_key_init(t->store, t->sweep.db, name);
-    if (store_peek(t->store, &key, &view) && view.type == ENTRY_HASH) {
-        struct hashmap_edit edit = {
-            .types = t, .key = &key, .hash = view.value, .is_present = true};
-        hashmap_purge(&edit);
-        hashmap_end(&edit);
+    if (!store_peek(t->store, &key, &view) || view.type != ENTRY_HASH) {
+        return true;
     }
+    struct hashmap_edit edit = {.types = t, .key = &key, .hash = view.value, .is_present = true};
+    bool is_done = false;
+    do {
+        hashmap_purge(&edit);
+        is_done = hashmap_due_ms(edit.hash) > t->clock->mono_ms;
+    } while (!is_done && clock_now_us() < deadline_us);
+    hashmap_end(&edit);
+    return is_done;
 }
 
-/* Some slots' worth. False: the round is over. */
-static bool sweep_step(struct types *t)
+/* Some slots' worth. False: the round is over. *is_behind is set when there was no time for all. */
+static bool sweep_step(struct types *t, int64_t deadline_us, bool *is_behind)
 {
     struct sweep *sweep = &t->sweep;
     sweep->now_ms = t->clock->mono_ms;
@@ -164,7 +175,8 @@ static bool sweep_step(struct types *t)
         size_t len;
         memcpy(&len, buf_view(&sweep->due_keys).data, sizeof(len));
         buf_consume(&sweep->due_keys, sizeof(len));
-        purge_key(t, strview_of(buf_view(&sweep->due_keys).data, len));
+        const struct strview name = strview_of(buf_view(&sweep->due_keys).data, len);
+        *is_behind = !purge_key(t, name, deadline_us) || *is_behind;
         buf_consume(&sweep->due_keys, len);
     }
     sweep->cursor = next;
@@ -174,11 +186,12 @@ static bool sweep_step(struct types *t)
     return next != 0 || sweep->db != 0;
 }
 
-void types_tick(struct types *t, int64_t budget_us)
+bool types_tick(struct types *t, int64_t budget_us)
 {
     const int64_t deadline_us = clock_now_us() + budget_us;
+    bool is_behind = false;
     while (t->sweep.is_wanted) {
-        if (!sweep_step(t)) {
+        if (!sweep_step(t, deadline_us, &is_behind)) {
             t->sweep.is_wanted = t->sweep.has_met_one;
             t->sweep.has_met_one = false;
             break;
@@ -187,6 +200,6 @@ void types_tick(struct types *t, int64_t budget_us)
             break;
         }
     }
-    buf_clear(&t->sweep.due_keys);
     buf_shrink(&t->sweep.due_keys, BUF_KEPT_BYTES);
+    return is_behind;
 }

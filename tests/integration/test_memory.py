@@ -229,6 +229,31 @@ class Memory(CompareCase):
             self.assertIn("refused with -OOM", c.cmd("MEMORY", "DOCTOR").decode())
 
 
+class ObjectUse(CompareCase):
+    def test_idletime_and_freq_are_given_where_the_policy_knows(self):
+        for policy in ("noeviction", "allkeys-lru", "volatile-lru", "allkeys-random", "volatile-ttl", "allkeys-lfu",
+                       "volatile-lfu"):
+            for c in (self.c, self.r):
+                self.assertEqual(c.cmd("CONFIG", "SET", "maxmemory-policy", policy), "OK")
+                c.cmd("SET", "k", "v")
+            for word in ("IDLETIME", "FREQ"):
+                with self.subTest(policy=policy, word=word):
+                    ours, theirs = self.c.cmd("OBJECT", word, "k"), self.r.cmd("OBJECT", word, "k")
+                    self.assertEqual(type(ours), type(theirs))
+                    self.assertTrue(isinstance(ours, int) or ours == theirs, (ours, theirs))
+                    self.assertEqual(self.c.cmd("OBJECT", word, "absent"), self.r.cmd("OBJECT", word, "absent"))
+
+    def test_use_counts_and_looking_does_not(self):
+        self.c.cmd("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+        self.addCleanup(self.c.cmd, "CONFIG", "SET", "maxmemory-policy", "allkeys-adaptive")
+        self.c.cmd("SET", "k", "v")
+        before = self.c.cmd("OBJECT", "FREQ", "k")
+        for _ in range(20):
+            self.c.cmd("GET", "k")
+        self.assertEqual(self.c.cmd("OBJECT", "FREQ", "k"), before + 20)
+        self.assertEqual(self.c.cmd("OBJECT", "FREQ", "k"), before + 20)
+
+
 class Limit(unittest.TestCase):
     def test_it_holds_under_mixed_values(self):
         limit = 32 * MIB

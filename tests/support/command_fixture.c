@@ -57,12 +57,15 @@ int fixture_setup(void **state)
     f->clock = (struct clock){
         .mono_ms = FIXTURE_MONO_MS, .wall_ms = FIXTURE_WALL_MS, .mono_us = FIXTURE_MONO_MS * 1000};
     f->store_options = (struct store_options){.maxmemory = 64 << 20, .hash_seed = 1};
+    f->types_options = (struct types_options){.hash_max_listpack_entries = 128,
+                                              .hash_max_listpack_value = 64};
     f->options = (struct command_options){.proto_max_bulk_len = 1 << 20};
     if (store_create(&f->store, &f->store_options, &f->clock, &err) != 0) {
         fail_msg("%s", err.text);
     }
+    assert_int_equal(types_create(&f->types, f->store, &f->clock, &f->types_options), 0);
     f->env = (struct command_env){
-        .store = f->store, .clock = &f->clock, .command_options = &f->options};
+        .store = f->store, .types = f->types, .clock = &f->clock, .command_options = &f->options};
     assert_int_equal(command_env_init(&f->env), 0);
     client_open(f, &f->client);
     *state = f;
@@ -139,6 +142,7 @@ int fixture_teardown(void **state)
     }
     command_env_fini(&f->env);
     store_destroy(f->store);
+    types_destroy(f->types);
     free(f);
     return 0;
 }

@@ -18,6 +18,7 @@
 #include "tarn/proto/resp_parse.h"
 #include "tarn/source/source.h"
 #include "tarn/store/store.h"
+#include "tarn/types/types.h"
 
 struct ev_loop;
 
@@ -38,6 +39,8 @@ struct fixture {
     struct store_options store_options;
     struct command_options options;
     struct store *store;
+    struct types_options types_options;
+    struct types *types;
     struct command_env env;
     struct client client; /* the one most tests use */
     struct ev_loop *loop; /* with fixture_setup_maps() only */

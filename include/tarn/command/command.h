@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "tarn/base/clock.h"
+#include "tarn/base/hash.h"
 #include "tarn/base/list.h"
 #include "tarn/base/metric.h"
 #include "tarn/base/option.h"
@@ -29,6 +30,7 @@
 
 struct histogram;
 struct sources;
+struct types;
 struct command_table; /* opaque */
 struct observers;     /* opaque: who wants to hear of changes */
 
@@ -90,6 +92,7 @@ extern const struct metric_table command_client_metric_table; /* section Clients
  * life. */
 struct command_env {
     struct store *store;
+    struct types *types;
     struct sources *sources; /* may be NULL: no read-through */
     struct clock *clock;
     struct option_set *options;      /* may be NULL in tests that do not run CONFIG */
@@ -97,6 +100,7 @@ struct command_env {
     const struct command_options *command_options;
     struct command_table *table;
     struct command_host host;
+    struct rng rng;       /* for replies that are random */
     struct list sessions; /* struct session::link */
     size_t sessions_count;
     uint64_t next_session_id;

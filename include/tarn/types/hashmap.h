@@ -85,6 +85,7 @@ struct hashmap_edit {
     const struct store_key *key;
     struct strview hash; /* the entry's value; kept up to date */
     bool is_present;     /* the key has this hash; false: there is no such key */
+    bool is_changed;     /* a field was written or removed */
 };
 
 /* Sets a field, which loses its expiry unless `keep_expiry`. Makes the key when it is absent. On

@@ -40,8 +40,11 @@ void types_destroy(struct types *t);
 
 struct types_counters *types_counters(struct types *t);
 
+/* May there be fields with an expiry at all? */
+bool types_has_expiries(const struct types *t);
+
 /* Takes out fields whose time is over before anybody meets them, for at most about `budget_us`.
- * Call it ten times a second. */
-void types_tick(struct types *t, int64_t budget_us);
+ * Call it ten times a second, and again soon when it returns true: there are more. */
+bool types_tick(struct types *t, int64_t budget_us);
 
 #endif
