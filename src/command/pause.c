@@ -88,7 +88,7 @@ void cmd_client_pause(struct cmd_ctx *ctx)
             return;
         }
     } else if (ctx->argc > 4) {
-        reply_error(ctx, ERROR_SYNTAX);
+        reply_subcommand_error(ctx);
         return;
     }
     if (!num_parse_i64(ctx->argv[2], &ms)) {
@@ -131,7 +131,7 @@ void cmd_client_unblock(struct cmd_ctx *ctx)
     int64_t id;
     const char *why = "SOURCETIMEOUT the wait was ended by CLIENT UNBLOCK";
     if (ctx->argc > 4) {
-        reply_arity_error(ctx);
+        reply_subcommand_error(ctx);
         return;
     }
     if (ctx->argc == 4) {
