@@ -124,15 +124,21 @@ static void append_flags(struct buf *out, const struct session *s)
         unsigned flag;
         char letter;
     } letters[] = {
-        {SESSION_SUBSCRIBER, 'P'}, {SESSION_IN_MULTI, 'x'}, {SESSION_BLOCKED, 'b'},
-        {SESSION_TOUCHED, 'd'},    {SESSION_UNIX, 'U'},     {SESSION_CLOSING, 'c'},
-        {SESSION_NO_EVICT, 'e'},   {SESSION_NO_TOUCH, 'T'},
+        {SESSION_MONITOR, 'O'},  {SESSION_TRACKING, 't'}, {SESSION_SUBSCRIBER, 'P'},
+        {SESSION_IN_MULTI, 'x'}, {SESSION_BLOCKED, 'b'},  {SESSION_TOUCHED, 'd'},
+        {SESSION_UNIX, 'U'},     {SESSION_CLOSING, 'c'},  {SESSION_NO_EVICT, 'e'},
+        {SESSION_NO_TOUCH, 'T'},
     };
     size_t before = buf_len(out);
     for (size_t i = 0; i < ARRAY_LEN(letters); i++) {
         if (s->flags & letters[i].flag) {
             buf_append_char(out, letters[i].letter);
         }
+    }
+    if ((s->flags & SESSION_TRACKING) != 0) {
+        const unsigned tracking = s->interests->tracking.flags;
+        buf_append_str(out, (tracking & TRACKING_BROKEN) != 0 ? "R" : "");
+        buf_append_str(out, (tracking & TRACKING_BCAST) != 0 ? "B" : "");
     }
     if (buf_len(out) == before) {
         buf_append_char(out, 'N');
@@ -163,8 +169,10 @@ static void append_client(struct cmd_ctx *ctx, struct buf *out, const struct ses
     } else {
         buf_append_str(out, s->last_command->full_name);
     }
-    buf_printf(out, " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n", s->resp_version,
-               s->lib_name ? s->lib_name : "", s->lib_ver ? s->lib_ver : "");
+    const bool is_tracking = (s->flags & SESSION_TRACKING) != 0;
+    const long long redirect = is_tracking ? (long long)s->interests->tracking.redirect : -1LL;
+    buf_printf(out, " user=default redir=%lld resp=%d lib-name=%s lib-ver=%s\n", redirect,
+               s->resp_version, s->lib_name ? s->lib_name : "", s->lib_ver ? s->lib_ver : "");
 }
 
 void cmd_client_info(struct cmd_ctx *ctx)

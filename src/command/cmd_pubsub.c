@@ -5,7 +5,6 @@
  * sent even when CLIENT REPLY has switched replies off. Shard channels are channels of their own
  * kind: there is one shard, this server.
  */
-#include "args.h"
 #include "observers.h"
 #include "pubsub.h"
 #include "reply.h"
@@ -169,11 +168,7 @@ void cmd_spublish(struct cmd_ctx *ctx)
 static void reply_channels(struct cmd_ctx *ctx, enum topic_kind kind)
 {
     if (ctx->argc > 3) {
-        const struct strview word = word_shown(ctx->argv[1], SHOWN_MAX);
-        resp_write_errorf(ctx->reply,
-                          "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try "
-                          "PUBSUB HELP.",
-                          STRVIEW_ARG(word));
+        reply_subcommand_error(ctx);
         return;
     }
     const size_t begin = reply_mark(ctx);

@@ -21,6 +21,7 @@
 #include "handler.h"
 #include "keyspace.h"
 #include "loads.h"
+#include "monitor.h"
 #include "observers.h"
 #include "reply.h"
 #include "table.h"
@@ -183,8 +184,22 @@ static void finish(struct cmd_ctx *ctx)
         s->flags &= ~(unsigned)SESSION_REPLY_SKIP;
     }
     s->commands++;
+    if (UNLIKELY((s->flags & SESSION_TRACKING) != 0)) {
+        tracking_command_end(ctx);
+    }
     if (UNLIKELY(s->loads != NULL)) {
         loads_drop(s);
+    }
+}
+
+/* Those who follow what commands do. */
+static COLD void tell_observers(struct cmd_ctx *ctx)
+{
+    if ((ctx->session->flags & SESSION_TRACKING) != 0) {
+        tracking_after_command(ctx);
+    }
+    if ((ctx->env->attention & ATTENTION_MONITOR) != 0) {
+        monitor_feed(ctx);
     }
 }
 
@@ -202,6 +217,9 @@ static void account(struct cmd_ctx *ctx, struct command_stat *stat)
     ctx->env->stats.commands_processed++;
     ctx->env->stats.keyspace_hits += ctx->hits;
     ctx->env->stats.keyspace_misses += ctx->misses;
+    if (UNLIKELY((ctx->session->flags & SESSION_TRACKING) != 0 || ctx->env->attention != 0)) {
+        tell_observers(ctx);
+    }
 }
 
 void dispatch_queued(struct cmd_ctx *exec, const struct queued *q)
@@ -253,6 +271,9 @@ static bool run(struct cmd_ctx *ctx)
         stat->rejected++;
         transaction_spoil(ctx);
         return true;
+    }
+    if (UNLIKELY((ctx->env->attention & ATTENTION_PAUSE) != 0) && pause_holds(ctx)) {
+        return false;
     }
     if (UNLIKELY((s->flags & SESSION_IN_MULTI) != 0) &&
         (ctx->command->flags & CMD_IMMEDIATE) == 0) {

@@ -30,6 +30,14 @@ static const struct option option_rows[] = {
      .def = "",
      .offset = offsetof(struct command_options, requirepass),
      .type = OPTION_PASSWORD},
+    {.name = "tracking-table-max-keys",
+     .help = "keys remembered for CLIENT TRACKING; above it the oldest are declared changed; 0: no "
+             "limit",
+     .def = "1000000",
+     .offset = offsetof(struct command_options, tracking_table_max_keys),
+     .min = 0,
+     .max = INT64_MAX,
+     .type = OPTION_INT},
     {.name = "notify-keyspace-events",
      .help = "events of keys to publish: K and E choose the channels, g$lshzxetd or A the classes, "
              "m misses, n new keys",

@@ -468,6 +468,9 @@ void keyspace_flush(struct cmd_ctx *ctx, unsigned db)
         watch_touch_db(ctx->env, db);
     }
     store_flush(ctx->env->store, db);
+    if ((ctx->env->observed & OBSERVED_TRACKING) != 0) {
+        tracking_invalidate_all(ctx->env);
+    }
 }
 
 void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b)
@@ -480,6 +483,9 @@ void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b)
         watch_touch_swapped(ctx->env, a, b);
     }
     store_swap(ctx->env->store, a, b);
+    if ((ctx->env->observed & OBSERVED_TRACKING) != 0) {
+        tracking_invalidate_all(ctx->env);
+    }
 }
 
 /* ---- hashes ---- */

@@ -66,6 +66,9 @@ struct strview load_error(const struct session_load *load);
  * failed. */
 void loads_suspend(struct session_loads *loads);
 
+/* Ends all loads that are under way with this error (static text), which resumes the session. */
+void loads_fail_all(struct session *s, const char *error);
+
 /* Cancels what is under way and frees. Accepts a session without loads. */
 void loads_drop(struct session *s);
 

@@ -11,14 +11,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "monitor.h"
 #include "notify.h"
 #include "pubsub.h"
+#include "tarn/source/source.h"
 #include "watch.h"
 
 size_t observers_memory(const struct command_env *env)
 {
     const struct observers *o = env->observers;
-    size_t bytes = sizeof(*o) + o->transactions_bytes;
+    size_t bytes = sizeof(*o) + o->transactions_bytes + o->tracking.bytes +
+                   hmap_memory(&o->tracking.keys);
     for (int kind = 0; kind < TOPIC_KINDS; kind++) {
         bytes += topics_memory(&o->topics[kind]);
     }
@@ -34,7 +37,8 @@ struct interests *observers_interests(struct session *s)
     if (interests == NULL) {
         return NULL;
     }
-    *interests = (struct interests){0};
+    *interests = (struct interests){.session = s};
+    list_init(&interests->monitors);
     for (int kind = 0; kind < TOPIC_KINDS; kind++) {
         joined_init(&interests->joined[kind]);
     }
@@ -42,16 +46,27 @@ struct interests *observers_interests(struct session *s)
     return interests;
 }
 
-void observers_forget(struct command_env *env, struct session *s)
+void observers_quiet(struct command_env *env, struct session *s)
 {
     if (s->interests == NULL) {
         return;
     }
     watch_drop(env, s);
+    tracking_disable(env, s);
+    monitor_leave(env, s);
     for (int kind = 0; kind < TOPIC_KINDS; kind++) {
         topics_leave_all(&env->observers->topics[kind], &s->interests->joined[kind]);
     }
     pubsub_update_session(s);
+}
+
+void observers_forget(struct command_env *env, struct session *s)
+{
+    if (s->interests == NULL) {
+        return;
+    }
+    observers_quiet(env, s);
+    tracking_forget(env, s);
     free(s->interests);
     s->interests = NULL;
 }
@@ -89,6 +104,9 @@ void observers_key_changed(struct cmd_ctx *ctx, const struct store_key *k, const
     if ((env->observed & OBSERVED_WATCHES) != 0) {
         watch_touch(env, k);
     }
+    if ((env->observed & OBSERVED_TRACKING) != 0) {
+        tracking_invalidate(env, k->key, ctx->session);
+    }
     if ((env->observed & OBSERVED_EVENTS) == 0) {
         return;
     }
@@ -119,6 +137,9 @@ static void on_store_event(void *arg, enum store_event event, unsigned db, struc
         return;
     }
     const struct store_key k = {.key = key, .db = db};
+    if ((env->observed & OBSERVED_TRACKING) != 0) {
+        tracking_invalidate(env, key, NULL);
+    }
     if ((env->observed & OBSERVED_EVENTS) != 0) {
         if (event == STORE_EVENT_EXPIRED) {
             notify_event(env, NOTIFY_EXPIRED, "expired", &k);
@@ -128,8 +149,19 @@ static void on_store_event(void *arg, enum store_event event, unsigned db, struc
     }
 }
 
+static void on_fill(void *arg, struct strview key, bool was_there)
+{
+    struct command_env *env = arg;
+    if ((env->observed & OBSERVED_TRACKING) != 0) {
+        tracking_row_loaded(env, key, was_there);
+    }
+}
+
 void observers_key_invalidated(struct command_env *env, struct strview key)
 {
+    if ((env->observed & OBSERVED_TRACKING) != 0) {
+        tracking_invalidate(env, key, NULL);
+    }
     if ((env->observed & OBSERVED_WATCHES) == 0) {
         return;
     }
@@ -144,6 +176,9 @@ void observers_map_invalidated(struct command_env *env, const struct source_map 
     if ((env->observed & OBSERVED_WATCHES) != 0) {
         watch_touch_map(env, map);
     }
+    if ((env->observed & OBSERVED_TRACKING) != 0) {
+        tracking_invalidate_all(env); /* which keys belong to a map is not known without a walk */
+    }
 }
 
 /* ---- life ---- */
@@ -157,7 +192,12 @@ int observers_init(struct command_env *env)
     for (int kind = 0; kind < TOPIC_KINDS; kind++) {
         topics_init(&o->topics[kind]);
     }
+    tracking_init(&o->tracking);
+    list_init(&o->monitors);
     env->observers = o;
+    if (env->sources != NULL) {
+        sources_set_fill(env->sources, on_fill, env);
+    }
     store_set_event(env->store, on_store_event, env);
     return 0;
 }
@@ -172,8 +212,25 @@ void observers_fini(struct command_env *env)
         topics_fini(&o->topics[kind]);
     }
     store_set_event(env->store, NULL, NULL);
+    if (env->sources != NULL) {
+        sources_set_fill(env->sources, NULL, NULL);
+    }
+    tracking_fini(&o->tracking);
     buf_fini(&o->pending);
     buf_fini(&o->channel);
     free(o);
     env->observers = NULL;
+}
+
+void command_turn_end(struct command_env *env)
+{
+    const struct tracking *t = &env->observers->tracking;
+    if (UNLIKELY((env->observed & OBSERVED_TRACKING) != 0 || !list_is_empty(&t->dropped))) {
+        tracking_turn_end(env);
+    }
+}
+
+void command_tick(struct command_env *env)
+{
+    pause_tick(env);
 }

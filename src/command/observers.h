@@ -14,9 +14,11 @@
 
 #include "auth.h"
 #include "handler.h"
+#include "pause.h"
 #include "tarn/base/buf.h"
 #include "tarn/command/command.h"
 #include "topic.h"
+#include "tracking.h"
 
 struct source_map;
 
@@ -28,6 +30,12 @@ enum observed {
     OBSERVED_MISSES = 1 << 4,   /* and those of reads that found nothing */
 };
 
+/* Bits of command_env::attention: what makes dispatch look twice at every command. */
+enum attention {
+    ATTENTION_MONITOR = 1 << 0, /* somebody is shown every command */
+    ATTENTION_PAUSE = 1 << 1,   /* commands may have to wait */
+};
+
 struct observers {
     struct auth auth;
     struct topics topics[TOPIC_KINDS];
@@ -35,12 +43,18 @@ struct observers {
                                   its reply */
     size_t transactions_bytes; /* of queued commands */
     unsigned notify;           /* enum notify_class: events that are wanted */
-    struct buf channel;        /* notify.c: the name it is publishing to */
+    struct tracking tracking;
+    struct list monitors; /* struct interests::monitors */
+    struct pause pause;
+    struct buf channel; /* notify.c: the name it is publishing to */
 };
 
 /* What one session listens to; created when it begins to. */
 struct interests {
+    struct session *session; /* borrowed; owns this */
     struct joined joined[TOPIC_KINDS];
+    struct session_tracking tracking;
+    struct list monitors; /* observers::monitors, while it monitors */
 };
 
 int observers_init(struct command_env *env) WARN_UNUSED;
@@ -58,7 +72,10 @@ static inline size_t observers_count(const struct session *s, enum topic_kind ki
     return s->interests != NULL ? s->interests->joined[kind].count : 0;
 }
 
-/* The session ends, or is reset: it listens to nothing any more. */
+/* The session is reset: it listens to nothing any more. */
+void observers_quiet(struct command_env *env, struct session *s);
+
+/* The session ends. */
 void observers_forget(struct command_env *env, struct session *s);
 
 /* A push outside of the session's replies: begin, write it whole, end. False: the session is about

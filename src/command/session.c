@@ -32,6 +32,7 @@ void session_init(struct session *s, struct command_env *env, const struct sessi
 void session_fini(struct session *s, struct command_env *env)
 {
     loads_drop(s);
+    pause_forget(env, s);
     transaction_discard(env, s);
     observers_forget(env, s);
     list_remove(&s->link);

@@ -164,6 +164,7 @@ static void session_wake(struct session *s)
         return;
     }
     conn_add_work(c, CONN_WORK_FLUSH);
+    ev_idle_start(c->net->loop, &c->net->busy_watcher); /* this turn may be over already */
     conn_check_limits(c); /* what is published within one turn may be any amount */
 }
 

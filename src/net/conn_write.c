@@ -42,8 +42,8 @@ static const struct output_limit *limit_of(const struct conn *c)
     if ((flags & SESSION_AUTHENTICATED) == 0) {
         return &stranger_limit;
     }
-    return &c->net
-                ->output_limits[(flags & SESSION_SUBSCRIBER) != 0 ? OUTPUT_PUBSUB : OUTPUT_NORMAL];
+    const bool is_listening = (flags & (SESSION_SUBSCRIBER | SESSION_MONITOR)) != 0;
+    return &c->net->output_limits[is_listening ? OUTPUT_PUBSUB : OUTPUT_NORMAL];
 }
 
 /* A client that sent its end may be gone or may still read; TCP does not tell. Replies that are

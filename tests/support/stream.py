@@ -63,7 +63,7 @@ def inline(args):
 
 # Sent by Stream.special().
 SPECIAL_COMMANDS = {"lcs", "client|kill", "client|reply", "quit", "reset", "debug", "shutdown", "multi", "subscribe",
-                    "psubscribe", "ssubscribe"}
+                    "psubscribe", "ssubscribe", "monitor"}
 
 # Their replies are figures of the server that gives them; test_memory.py has them.
 UNLIKE_COMMANDS = {"memory|doctor", "memory|malloc-stats", "memory|purge", "memory|stats", "memory|usage"}
@@ -241,7 +241,7 @@ class Stream:
         if self.r.random() < 0.5:
             self.pending.append(Step(connection, [[b"WATCH", self.key(), self.key()]], 1))
             self.pending.append(Step(self.r.randrange(self.connections), [[b"SET", self.key(), self.value()]], 1))
-        requests = [[b"MULTI"]] + self.some(self.plain_request, 0, 6) + [[b"EXEC"]]
+        requests = [[b"MULTI"]] + self.some(self.plain_request, 0, 6) + self.maybe(0.05, [b"MONITOR"]) + [[b"EXEC"]]
         self.pending.append(Step(connection, requests, len(requests)))
         return self.pending.pop(0)
 
@@ -324,6 +324,25 @@ class Stream:
         return []
 
     cmd_pubsub_nosuch = cmd_pubsub_numpat
+
+    def cmd_client_tracking(self):
+        """Never ON: pushes would come between the replies."""
+        return self.r.choice([[b"OFF"], [b"OFF", b"BCAST"], [b"MAYBE"], [b"OFF", b"REDIRECT", b"x"],
+                              [b"OFF", b"REDIRECT", 999999], [b"OFF", b"PREFIX"], [b"OFF", b"FOO"], []])
+
+    def cmd_client_caching(self):
+        return self.r.choice([[b"YES"], [b"NO"], [b"x"]])
+
+    def cmd_client_getredir(self):
+        return []
+
+    cmd_client_trackinginfo = cmd_client_unpause = cmd_client_getredir
+
+    def cmd_client_pause(self):
+        return self.r.choice([[0], [b"x"], [-1], [0, b"WRITE"], [0, b"ALL"], [0, b"FOO"], []])
+
+    def cmd_client_unblock(self):
+        return self.r.choice([[b"x"], [999999], [999999, b"ERROR"], [999999, b"timeout"], [999999, b"FOO"], []])
 
     def cmd_watch(self):
         return self.some(self.key, 1, 3)
@@ -588,7 +607,7 @@ WEIGHTS = {"HSET": 20, "HMSET": 8, "HGET": 12, "HDEL": 8, "HGETALL": 8, "SET": 3
            "HELLO": 4, "AUTH": 1, "INFO": 1, "TIME": 1, "RESET": 1, "APPEND": 8, "INCRBYFLOAT": 10, "INCR": 8,
            "INCRBY": 8, "NOSUCH": 2, "CLIENT NOSUCH": 1, "PUBSUB NOSUCH": 1, "COMMAND NOSUCH": 1, "CONFIG NOSUCH": 1,
            "CONFIG RESETSTAT": 1, "OBJECT FREQ": 1, "OBJECT IDLETIME": 1, "OBJECT REFCOUNT": 1, "CLIENT LIST": 1,
-           "CLIENT INFO": 1, "CLIENT ID": 1, "EXEC": 1, "DISCARD": 1, "WATCH": 1, "UNWATCH": 1}
+           "CLIENT INFO": 1, "CLIENT ID": 1, "EXEC": 1, "DISCARD": 1, "CLIENT TRACKING": 2, "CLIENT PAUSE": 1, "CLIENT UNPAUSE": 1, "WATCH": 1, "UNWATCH": 1}
 KINDS = {"TTL": "seconds", "EXPIRETIME": "seconds", "PTTL": "milliseconds", "PEXPIRETIME": "milliseconds",
          "RANDOMKEY": "shape", "TIME": "shape", "INFO": "shape", "CLIENT ID": "shape", "CLIENT INFO": "shape",
          "CLIENT LIST": "shape", "COMMAND COUNT": "shape", "OBJECT ENCODING": "shape", "OBJECT FREQ": "shape",
@@ -597,4 +616,4 @@ KINDS = {"TTL": "seconds", "EXPIRETIME": "seconds", "PTTL": "milliseconds", "PEX
 # A mistake would ask for what each server has of its own, or (HELLO) change a name that GETNAME shows later, or have
 # more replies than one.
 NEVER_SPOILT = (b"CONFIG GET", b"COMMAND INFO", b"COMMAND NOSUCH", b"COMMAND COUNT", b"COMMAND DOCS", b"COMMAND LIST",
-                b"HELLO", b"UNSUBSCRIBE", b"PUNSUBSCRIBE", b"SUNSUBSCRIBE")
+                b"HELLO", b"CLIENT PAUSE", b"UNSUBSCRIBE", b"PUNSUBSCRIBE", b"SUNSUBSCRIBE")

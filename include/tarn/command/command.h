@@ -75,7 +75,8 @@ struct command_options {
     int64_t proto_max_bulk_len; /* also the limit of a string value */
     bool enable_debug_command;
     struct option_password requirepass;
-    char *notify_keyspace_events; /* letters, see docs/configuration.md */
+    int64_t tracking_table_max_keys; /* 0: no limit */
+    char *notify_keyspace_events;    /* letters, see docs/configuration.md */
 };
 extern const struct option_table command_option_table;
 
@@ -105,7 +106,8 @@ struct command_env {
     uint64_t next_session_id;
     struct session *running; /* borrowed: whose command is being run, NULL in between */
     struct observers *observers;
-    unsigned observed; /* enum observed: 0 while nobody cares for changes of keys */
+    unsigned observed;  /* enum observed: 0 while nobody cares for changes of keys */
+    unsigned attention; /* enum attention: 0 unless commands are paused or shown to somebody */
     struct command_metrics stats;
     struct histogram *turn_us; /* microseconds per turn of the loop; NULL in tests without a loop */
     size_t loads_bytes;        /* held by commands that wait for loads */
@@ -128,6 +130,12 @@ size_t command_memory(const struct command_env *env);
 /* Looks at the memory in use: the first time when everything is built, then now and then, for the
  * peak. */
 void command_note_memory(struct command_env *env);
+
+/* At the end of every turn of the loop, before replies are sent: pushes that were gathered. */
+void command_turn_end(struct command_env *env);
+
+/* Ten times a second: what ends by time. */
+void command_tick(struct command_env *env);
 
 void command_prepare(struct command_env *env, struct command_call *call);
 void command_prefetch(struct command_env *env, const struct command_call *call);

@@ -40,6 +40,9 @@ enum session_flag {
     SESSION_SPOILT = 1 << 11,     /* one of them was refused: EXEC will be as well */
     SESSION_TOUCHED = 1 << 12,    /* a watched key changed: EXEC will not run */
     SESSION_SUBSCRIBER = 1 << 13, /* subscribed to something */
+    SESSION_TRACKING = 1 << 14,   /* CLIENT TRACKING is on */
+    SESSION_MONITOR = 1 << 15,    /* is shown every command */
+    SESSION_PAUSED = 1 << 16,     /* its command waits for the end of CLIENT PAUSE */
 };
 
 /* What net does for a session. All calls are safe from within the session's own command. */
