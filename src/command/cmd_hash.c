@@ -21,7 +21,7 @@ static bool set_fields(struct cmd_ctx *ctx, int64_t *created_out)
 {
     const struct store_key key = key_at(ctx, 1);
     struct hashmap_edit edit;
-    enum store_result result = STORE_OK;
+    enum store_result result;
     int64_t created = 0;
     if (ctx->argc % 2 != 0) {
         reply_arity_error(ctx);
@@ -30,6 +30,7 @@ static bool set_fields(struct cmd_ctx *ctx, int64_t *created_out)
     if (key_edit_hash(ctx, &key, &edit) == KEY_WRONG_TYPE) {
         return false;
     }
+    result = hashmap_expect(&edit, ctx->argv + 2, (size_t)(ctx->argc - 2) / 2);
     for (int i = 2; i < ctx->argc && result == STORE_OK; i += 2) {
         bool is_new;
         result = hashmap_set(&edit, ctx->argv[i], ctx->argv[i + 1], false, &is_new);

@@ -39,7 +39,7 @@ struct field_table {
     size_t pages_cap;
     struct due *due; /* NULL until the first expiry */
     size_t due_count, due_cap;
-    int64_t latest_due_ms; /* no expiry is later */
+    int64_t latest_due_ms;            /* no expiry is later */
     struct field_table *next_dropped; /* in struct types */
 };
 

@@ -157,7 +157,7 @@ static bool purge_key(struct types *t, struct strview name, int64_t deadline_us)
     bool is_done = false;
     do {
         hashmap_purge(&edit);
-        is_done = hashmap_due_ms(edit.hash) > t->clock->mono_ms;
+        is_done = !edit.is_present || hashmap_due_ms(edit.hash) > t->clock->mono_ms;
     } while (!is_done && clock_now_us() < deadline_us);
     hashmap_end(&edit);
     return is_done;
@@ -178,6 +178,9 @@ static bool sweep_step(struct types *t, int64_t deadline_us, bool *is_behind)
         const struct strview name = strview_of(buf_view(&sweep->due_keys).data, len);
         *is_behind = !purge_key(t, name, deadline_us) || *is_behind;
         buf_consume(&sweep->due_keys, len);
+    }
+    if (*is_behind) {
+        return true; /* the next step sees the same slots */
     }
     sweep->cursor = next;
     if (next == 0) {

@@ -85,7 +85,13 @@ struct hashmap_edit {
     const struct store_key *key;
     struct strview hash; /* the entry's value; kept up to date */
     bool is_present;     /* the key has this hash; false: there is no such key */
+    bool has_slack;      /* the packed hash has room that hashmap_end() gives back */
 };
+
+/* Before several fields are set: `pairs` are `count` names, each with its value behind it. A key
+ * that is not there yet is made in one piece. */
+enum store_result hashmap_expect(struct hashmap_edit *e, const struct strview *pairs,
+                                 size_t count) WARN_UNUSED;
 
 /* Sets a field, which loses its expiry unless `keep_expiry`. Makes the key when it is absent. On
  * failure nothing has changed. *is_new_out: it was not there. */

@@ -191,6 +191,28 @@ static void hashmap__becomes_a_table_by_count_or_length(void **state)
     assert_false(is_packed(f, "bytes"));
 }
 
+/* Several fields at once: the entry is written in one piece and no longer than it has to be. */
+static void hashmap__is_made_in_one_piece(void **state)
+{
+    struct fixture *f = *state;
+    const struct strview pairs[] = {strview_str("a"),  strview_str("1"), strview_str("b"),
+                                    strview_str("22"), strview_str("a"), strview_str("longer"),
+                                    strview_str("c"),  strview_str("")};
+    const struct store_key k = fixture_key(f, "k");
+    struct hashmap_edit e = fixture_edit(f, &k);
+    bool is_new;
+    assert_int_equal(hashmap_expect(&e, pairs, 4), STORE_OK);
+    for (size_t i = 0; i < 8; i += 2) {
+        assert_int_equal(hashmap_set(&e, pairs[i], pairs[i + 1], false, &is_new), STORE_OK);
+        assert_int_equal(is_new, i != 4);
+    }
+    hashmap_end(&e);
+    assert_int_equal(hashmap_count(e.hash), 3);
+    assert_int_equal(e.hash.len, PACKED_HEAD_BYTES + packed_field_bytes(false, 1, 6) +
+                                     packed_field_bytes(false, 1, 2) +
+                                     packed_field_bytes(false, 1, 0));
+}
+
 static void hashmap__keeps_the_expiry_of_its_key(void **state)
 {
     struct fixture *f = *state;
@@ -404,6 +426,7 @@ int main(void)
         TEST(hashmap__small_does_what_a_list_does),
         TEST(hashmap__large_does_what_a_list_does),
         TEST(hashmap__becomes_a_table_by_count_or_length),
+        TEST(hashmap__is_made_in_one_piece),
         TEST(hashmap__keeps_the_expiry_of_its_key),
         TEST(hashmap__dies_with_its_last_field),
         TEST(hashmap__a_dead_one_leaves_nothing_to_the_next),
