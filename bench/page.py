@@ -29,7 +29,7 @@ def table(header, rows):
 
 
 def spread(ratios):
-    return f"{min(ratios):.2f}–{max(ratios):.2f}" if len(ratios) > 1 else ""
+    return f"{min(ratios):.2f}–{max(ratios):.2f}" if ratios else "?"
 
 
 def cpu_cell(runs, name, base):
@@ -64,29 +64,31 @@ class Page:
         if not results:
             return
         self.parts += ["", "## Server CPU per request, ns", "",
-                       "User and system time of the server's process. In brackets: how many times what tarn needs (median of the "
-                       "ratios of neighbouring runs). ° the server was less than 92 % busy.", ""]
+                       "User and system time of the server's process. In brackets: how many times what tarn needs "
+                       "(median of the ratios of neighbouring runs). ° the server was less than 92 % busy.", ""]
         self.parts += table(["workload"] + self.names,
                             [[r.workload.title] + [cpu_cell(r, n, self.base) for n in self.names] for r in results])
         if self.peers:
             self.plot("cpu", svg.bars("Server CPU per request, times tarn's", [r.workload.name for r in results],
                                       [(n, [r.ratio(n, "cpu_ns", self.base) for r in results]) for n in self.names],
                                       f"{self.base} = 1"))
+        if self.peers and self.context.repeats > 1:
             self.parts += ["", "Lowest and highest of those ratios:", ""]
             self.parts += table(["workload"] + self.peers,
                                 [[r.workload.title] + [spread(r.ratios(n, "cpu_ns", self.base)) for n in self.peers]
                                  for r in results])
-        self.parts += ["", "## Of it in the kernel, ns", ""]
-        self.parts += table(["workload"] + self.names,
-                            [[r.workload.title] + [f"{r.median(n, 'cpu_system_ns') or 0:.0f}" for n in self.names] for r in results])
-        self.parts += ["", "## Throughput, thousand requests per second", ""]
-        self.parts += table(["workload"] + self.names,
-                            [[r.workload.title] + [f"{r.median(n, 'throughput') / 1000:.0f}" for n in self.names] for r in results])
-        self.parts += ["", "## Latency, closed loop: p50 / p99 / p99.9, µs", ""]
-        self.parts += table(["workload"] + self.names,
-                            [[r.workload.title] + [" / ".join(f"{r.median(n, f):.0f}" for f in ("p50_us", "p99_us", "p99.9_us"))
-                                                   for n in self.names] for r in results])
+        self.figures(results, "Of it in the kernel, ns", lambda r, n: f"{r.median(n, 'cpu_system_ns') or 0:.0f}")
+        self.figures(results, "Throughput, thousand requests per second",
+                     lambda r, n: f"{r.median(n, 'throughput') / 1000:.0f}")
+        self.figures(results, "Latency, closed loop: p50 / p99 / p99.9, µs",
+                     lambda r, n: " / ".join(f"{r.median(n, f):.0f}" for f in ("p50_us", "p99_us", "p99.9_us")))
         self.write_csv(results)
+
+    def figures(self, results, title, cell):
+        """A table with a row per workload and a column per server."""
+        self.parts += ["", f"## {title}", ""]
+        self.parts += table(["workload"] + self.names,
+                            [[r.workload.title] + [cell(r, n) for n in self.names] for r in results])
 
     def section(self, s):
         self.parts += ["", f"## {s.title}", "", s.text, ""] + table(s.header, s.rows)

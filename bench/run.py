@@ -11,7 +11,8 @@ from servers import Server
 
 SERVER_CORE = 0
 LOAD_CORE = 1
-FILL_SECONDS_MAX = 600
+SETTLE_SECONDS = 0.2
+SETTLE_SECONDS_MAX = 60
 
 
 class Context:
@@ -54,6 +55,15 @@ class Context:
         """Writes every key once, in order."""
         return self.load(server, "--keys", keys, "--value", value, "--key-order", "sequential", "--reads", 0,
                          "--requests", keys, "--pipeline", 64, *arguments)
+
+    def settle(self, server):
+        """Waits until the server has done what filling left to do (memcached grows its table in another thread)."""
+        deadline = time.monotonic() + SETTLE_SECONDS_MAX
+        busy = SETTLE_SECONDS
+        while busy > SETTLE_SECONDS / 20 and time.monotonic() < deadline:
+            before = server.cpu_seconds()
+            time.sleep(SETTLE_SECONDS)
+            busy = server.cpu_seconds() - before
 
 
 def median(values):
@@ -102,6 +112,7 @@ def run_workloads(context, workloads):
             for program in context.programs:
                 server = stack.enter_context(context.start(program, data.limit))
                 context.fill(server, data.keys, data.value)
+                context.settle(server)
                 server.pause()
                 servers.append(server)
             context.say(f"filled {len(servers)} servers with {data.keys} values of {data.value} bytes")

@@ -96,8 +96,9 @@ class Server:
         command = COMMANDS[program.kind](program.path, self.port, limit, self.dir)
         started = time.monotonic()
         with open(os.path.join(self.dir, "log"), "wb") as log:
-            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(core)] + command, cwd=self.dir,
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            around = ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(core)]
+            self.process = subprocess.Popen(around + command, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log)
         try:
             while not self.answers():
                 if time.monotonic() - started > START_SECONDS:

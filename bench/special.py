@@ -19,11 +19,10 @@ class Section(NamedTuple):
     text: str
     header: list  # the first column names the row, then one column per server
     rows: list
-    bars: str = ""  # the unit of a plot of the rows; none without
 
 
-def section(context, name, title, text, rows, bars=""):
-    return Section(name, title, text, [""] + [p.name for p in context.programs], rows, bars)
+def section(context, name, title, text, rows):
+    return Section(name, title, text, [""] + [p.name for p in context.programs], rows)
 
 
 def memory(context):
@@ -39,13 +38,14 @@ def memory(context):
                 with context.start(program) as server:
                     empty = server.rss()
                     context.fill(server, count, value, *(["--ttl", f"{ttl}s"] if ttl else []))
+                    context.settle(server)
                     overheads.append((server.rss() - empty) / count - KEY_BYTES - value)
             row.append("–".join(f"{o:.0f}" for o in sorted({min(overheads), max(overheads)})))
         rows.append(row)
         context.say(f"memory: {row}")
     return section(context, "memory", "Memory: bytes per key beyond key and value",
-                   f"Growth of RSS by N keys of {KEY_BYTES} bytes, without the bytes of keys and values; lowest and highest "
-                   f"over N = {', '.join(str(c / MILLION) for c in counts)} million.", rows)
+                   f"Growth of RSS by N keys of {KEY_BYTES} bytes, without the bytes of keys and values; lowest and "
+                   f"highest over N = {', '.join(str(c / MILLION) for c in counts)} million.", rows)
 
 
 def limit(context):
@@ -53,10 +53,12 @@ def limit(context):
     rows = []
     keys = 2 * MILLION if context.is_quick else 10 * MILLION
     for value in (100,) if context.is_quick else (100, 1000):
-        rss, most, entries = ([f"{what}, {value} B values"] for what in ("RSS, MiB", "highest RSS, MiB", "entries held"))
+        rss, most, entries = ([f"{what}, {value} B values"]
+                              for what in ("RSS, MiB", "highest RSS, MiB", "entries held"))
         for program in context.programs:
             with context.start(program, 100 * MIB) as server:
                 context.fill(server, keys, value)
+                context.settle(server)
                 rss.append(f"{server.rss() / MIB:.0f}")
                 most.append(f"{server.rss_max() / MIB:.0f}")
                 entries.append(str(server.entries()))
@@ -146,10 +148,13 @@ def tail(context):
     for program in context.programs:
         with context.start(program) as server:
             context.fill(server, MILLION, 100)
-            peaks.append(context.load(server, *mixed, "--seconds", context.seconds)["throughput"])
+            context.settle(server)
+            run = context.load(server, *mixed, "--seconds", context.seconds, "--warmup", context.warmup)
+            peaks.append(run["throughput"])
     rate = int(0.7 * min(peaks))
     context.say(f"tail: {rate} requests per second")
-    cases = [("growth and expiry", 0, ["--keys", 10 * MILLION, "--key-order", "sequential", "--reads", 20, "--ttl", "10s"]),
+    growing = ["--keys", 10 * MILLION, "--key-order", "sequential", "--reads", 20, "--ttl", "10s"]
+    cases = [("growth and expiry", 0, growing),
              ("eviction", 64 * MIB, ["--keys", 100 * MILLION, "--reads", 20])]
     figures = ("p50_us", "p99_us", "p99.9_us", "p99.99_us", "max_us")
     rows = []
@@ -168,8 +173,8 @@ def tail(context):
         rows += table
         context.say(f"tail, {title}: p99.9 {table[2]}")
     return section(context, "tail", f"Latency at {rate} requests per second",
-                   "70 % of the slowest server's peak, open loop (latency counts from the moment a request was due), 80 % "
-                   "SETs: of new keys with a TTL of 10 s, and of new keys into a limit of 64 MiB.", rows)
+                   "70 % of the slowest server's peak, open loop (latency counts from the moment a request was due), "
+                   "80 % SETs: of new keys with a TTL of 10 s, and of new keys into a limit of 64 MiB.", rows)
 
 
 SPECIALS = {"memory": memory, "limit": limit, "idle": idle, "startup": startup, "expiry": expiry, "tail": tail}

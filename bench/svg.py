@@ -64,7 +64,8 @@ class Axis:
 class Drawing:
     def __init__(self, title):
         self.parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
+            f'height="{HEIGHT}">',
             STYLE]
         self.text(LEFT, 20, title, css="title")
 
@@ -138,8 +139,9 @@ def lines(title, series, x="", y="", log_x=False, log_y=False):
     drawing.y_axis(up, y)
     for i, (_, points) in enumerate(series):
         path = " ".join(f"{across(px):.1f},{up(py):.1f}" for px, py in points)
-        drawing.parts.append(f'<polyline points="{path}" fill="none" stroke="{COLORS[i % len(COLORS)]}" stroke-width="2"/>')
+        color = COLORS[i % len(COLORS)]
+        drawing.parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>')
         for px, py in points:
-            drawing.parts.append(f'<circle cx="{across(px):.1f}" cy="{up(py):.1f}" r="3" fill="{COLORS[i % len(COLORS)]}">'
+            drawing.parts.append(f'<circle cx="{across(px):.1f}" cy="{up(py):.1f}" r="3" fill="{color}">'
                                  f'<title>{escape(number(px))}: {escape(number(py))}</title></circle>')
     return drawing.finish()

@@ -156,6 +156,41 @@ static int parse_text(const struct option *option, struct strview text, struct o
     return OPTION_OK;
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The digest itself instead of the password: what CONFIG REWRITE writes. */
+static bool parse_digest(struct strview text, unsigned char out[SHA256_BYTES])
+{
+    const struct strview prefix = strview_str("sha256:");
+    if (text.len != prefix.len + (size_t)2 * SHA256_BYTES || !strview_starts_with(text, prefix)) {
+        return false;
+    }
+    for (size_t i = 0; i < SHA256_BYTES; i++) {
+        const int high = hex_digit(text.data[prefix.len + 2 * i]);
+        const int low = hex_digit(text.data[prefix.len + 2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        out[i] = (unsigned char)(high * 16 + low);
+    }
+    return true;
+}
+
+static int parse_password(struct strview text, struct option_value *out)
+{
+    out->password.is_set = text.len > 0;
+    if (text.len > 0 && !parse_digest(text, out->password.sha256)) {
+        sha256(text, out->password.sha256);
+    }
+    return OPTION_OK;
+}
+
 int option_value_parse(const struct option *option, struct strview text, struct option_value *out,
                        struct errtext *err)
 {
@@ -175,6 +210,8 @@ int option_value_parse(const struct option *option, struct strview text, struct 
     case OPTION_STRING:
     case OPTION_STRINGS:
         return parse_text(option, text, out, err);
+    case OPTION_PASSWORD:
+        return parse_password(text, out);
     }
     assert(!"an option has one of the types above");
     return -EINVAL;
@@ -212,6 +249,7 @@ static int64_t load_number(const struct option *option, const void *values)
         return *(const int64_t *)field;
     case OPTION_STRING:
     case OPTION_STRINGS:
+    case OPTION_PASSWORD:
         break;
     }
     return 0;
@@ -235,6 +273,7 @@ static void store_number(const struct option *option, void *values, int64_t numb
         break;
     case OPTION_STRING:
     case OPTION_STRINGS:
+    case OPTION_PASSWORD:
         break;
     }
 }
@@ -248,6 +287,8 @@ void option_value_put(const struct option *option, void *values, struct option_v
 {
     if (has_text(option)) {
         *(char **)field_of(option, values) = value->text;
+    } else if (option->type == OPTION_PASSWORD) {
+        *(struct option_password *)field_of(option, values) = value->password;
     } else {
         store_number(option, values, value->number);
     }
@@ -259,6 +300,8 @@ void option_value_swap(const struct option *option, void *values, struct option_
     struct option_value old = {0};
     if (has_text(option)) {
         old.text = load_text(option, values);
+    } else if (option->type == OPTION_PASSWORD) {
+        old.password = *(const struct option_password *)const_field_of(option, values);
     } else {
         old.number = load_number(option, values);
     }
@@ -272,12 +315,17 @@ bool option_value_is_current(const struct option *option, const void *values,
     if (has_text(option)) {
         return strcmp(load_text(option, values), value->text) == 0;
     }
+    if (option->type == OPTION_PASSWORD) {
+        const struct option_password *held = const_field_of(option, values);
+        return held->is_set == value->password.is_set &&
+               sha256_eq(held->sha256, value->password.sha256);
+    }
     return load_number(option, values) == value->number;
 }
 
 bool option_value_print(const struct option *option, const void *values, struct buf *out)
 {
-    if ((option->flags & OPTION_SECRET) != 0) {
+    if ((option->flags & OPTION_SECRET) != 0 || option->type == OPTION_PASSWORD) {
         return true;
     }
     if (has_text(option)) {
@@ -297,6 +345,7 @@ bool option_value_print(const struct option *option, const void *values, struct 
     case OPTION_MEMORY:
     case OPTION_STRING:
     case OPTION_STRINGS:
+    case OPTION_PASSWORD:
         break;
     }
     return buf_append_i64(out, number);

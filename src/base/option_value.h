@@ -6,11 +6,12 @@
 
 #include "tarn/base/option.h"
 
-/* Which member counts follows from the option's type: `text` for STRING and STRINGS, else `number`.
- */
+/* Which member counts follows from the option's type: `text` for STRING and STRINGS, `password` for
+ * PASSWORD, else `number`. */
 struct option_value {
     int64_t number;
     char *text; /* owned */
+    struct option_password password;
 };
 
 /* Reads `text` as a value of `option`. OPTION_OK, OPTION_BAD with the reason in `err`, or -ENOMEM.

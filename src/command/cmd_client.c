@@ -11,8 +11,10 @@
 #include "reply.h"
 #include "table.h"
 #include "handler.h"
+#include "observers.h"
 #include "session_text.h"
 #include "tarn/base/num.h"
+#include "transaction.h"
 
 /* ---- about oneself
  * ------------------------------------------------------------------------------------- */
@@ -122,14 +124,21 @@ static void append_flags(struct buf *out, const struct session *s)
         unsigned flag;
         char letter;
     } letters[] = {
-        {SESSION_BLOCKED, 'b'},  {SESSION_UNIX, 'U'},     {SESSION_CLOSING, 'c'},
-        {SESSION_NO_EVICT, 'e'}, {SESSION_NO_TOUCH, 'T'},
+        {SESSION_MONITOR, 'O'},  {SESSION_TRACKING, 't'}, {SESSION_SUBSCRIBER, 'P'},
+        {SESSION_IN_MULTI, 'x'}, {SESSION_BLOCKED, 'b'},  {SESSION_TOUCHED, 'd'},
+        {SESSION_UNIX, 'U'},     {SESSION_CLOSING, 'c'},  {SESSION_NO_EVICT, 'e'},
+        {SESSION_NO_TOUCH, 'T'},
     };
     size_t before = buf_len(out);
     for (size_t i = 0; i < ARRAY_LEN(letters); i++) {
         if (s->flags & letters[i].flag) {
             buf_append_char(out, letters[i].letter);
         }
+    }
+    if ((s->flags & SESSION_TRACKING) != 0) {
+        const unsigned tracking = s->interests->tracking.flags;
+        buf_append_str(out, (tracking & TRACKING_BROKEN) != 0 ? "R" : "");
+        buf_append_str(out, (tracking & TRACKING_BCAST) != 0 ? "B" : "");
     }
     if (buf_len(out) == before) {
         buf_append_char(out, 'N');
@@ -140,6 +149,8 @@ static void append_client(struct cmd_ctx *ctx, struct buf *out, const struct ses
 {
     size_t query = 0, query_free = 0, output = 0, memory = 0;
     int64_t now_ms = ctx->env->clock->mono_ms;
+    const struct transaction *t = s->transaction;
+    const size_t queued_bytes = t != NULL ? t->bytes : 0;
     s->ops->buffers(s, &query, &query_free, &output, &memory);
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=",
                (unsigned long long)s->id, s->address, s->local_address, s->fd,
@@ -147,17 +158,21 @@ static void append_client(struct cmd_ctx *ctx, struct buf *out, const struct ses
                (long long)(now_ms - s->active_ms) / 1000);
     append_flags(out, s);
     buf_printf(out,
-               " db=%u sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 "
-               "rbs=0 rbp=0 obl=%zu "
-               "oll=0 omem=0 tot-mem=%zu events=%s cmd=",
-               s->db, query, query_free, output, memory, output > 0 ? "rw" : "r");
+               " db=%u sub=%zu psub=%zu ssub=%zu multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=0 "
+               "multi-mem=%zu rbs=0 rbp=0 obl=%zu oll=0 omem=0 tot-mem=%zu events=%s cmd=",
+               s->db, observers_count(s, TOPIC_CHANNEL), observers_count(s, TOPIC_PATTERN),
+               observers_count(s, TOPIC_SHARD_CHANNEL), t != NULL ? (long long)t->count : -1LL,
+               query, query_free, queued_bytes, output, memory + queued_bytes,
+               output > 0 ? "rw" : "r");
     if (s->last_command == NULL) {
         buf_append_str(out, "NULL");
     } else {
         buf_append_str(out, s->last_command->full_name);
     }
-    buf_printf(out, " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n", s->resp_version,
-               s->lib_name ? s->lib_name : "", s->lib_ver ? s->lib_ver : "");
+    const bool is_tracking = (s->flags & SESSION_TRACKING) != 0;
+    const long long redirect = is_tracking ? (long long)s->interests->tracking.redirect : -1LL;
+    buf_printf(out, " user=default redir=%lld resp=%d lib-name=%s lib-ver=%s\n", redirect,
+               s->resp_version, s->lib_name ? s->lib_name : "", s->lib_ver ? s->lib_ver : "");
 }
 
 void cmd_client_info(struct cmd_ctx *ctx)
@@ -169,23 +184,34 @@ void cmd_client_info(struct cmd_ctx *ctx)
     buf_fini(&text);
 }
 
-/* Every connection here is a plain client; the other types exist in Redis and have no members. */
-static bool parse_type(struct cmd_ctx *ctx, struct strview v, bool *is_normal_out)
+/* Types of clients; there are no masters and replicas. */
+enum client_type { TYPE_ANY, TYPE_NORMAL, TYPE_PUBSUB, TYPE_NOBODY };
+
+static bool parse_type(struct cmd_ctx *ctx, struct strview v, enum client_type *out)
 {
-    static const char *const others[] = {"master", "replica", "slave", "pubsub"};
-    if (strview_eq_nocase(v, "normal")) {
-        *is_normal_out = true;
-        return true;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-        if (strview_eq_nocase(v, others[i])) {
-            *is_normal_out = false;
+    static const struct {
+        const char *name;
+        enum client_type type;
+    } types[] = {{"normal", TYPE_NORMAL},
+                 {"pubsub", TYPE_PUBSUB},
+                 {"master", TYPE_NOBODY},
+                 {"replica", TYPE_NOBODY},
+                 {"slave", TYPE_NOBODY}};
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        if (strview_eq_nocase(v, types[i].name)) {
+            *out = types[i].type;
             return true;
         }
     }
     resp_write_errorf(ctx->reply, "ERR Unknown client type '%.*s'",
                       STRVIEW_ARG(word_shown(v, SHOWN_MAX)));
     return false;
+}
+
+static bool is_of_type(const struct session *s, enum client_type type)
+{
+    const enum client_type own = (s->flags & SESSION_SUBSCRIBER) != 0 ? TYPE_PUBSUB : TYPE_NORMAL;
+    return type == TYPE_ANY || type == own;
 }
 
 static struct session *find_session(struct command_env *env, uint64_t id)
@@ -214,11 +240,11 @@ static void append_clients_by_id(struct cmd_ctx *ctx, struct buf *text)
 void cmd_client_list(struct cmd_ctx *ctx)
 {
     struct buf text;
-    bool is_normal = true;
+    enum client_type type = TYPE_ANY;
     bool by_id = false;
 
     if (ctx->argc == 4 && strview_eq_nocase(ctx->argv[2], "type")) {
-        if (!parse_type(ctx, ctx->argv[3], &is_normal)) {
+        if (!parse_type(ctx, ctx->argv[3], &type)) {
             return;
         }
     } else if (ctx->argc > 3 && strview_eq_nocase(ctx->argv[2], "id")) {
@@ -237,9 +263,12 @@ void cmd_client_list(struct cmd_ctx *ctx)
     buf_init(&text);
     if (by_id) {
         append_clients_by_id(ctx, &text);
-    } else if (is_normal) {
+    } else {
         list_for_each (it, &ctx->env->sessions) {
-            append_client(ctx, &text, container_of(it, struct session, link));
+            const struct session *s = container_of(it, struct session, link);
+            if (is_of_type(s, type)) {
+                append_client(ctx, &text, s);
+            }
         }
     }
     resp_write_verbatim(ctx->reply, "txt", buf_view(&text));
@@ -253,7 +282,7 @@ struct kill_filter {
     uint64_t id;                   /* 0: any */
     struct strview address, local; /* data NULL: any */
     int64_t age_min_s;             /* 0: any */
-    bool is_normal;                /* false: a type nobody has */
+    enum client_type type;
     bool skip_me;
 };
 
@@ -274,7 +303,7 @@ static bool parse_kill_option(struct cmd_ctx *ctx, struct kill_filter *f, struct
         }
         f->age_min_s = n;
     } else if (strview_eq_nocase(name, "type")) {
-        return parse_type(ctx, value, &f->is_normal);
+        return parse_type(ctx, value, &f->type);
     } else if (strview_eq_nocase(name, "addr")) {
         f->address = value;
     } else if (strview_eq_nocase(name, "laddr")) {
@@ -299,7 +328,7 @@ static bool parse_kill_option(struct cmd_ctx *ctx, struct kill_filter *f, struct
 static bool kill_matches(const struct cmd_ctx *ctx, const struct kill_filter *f,
                          const struct session *s)
 {
-    if (!f->is_normal || (f->skip_me && s == ctx->session)) {
+    if (!is_of_type(s, f->type) || (f->skip_me && s == ctx->session)) {
         return false;
     }
     if ((f->id != 0 && s->id != f->id) ||
@@ -327,7 +356,7 @@ static int64_t kill_matching(struct cmd_ctx *ctx, const struct kill_filter *f)
  * default does not. */
 void cmd_client_kill(struct cmd_ctx *ctx)
 {
-    struct kill_filter f = {.is_normal = true, .skip_me = true};
+    struct kill_filter f = {.type = TYPE_ANY, .skip_me = true};
     if (ctx->argc == 3) {
         f.address = ctx->argv[2];
         f.skip_me = false;

@@ -1,14 +1,15 @@
 /*
  * Commands about the connection itself: PING ECHO QUIT RESET SELECT HELLO AUTH.
  *
- * No password can be set yet, so every session is authenticated from the start and AUTH tells the
- * user what Redis tells: that there is nothing to authenticate against. The default user accepts
- * any password, as a Redis user without one does.
+ * While no password is set, every session is authenticated from the start, and AUTH with a password
+ * alone tells the user so. With a user's name it accepts any, as a Redis user without a password
+ * does.
  */
 
 #include <string.h>
 
 #include "args.h"
+#include "auth.h"
 #include "reply.h"
 #include "table.h"
 #include "handler.h"
@@ -18,8 +19,14 @@
 
 void cmd_ping(struct cmd_ctx *ctx)
 {
+    const struct session *s = ctx->session;
     if (ctx->argc > 2) {
         reply_arity_error(ctx);
+    } else if (s->resp_version == 2 && (s->flags & SESSION_SUBSCRIBER) != 0) {
+        resp_write_array(ctx->reply,
+                         2); /* in the form of a message, for clients that expect those */
+        resp_write_bulk_str(ctx->reply, "pong");
+        resp_write_bulk(ctx->reply, ctx->argc == 2 ? ctx->argv[1] : strview_str(""));
     } else if (ctx->argc == 2) {
         resp_write_bulk(ctx->reply, ctx->argv[1]);
     } else {
@@ -40,7 +47,7 @@ void cmd_quit(struct cmd_ctx *ctx)
 
 void cmd_reset(struct cmd_ctx *ctx)
 {
-    session_reset(ctx->session);
+    session_reset(ctx->env, ctx->session);
     ctx->reply->version = ctx->session->resp_version;
     resp_write_simple(ctx->reply, strview_str("RESET"));
 }
@@ -59,27 +66,20 @@ void cmd_select(struct cmd_ctx *ctx)
     resp_write_ok(ctx->reply);
 }
 
-/* The only user there is has no password: any password opens it. False after an error reply. */
-static bool authenticate(struct cmd_ctx *ctx, struct strview user)
-{
-    if (!strview_eq(user, strview_str("default"))) {
-        reply_error(ctx, "WRONGPASS invalid username-password pair or user is disabled.");
-        return false;
-    }
-    ctx->session->flags |= SESSION_AUTHENTICATED;
-    return true;
-}
-
 void cmd_auth(struct cmd_ctx *ctx)
 {
+    const bool has_user = ctx->argc == 3;
     if (ctx->argc > 3) {
         reply_error(ctx, ERROR_SYNTAX);
-    } else if (ctx->argc == 2) {
+    } else if (!has_user && !auth_is_required(ctx->env)) {
         reply_error(ctx, "ERR AUTH <password> called without any password configured for the "
                          "default user. Are you "
                          "sure your configuration is correct?");
-    } else if (authenticate(ctx, ctx->argv[1])) {
+    } else if (auth_try(ctx->env, ctx->session, has_user ? ctx->argv[1] : strview_str("default"),
+                        ctx->argv[ctx->argc - 1])) {
         resp_write_ok(ctx->reply);
+    } else {
+        reply_error(ctx, ERROR_WRONG_PASSWORD);
     }
 }
 
@@ -124,7 +124,8 @@ void cmd_hello(struct cmd_ctx *ctx)
     for (int i = 2; i < ctx->argc; i++) {
         int more = ctx->argc - i - 1;
         if (strview_eq_nocase(ctx->argv[i], "auth") && more >= 2) {
-            if (!authenticate(ctx, ctx->argv[i + 1])) {
+            if (!auth_try(ctx->env, ctx->session, ctx->argv[i + 1], ctx->argv[i + 2])) {
+                reply_error(ctx, ERROR_WRONG_PASSWORD);
                 return;
             }
             i += 2;
@@ -140,6 +141,13 @@ void cmd_hello(struct cmd_ctx *ctx)
                               STRVIEW_ARG(word_shown(ctx->argv[i], SHOWN_MAX)));
             return;
         }
+    }
+    if (!auth_admits(ctx->env, ctx->session)) {
+        reply_error(ctx, "NOAUTH HELLO must be called with the client already authenticated, "
+                         "otherwise the HELLO AUTH <user> <pass> option can be used to "
+                         "authenticate the client and select the RESP protocol version at the "
+                         "same time");
+        return;
     }
     if (has_name && !session_text_set(&ctx->session->name, name)) {
         reply_error(ctx, ERROR_NO_MEMORY);

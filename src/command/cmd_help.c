@@ -71,6 +71,11 @@ void cmd_object_help(struct cmd_ctx *ctx)
     write_help(ctx);
 }
 
+void cmd_pubsub_help(struct cmd_ctx *ctx)
+{
+    write_help(ctx);
+}
+
 void cmd_source_help(struct cmd_ctx *ctx)
 {
     write_help(ctx);

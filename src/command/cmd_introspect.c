@@ -62,6 +62,7 @@ static const struct {
     {CMD_NO_MULTI, "no_multi"},
     {CMD_MOVABLEKEYS, "movablekeys"},
     {CMD_ALLOW_BUSY, "allow_busy"},
+    {CMD_SKIP_SLOWLOG, "skip_slowlog"},
 };
 
 static void write_flags(struct resp_writer *w, const struct command *c)
@@ -98,6 +99,11 @@ static size_t categories_of(const struct command *c, const char *names[8])
         names[n++] = "@keyspace";
     } else if (strcmp(c->group, "connection") == 0) {
         names[n++] = "@connection";
+    } else if (strcmp(c->group, "transactions") == 0) {
+        names[n++] = "@transaction";
+    }
+    if (c->flags & CMD_PUBSUB) {
+        names[n++] = "@pubsub";
     }
     names[n++] = c->flags & CMD_FAST ? "@fast" : "@slow";
     if (c->flags & CMD_ADMIN) {

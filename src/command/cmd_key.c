@@ -195,7 +195,11 @@ void cmd_object_idletime(struct cmd_ctx *ctx)
         return;
     }
     if (!store_idle(ctx->env->store, &key, &idle_ms, &freq) || idle_ms < 0) {
-        reply_error(ctx, "ERR the maxmemory policy in use does not track idle time");
+        reply_error(ctx,
+                    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note "
+                    "that when switching between policies at runtime LRU and LFU data will "
+                    "take some time to "
+                    "adjust.");
         return;
     }
     resp_write_int(ctx->reply, idle_ms / 1000);

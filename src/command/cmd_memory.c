@@ -142,6 +142,7 @@ static void put_parts(struct fields *f, const struct memory_report *m)
     put(f, "log.dead", m->store.bytes_dead);
     put(f, "log.spare", m->log_spare);
     put(f, "large.values", m->store.bytes_large);
+    put(f, "being.freed", m->store.bytes_dropped);
     put(f, "index", m->store.bytes_index);
     put(f, "store.tables", m->store.bytes_other);
     put(f, "commands", m->commands);
@@ -202,6 +203,7 @@ void cmd_memory_malloc_stats(struct cmd_ctx *ctx)
         {"segments: dead bytes and unused room", m.store.bytes_dead},
         {"segments: empty, pages kept", m.log_spare},
         {"large values", m.store.bytes_large},
+        {"values being freed", m.store.bytes_dropped},
         {"index", m.store.bytes_index},
         {"tables of the store", m.store.bytes_other},
         {"commands and their loads", m.commands},

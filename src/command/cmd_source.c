@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "observers.h"
 #include "reply.h"
 #include "table.h"
 #include "handler.h"
@@ -234,6 +235,7 @@ static void invalidate_keys(struct cmd_ctx *ctx)
     int64_t removed = 0;
     for (int i = 3; i < ctx->argc; i++) {
         removed += sources_invalidate_key(ctx->env->sources, ctx->argv[i]);
+        observers_key_invalidated(ctx->env, ctx->argv[i]);
     }
     resp_write_int(ctx->reply, removed);
 }
@@ -254,9 +256,11 @@ void cmd_source_invalidate(struct cmd_ctx *ctx)
             return;
         }
         sources_invalidate_map(ctx->env->sources, map);
+        observers_map_invalidated(ctx->env, map);
         resp_write_ok(ctx->reply);
     } else if (strview_eq_nocase(what, "all") && ctx->argc == 3) {
         sources_invalidate_all(ctx->env->sources);
+        observers_map_invalidated(ctx->env, NULL);
         resp_write_ok(ctx->reply);
     } else {
         reply_error(ctx, ERROR_SYNTAX);

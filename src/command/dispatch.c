@@ -17,12 +17,16 @@
 #include <string.h>
 
 #include "args.h"
+#include "auth.h"
 #include "handler.h"
 #include "keyspace.h"
 #include "loads.h"
+#include "monitor.h"
+#include "observers.h"
 #include "reply.h"
 #include "table.h"
 #include "tarn/base/compiler.h"
+#include "transaction.h"
 
 #define SAMPLE_ALL   64
 #define SAMPLE_EVERY 64
@@ -98,6 +102,33 @@ static bool arity_fits(const struct command *c, int argc)
     return c->arity >= 0 ? argc == c->arity : argc >= -c->arity;
 }
 
+/* Flags of a session that may do less, or does something else, than others. */
+#define SESSION_ADMISSION (SESSION_AUTHENTICATED | SESSION_IN_MULTI | SESSION_SUBSCRIBER)
+
+/* For sessions that are not simply open to every command. */
+static COLD bool admit_unusual(struct cmd_ctx *ctx)
+{
+    const struct command *c = ctx->command;
+    const struct session *s = ctx->session;
+    if ((s->flags & SESSION_IN_MULTI) != 0 && (c->flags & CMD_NO_MULTI) != 0) {
+        reply_error(ctx, "ERR Command not allowed inside a transaction");
+        return false;
+    }
+    if ((c->flags & CMD_NO_AUTH) == 0 && !auth_admits(ctx->env, ctx->session)) {
+        reply_error(ctx, ERROR_NO_AUTH);
+        return false;
+    }
+    if ((s->flags & SESSION_SUBSCRIBER) != 0 && s->resp_version == 2 &&
+        (c->flags & CMD_SUBSCRIBER) == 0) {
+        resp_write_errorf(ctx->reply,
+                          "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
+                          "QUIT / RESET are allowed in this context",
+                          c->full_name);
+        return false;
+    }
+    return true;
+}
+
 /* False: the error reply was written. */
 static bool admit(struct cmd_ctx *ctx)
 {
@@ -106,9 +137,8 @@ static bool admit(struct cmd_ctx *ctx)
         reply_arity_error(ctx);
         return false;
     }
-    if (UNLIKELY((ctx->session->flags & SESSION_AUTHENTICATED) == 0 &&
-                 (c->flags & CMD_NO_AUTH) == 0)) {
-        reply_error(ctx, ERROR_NO_AUTH);
+    if (UNLIKELY((ctx->session->flags & SESSION_ADMISSION) != SESSION_AUTHENTICATED) &&
+        !admit_unusual(ctx)) {
         return false;
     }
     if ((c->flags & CMD_WRITE) != 0 && UNLIKELY(!keyspace_may_write(ctx))) {
@@ -154,22 +184,31 @@ static void finish(struct cmd_ctx *ctx)
         s->flags &= ~(unsigned)SESSION_REPLY_SKIP;
     }
     s->commands++;
+    if (UNLIKELY((s->flags & SESSION_TRACKING) != 0)) {
+        tracking_command_end(ctx);
+    }
     if (UNLIKELY(s->loads != NULL)) {
         loads_drop(s);
     }
 }
 
-/* A handler came back: false when its keys have to be loaded first. */
-static bool settle(struct cmd_ctx *ctx, struct command_stat *stat)
+/* Those who follow what commands do. */
+static COLD void tell_observers(struct cmd_ctx *ctx)
 {
-    struct buf *out = ctx->session->out;
+    if ((ctx->session->flags & SESSION_TRACKING) != 0) {
+        tracking_after_command(ctx);
+    }
+    if ((ctx->env->attention & ATTENTION_MONITOR) != 0) {
+        monitor_feed(ctx);
+    }
+}
+
+/* The handler has run to its end: an error of a load takes the place of its reply. */
+static void account(struct cmd_ctx *ctx, struct command_stat *stat)
+{
     if (UNLIKELY(ctx->load_error.len > 0)) {
-        buf_truncate(out, ctx->reply_start);
+        buf_truncate(ctx->session->out, ctx->reply_start);
         resp_write_error(ctx->reply, ctx->load_error);
-    } else if (UNLIKELY(ctx->loads_pending > 0)) {
-        buf_truncate(out, ctx->reply_start);
-        loads_suspend(ctx->session->loads);
-        return false;
     }
     stat->calls++;
     if (UNLIKELY(is_error_reply(ctx))) {
@@ -178,7 +217,32 @@ static bool settle(struct cmd_ctx *ctx, struct command_stat *stat)
     ctx->env->stats.commands_processed++;
     ctx->env->stats.keyspace_hits += ctx->hits;
     ctx->env->stats.keyspace_misses += ctx->misses;
-    return true;
+    if (UNLIKELY((ctx->session->flags & SESSION_TRACKING) != 0 || ctx->env->attention != 0)) {
+        tell_observers(ctx);
+    }
+}
+
+void dispatch_queued(struct cmd_ctx *exec, const struct queued *q)
+{
+    struct cmd_ctx ctx = {
+        .env = exec->env,
+        .session = exec->session,
+        .command = q->command,
+        .argv = q->argv,
+        .argc = q->argc,
+        .reply = exec->reply,
+        .reply_start = buf_len(exec->reply->out),
+        .is_in_exec = true,
+    };
+    struct command_stat *stat = command_stat_of(ctx.env, q->command);
+    run_handler(&ctx, stat);
+    account(&ctx, stat);
+    if (is_error_reply(&ctx)) {
+        ctx.env->stats.error_replies++;
+    }
+    if (buf_len(ctx.reply->out) == ctx.reply_start) {
+        resp_write_null(ctx.reply); /* CLIENT REPLY: the array needs its element */
+    }
 }
 
 /* First try of a request, as opposed to one that comes back from its loads. */
@@ -191,6 +255,39 @@ static void begin(struct command_env *env, struct command_call *call)
     if (UNLIKELY((s->flags & SESSION_REPLY_SKIP_NEXT) != 0)) {
         s->flags = (s->flags & ~(unsigned)SESSION_REPLY_SKIP_NEXT) | SESSION_REPLY_SKIP;
     }
+}
+
+/* The request, from admission to its accounts. False when its keys have to be loaded first. */
+static bool run(struct cmd_ctx *ctx)
+{
+    struct session *s = ctx->session;
+    if (UNLIKELY(ctx->command == NULL)) {
+        refuse_missing(ctx);
+        transaction_spoil(ctx);
+        return true;
+    }
+    struct command_stat *stat = command_stat_of(ctx->env, ctx->command);
+    if (UNLIKELY(!admit(ctx))) {
+        stat->rejected++;
+        transaction_spoil(ctx);
+        return true;
+    }
+    if (UNLIKELY((ctx->env->attention & ATTENTION_PAUSE) != 0) && pause_holds(ctx)) {
+        return false;
+    }
+    if (UNLIKELY((s->flags & SESSION_IN_MULTI) != 0) &&
+        (ctx->command->flags & CMD_IMMEDIATE) == 0) {
+        transaction_queue(ctx);
+        return true;
+    }
+    run_handler(ctx, stat);
+    if (UNLIKELY(ctx->loads_pending > 0 && ctx->load_error.len == 0)) {
+        buf_truncate(s->out, ctx->reply_start);
+        loads_suspend(s->loads);
+        return false;
+    }
+    account(ctx, stat);
+    return true;
 }
 
 enum command_result command_run(struct command_env *env, struct command_call *call)
@@ -212,21 +309,14 @@ enum command_result command_run(struct command_env *env, struct command_call *ca
         .is_rerun = s->loads != NULL,
         .first_key = call->has_key ? &call->key : NULL,
     };
-    if (UNLIKELY(call->command == NULL)) {
-        refuse_missing(&ctx);
+    env->running = s;
+    const bool is_done = run(&ctx);
+    if (LIKELY(is_done)) {
         finish(&ctx);
-        return COMMAND_DONE;
     }
-    struct command_stat *stat = command_stat_of(env, call->command);
-    if (UNLIKELY(!admit(&ctx))) {
-        stat->rejected++;
-        finish(&ctx);
-        return COMMAND_DONE;
+    env->running = NULL;
+    if (UNLIKELY(env->observers->pending.tail > 0)) {
+        observers_flush_pending(env, s);
     }
-    run_handler(&ctx, stat);
-    if (UNLIKELY(!settle(&ctx, stat))) {
-        return COMMAND_SUSPENDED;
-    }
-    finish(&ctx);
-    return COMMAND_DONE;
+    return is_done ? COMMAND_DONE : COMMAND_SUSPENDED;
 }

@@ -4,7 +4,10 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "notify.h"
+#include "observers.h"
 #include "table.h"
 #include "tarn/command/command.h"
 
@@ -22,6 +25,25 @@ static const struct option option_rows[] = {
      .offset = offsetof(struct command_options, enable_debug_command),
      .type = OPTION_BOOL,
      .flags = OPTION_FIXED},
+    {.name = "requirepass",
+     .help = "password that clients must give with AUTH; clear text, or sha256: and the digest",
+     .def = "",
+     .offset = offsetof(struct command_options, requirepass),
+     .type = OPTION_PASSWORD},
+    {.name = "tracking-table-max-keys",
+     .help = "keys remembered for CLIENT TRACKING; above it the oldest are declared changed; 0: no "
+             "limit",
+     .def = "1000000",
+     .offset = offsetof(struct command_options, tracking_table_max_keys),
+     .min = 0,
+     .max = INT64_MAX,
+     .type = OPTION_INT},
+    {.name = "notify-keyspace-events",
+     .help = "events of keys to publish: K and E choose the channels, g$lshzxetd or A the classes, "
+             "m misses, n new keys",
+     .def = "",
+     .offset = offsetof(struct command_options, notify_keyspace_events),
+     .type = OPTION_STRING},
 };
 const struct option_table command_option_table = {
     .title = "Commands", .rows = option_rows, .count = ARRAY_LEN(option_rows)};
@@ -39,6 +61,9 @@ static const struct metric metric_rows[] = {
     {.name = "total_error_replies",
      .help = "replies that were errors",
      .offset = offsetof(struct command_metrics, error_replies)},
+    {.name = "acl_access_denied_auth",
+     .help = "wrong passwords",
+     .offset = offsetof(struct command_metrics, denied_auths)},
 };
 const struct metric_table command_metric_table = {
     .section = "Stats", .rows = metric_rows, .count = ARRAY_LEN(metric_rows)};
@@ -55,8 +80,14 @@ const struct metric_table command_client_metric_table = {
 int command_env_init(struct command_env *env)
 {
     struct command_table *table = calloc(1, sizeof(*table));
-    if (table == NULL) {
+    if (table == NULL || observers_init(env) < 0) {
+        free(table);
         return -ENOMEM;
+    }
+    if (!notify_configure(env)) {
+        observers_fini(env);
+        free(table);
+        return -EINVAL;
     }
     command_table_init(table);
     env->table = table;
@@ -68,6 +99,17 @@ int command_env_init(struct command_env *env)
 
 void command_env_fini(struct command_env *env)
 {
+    observers_fini(env);
     free(env->table);
     env->table = NULL;
+}
+
+int command_apply_option(void *ctx, const struct option *option, struct errtext *err)
+{
+    struct command_env *env = ctx;
+    if (strcmp(option->name, "notify-keyspace-events") == 0 && !notify_configure(env)) {
+        errtext_set(err, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+        return -EINVAL;
+    }
+    return 0;
 }

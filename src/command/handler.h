@@ -28,6 +28,7 @@ struct cmd_ctx {
     size_t reply_start;                /* length of the output before this reply */
     const struct store_key *first_key; /* hashed already; NULL when the command has no key */
 
+    bool is_in_exec; /* one of a transaction's commands: it can wait for nothing */
     bool is_rerun; /* the command comes back from its loads: what it read before was counted then */
 
     /* Set by keyspace.c for dispatch: */
@@ -56,10 +57,13 @@ enum cmd_flag { /* Redis's names in COMMAND INFO; bits as in the row */
                 CMD_NO_MULTI = 1 << 12,
                 CMD_MOVABLEKEYS = 1 << 13,
                 CMD_ALLOW_BUSY = 1 << 14,
+                CMD_SKIP_SLOWLOG = 1 << 15,
                 /* Tarn's own: what the command does with keys that belong to a map */
                 CMD_LOADS = 1 << 16,        /* a missing key is loaded first */
                 CMD_MAPPED_WRITE = 1 << 17, /* -SOURCEWRITE when any of its keys belongs to a map */
                 CMD_MAPPED_DEST = 1 << 18,  /* the same for its last key only (RENAME, COPY) */
+                CMD_IMMEDIATE = 1 << 19,    /* run at once inside of MULTI, not queued */
+                CMD_SUBSCRIBER = 1 << 20,   /* allowed to a RESP2 client with subscriptions */
 };
 
 /* Position of keys in argv as in COMMAND INFO: first, last (negative: from the end), step; 0 0 0:
@@ -76,6 +80,7 @@ struct command {
     int arity;      /* as Redis: 3 exactly, -3 at least; a subcommand counts the container's word */
     unsigned flags; /* enum cmd_flag */
     struct cmd_keys keys;
+    const char *event; /* of keyspace notifications when it changes a key; NULL: its own name */
     const char *group; /* string, bitmap, hash, generic, connection, server, source */
     const char *since; /* version of Redis that introduced it; "tarn 0.1" for our own */
     const char *summary;

@@ -18,6 +18,7 @@
 #include "command_stats.h"
 #include "identity.h"
 #include "info_memory.h"
+#include "observers.h"
 #include "tarn/base/histogram.h"
 #include "tarn/base/log.h"
 #include "tarn/source/source.h"
@@ -57,8 +58,11 @@ static void info_clients(struct command_env *env, struct buf *out)
     struct buf limit;
     buf_init(&limit);
     (void)option_set_get(env->options, strview_str("maxclients"), &limit);
-    buf_printf(out, "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%.*s\r\n",
-               env->sessions_count, STRVIEW_ARG(buf_view(&limit)));
+    buf_printf(out,
+               "connected_clients:%zu\r\ncluster_connections:0\r\ntracking_clients:%zu\r\n"
+               "maxclients:%.*s\r\n",
+               env->sessions_count, env->observers->tracking.sessions_count,
+               STRVIEW_ARG(buf_view(&limit)));
     buf_fini(&limit);
 }
 
@@ -93,6 +97,15 @@ static void info_stats(struct command_env *env, struct buf *out)
     store_stats(env->store, &stats);
     buf_printf(out, "expire_lag_ms:%lld\r\n", (long long)stats.expire_lag_ms);
     append_turns(env, out);
+    const struct topics *topics = env->observers->topics;
+    const struct tracking *tracking = &env->observers->tracking;
+    buf_printf(out,
+               "tracking_total_keys:%zu\r\ntracking_total_items:%zu\r\n"
+               "tracking_total_prefixes:%zu\r\n",
+               tracking->keys.count, tracking->items, topics[TOPIC_PREFIX].by_name.count);
+    buf_printf(out, "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n",
+               topics[TOPIC_CHANNEL].by_name.count, topics[TOPIC_PATTERN].by_name.count,
+               topics[TOPIC_SHARD_CHANNEL].by_name.count);
 }
 
 static void info_replication(struct command_env *env, struct buf *out)

@@ -95,6 +95,7 @@ static void append_parts(struct buf *out, const struct memory_report *m)
     append_bytes(out, "mem_log_dead", m->store.bytes_dead);
     append_bytes(out, "mem_log_spare", m->log_spare);
     append_bytes(out, "mem_large_values", m->store.bytes_large);
+    append_bytes(out, "mem_being_freed", m->store.bytes_dropped);
     append_bytes(out, "mem_index", m->store.bytes_index);
     append_bytes(out, "mem_store_tables", m->store.bytes_other);
     append_bytes(out, "mem_commands", m->commands);

@@ -18,6 +18,7 @@
 #include "reply.h"
 #include "table.h"
 #include "tarn/source/source.h"
+#include "watch.h"
 
 bool keyspace_has_maps(const struct command_env *env)
 {
@@ -58,10 +59,10 @@ enum lookup {
 };
 
 /* `is_counted`: the reader's hit goes into the counters of the row's map. */
-static enum lookup judge(const struct cmd_ctx *ctx, const struct entry_view *e, bool is_counted)
+static enum lookup judge(const struct command_env *env, const struct entry_view *e, bool is_counted)
 {
-    struct sources *sources = ctx->env->sources;
-    if (UNLIKELY(e->type == ENTRY_HASH) && !hashmap_is_live(ctx->env->types, e->value)) {
+    struct sources *sources = env->sources;
+    if (UNLIKELY(e->type == ENTRY_HASH) && !hashmap_is_live(env->types, e->value)) {
         return LOOKUP_MISS;
     }
     if (LIKELY(e->aux == NULL) || sources == NULL) {
@@ -94,7 +95,7 @@ static enum lookup look_up(const struct cmd_ctx *ctx, const struct store_key *k,
     if (!find_entry(ctx, k, is_use, out)) {
         return LOOKUP_MISS;
     }
-    return judge(ctx, out, (ctx->command->flags & CMD_LOADS) != 0 && !ctx->is_rerun);
+    return judge(ctx->env, out, (ctx->command->flags & CMD_LOADS) != 0 && !ctx->is_rerun);
 }
 
 /* What a load of this command says of the key. */
@@ -119,29 +120,86 @@ static bool read_load(struct cmd_ctx *ctx, const struct session_load *load, stru
     return true;
 }
 
+/* The map that a missing key is to be loaded from by this session; NULL: none. */
+static struct source_map *map_to_load(const struct cmd_ctx *ctx, const struct store_key *k,
+                                      bool is_use)
+{
+    if ((ctx->session->flags & SESSION_NO_LOAD) != 0 || !keyspace_has_maps(ctx->env)) {
+        return NULL;
+    }
+    struct source_map *map = sources_match(ctx->env->sources, k->key);
+    return map != NULL && (is_use || source_map_exists_loads(map)) ? map : NULL;
+}
+
+/* Starts a load; NULL when it has to wait for the next run (then it counts as pending), or got no
+ * memory (then that is the command's error). */
+static const struct session_load *start_load(struct cmd_ctx *ctx, struct source_map *map,
+                                             const struct store_key *k)
+{
+    if (ctx->session->loads != NULL && ctx->session->loads->pending >= LOADS_AT_ONCE_MAX) {
+        ctx->loads_pending++;
+        return NULL;
+    }
+    const struct session_load *load = loads_start(ctx, map, k);
+    if (load == NULL) {
+        ctx->load_error = strview_str(ERROR_LOAD_MEMORY);
+    }
+    return load;
+}
+
 /* After a miss: asks the source when the key belongs to a map. True when the answer is here at
  * once. */
 static bool load_missing(struct cmd_ctx *ctx, const struct store_key *k, bool is_use,
                          struct entry_view *out)
 {
-    if ((ctx->command->flags & CMD_LOADS) == 0 || (ctx->session->flags & SESSION_NO_LOAD) != 0 ||
-        ctx->load_error.len > 0 || !keyspace_has_maps(ctx->env)) {
+    if ((ctx->command->flags & CMD_LOADS) == 0 || ctx->load_error.len > 0) {
         return false;
     }
-    struct source_map *map = sources_match(ctx->env->sources, k->key);
-    if (map == NULL || (!is_use && !source_map_exists_loads(map))) {
+    struct source_map *map = map_to_load(ctx, k, is_use);
+    if (map == NULL) {
         return false;
     }
-    if (ctx->session->loads != NULL && ctx->session->loads->pending >= LOADS_AT_ONCE_MAX) {
-        ctx->loads_pending++; /* the next run asks for it */
+    if (ctx->is_in_exec) {
+        ctx->load_error = strview_str(ERROR_LOAD_IN_EXEC);
         return false;
     }
-    const struct session_load *load = loads_start(ctx, map, k);
+    const struct session_load *load = start_load(ctx, map, k);
+    return load != NULL && read_load(ctx, load, out);
+}
+
+void key_preload(struct cmd_ctx *ctx, const struct store_key *k, bool is_use)
+{
+    struct entry_view e;
+    const struct session_load *load = ctx->session->loads != NULL
+                                          ? loads_find(ctx->session->loads, k)
+                                          : NULL;
     if (load == NULL) {
-        ctx->load_error = strview_str(ERROR_LOAD_MEMORY);
-        return false;
+        if (store_peek(ctx->env->store, k, &e) && judge(ctx->env, &e, false) != LOOKUP_MISS) {
+            return;
+        }
+        struct source_map *map = map_to_load(ctx, k, is_use);
+        if (map == NULL) {
+            return;
+        }
+        load = start_load(ctx, map, k);
     }
-    return read_load(ctx, load, out);
+    if (load != NULL && !load->is_done) {
+        ctx->loads_pending++;
+    }
+}
+
+bool keyspace_holds(const struct command_env *env, const struct store_key *k)
+{
+    struct entry_view e;
+    return store_peek(env->store, k, &e) && judge(env, &e, false) == LOOKUP_LIVE;
+}
+
+static void on_miss(struct cmd_ctx *ctx, const struct store_key *k)
+{
+    ctx->misses++;
+    if (UNLIKELY((ctx->env->observed & OBSERVED_MISSES) != 0) && !ctx->is_rerun) {
+        observers_key_missed(ctx, k);
+    }
 }
 
 bool key_look(struct cmd_ctx *ctx, const struct store_key *k, bool is_use, struct entry_view *out)
@@ -158,12 +216,12 @@ bool key_look(struct cmd_ctx *ctx, const struct store_key *k, bool is_use, struc
         ctx->hits++;
         return true;
     case LOOKUP_ABSENT:
-        ctx->misses++;
+        on_miss(ctx, k);
         return false;
     case LOOKUP_MISS:
         break;
     }
-    ctx->misses++;
+    on_miss(ctx, k);
     return load_missing(ctx, k, is_use, out);
 }
 
@@ -224,7 +282,7 @@ const char *key_type_name(enum entry_type type)
 
 bool key_is_visible(const struct cmd_ctx *ctx, const struct entry_view *e)
 {
-    return judge(ctx, e, false) == LOOKUP_LIVE;
+    return judge(ctx->env, e, false) == LOOKUP_LIVE;
 }
 
 /* ---- changing ---- */
@@ -236,12 +294,22 @@ static void void_flight(struct cmd_ctx *ctx, const struct store_key *k)
     }
 }
 
-/* The common end of every change: an error becomes the reply. */
-static bool accept(struct cmd_ctx *ctx, enum store_result result)
+/* Somebody wants to hear of new keys, and this is one. */
+static bool is_new(const struct cmd_ctx *ctx, const struct store_key *k)
+{
+    return UNLIKELY((ctx->env->observed & OBSERVED_NEW) != 0) && !keyspace_holds(ctx->env, k);
+}
+
+/* The common end of writing a key: an error becomes the reply. */
+static bool accept(struct cmd_ctx *ctx, const struct store_key *k, bool was_new,
+                   enum store_result result)
 {
     if (UNLIKELY(result != STORE_OK)) {
         reply_store_error(ctx, result);
         return false;
+    }
+    if (UNLIKELY(was_new)) {
+        observers_key_new(ctx, k);
     }
     return true;
 }
@@ -249,20 +317,34 @@ static bool accept(struct cmd_ctx *ctx, enum store_result result)
 bool key_set(struct cmd_ctx *ctx, const struct store_key *k, struct strview value,
              int64_t expires_at_ms)
 {
+    const bool was_new = is_new(ctx, k);
     void_flight(ctx, k);
     if (UNLIKELY(expires_at_ms <= ctx->env->clock->mono_ms)) {
         (void)store_remove(ctx->env->store, k); /* written and expired in the same moment */
+        key_changed(ctx, k, "del");
         return true;
     }
     const struct store_write w = {.expires_at_ms = expires_at_ms};
-    return accept(ctx, store_set(ctx->env->store, k, value, &w));
+    if (!accept(ctx, k, was_new, store_set(ctx->env->store, k, value, &w))) {
+        return false;
+    }
+    key_changed(ctx, k, NULL);
+    if (expires_at_ms != STORE_NO_EXPIRY) {
+        key_changed(ctx, k, "expire");
+    }
+    return true;
 }
 
 bool key_set_keep_expiry(struct cmd_ctx *ctx, const struct store_key *k, struct strview value)
 {
+    const bool was_new = is_new(ctx, k);
     void_flight(ctx, k);
     const struct store_write w = {.expires_at_ms = STORE_NO_EXPIRY, .keep_expiry = true};
-    return accept(ctx, store_set(ctx->env->store, k, value, &w));
+    if (!accept(ctx, k, was_new, store_set(ctx->env->store, k, value, &w))) {
+        return false;
+    }
+    key_changed(ctx, k, NULL);
+    return true;
 }
 
 bool key_resize(struct cmd_ctx *ctx, const struct store_key *k, size_t len, bool is_present,
@@ -270,17 +352,23 @@ bool key_resize(struct cmd_ctx *ctx, const struct store_key *k, size_t len, bool
 {
     void_flight(ctx, k);
     if (is_present) {
-        return accept(ctx, store_resize(ctx->env->store, k, len, out));
+        if (!accept(ctx, k, false, store_resize(ctx->env->store, k, len, out))) {
+            return false;
+        }
+        key_changed(ctx, k, NULL);
+        return true;
     }
     char *bytes = NULL;
     const struct store_write w = {.expires_at_ms = STORE_NO_EXPIRY};
-    if (!accept(ctx, store_set_uninit(ctx->env->store, k, len, &w, &bytes))) {
+    const bool was_new = is_new(ctx, k);
+    if (!accept(ctx, k, was_new, store_set_uninit(ctx->env->store, k, len, &w, &bytes))) {
         return false;
     }
     if (len > 0) {
         memset(bytes, 0, len);
     }
     *out = bytes;
+    key_changed(ctx, k, NULL);
     return true;
 }
 
@@ -295,41 +383,57 @@ static enum store_result copy_row(struct cmd_ctx *ctx, const struct entry_view *
 bool key_copy(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to)
 {
     struct entry_view e;
+    const bool was_new = (ctx->env->observed & OBSERVED_NEW) != 0; /* replaced is new as well */
     void_flight(ctx, to);
     const bool is_there = store_peek(ctx->env->store, from, &e);
+    enum store_result result;
     if (is_there && e.type == ENTRY_HASH && !hashmap_is_packed(e.value)) {
-        return accept(ctx, hashmap_copy(ctx->env->types, e.value, to, e.expires_at_ms));
+        result = hashmap_copy(ctx->env->types, e.value, to, e.expires_at_ms);
+    } else if (is_there && e.aux != NULL) {
+        result = copy_row(ctx, &e, to);
+    } else {
+        result = store_copy(ctx->env->store, from, to);
     }
-    if (is_there && e.aux != NULL) {
-        return accept(ctx, copy_row(ctx, &e, to));
+    if (!accept(ctx, to, was_new, result)) {
+        return false;
     }
-    return accept(ctx, store_copy(ctx->env->store, from, to));
+    key_changed(ctx, to, "copy_to");
+    return true;
 }
 
 bool key_rename(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to)
 {
     struct entry_view e;
+    const bool was_new = (ctx->env->observed & OBSERVED_NEW) != 0; /* replaced is new as well */
     void_flight(ctx, from);
     void_flight(ctx, to);
-    if (!store_peek(ctx->env->store, from, &e) || e.aux == NULL) {
-        return accept(ctx, store_rename(ctx->env->store, from, to));
-    }
-    if (!accept(ctx, copy_row(ctx, &e, to))) {
+    const bool is_row = store_peek(ctx->env->store, from, &e) && e.aux != NULL;
+    if (!accept(ctx, to, was_new,
+                is_row ? copy_row(ctx, &e, to) : store_rename(ctx->env->store, from, to))) {
         return false;
     }
-    (void)store_remove(ctx->env->store, from);
+    if (is_row) {
+        (void)store_remove(ctx->env->store, from);
+    }
+    key_changed(ctx, from, "rename_from");
+    key_changed(ctx, to, "rename_to");
     return true;
 }
 
 bool key_remove(struct cmd_ctx *ctx, const struct store_key *k)
 {
     struct entry_view e;
+    bool was_visible;
     if (LIKELY(!keyspace_has_maps(ctx->env) && !types_has_expiries(ctx->env->types))) {
-        return store_remove(ctx->env->store, k);
+        was_visible = store_remove(ctx->env->store, k);
+    } else {
+        was_visible = store_peek(ctx->env->store, k, &e) && key_is_visible(ctx, &e);
+        void_flight(ctx, k);
+        (void)store_remove(ctx->env->store, k);
     }
-    const bool was_visible = store_peek(ctx->env->store, k, &e) && key_is_visible(ctx, &e);
-    void_flight(ctx, k);
-    (void)store_remove(ctx->env->store, k);
+    if (was_visible) {
+        key_changed(ctx, k, "del");
+    }
     return was_visible;
 }
 
@@ -344,7 +448,15 @@ bool key_expire(struct cmd_ctx *ctx, const struct store_key *k, int64_t expires_
         (e.aux != NULL && expires_at_ms >= e.expires_at_ms)) {
         return true;
     }
-    return accept(ctx, store_set_expiry(ctx->env->store, k, expires_at_ms));
+    if (!accept(ctx, k, false, store_set_expiry(ctx->env->store, k, expires_at_ms))) {
+        return false;
+    }
+    if (expires_at_ms != STORE_NO_EXPIRY) {
+        key_changed(ctx, k, "expire");
+    } else if (e.expires_at_ms != STORE_NO_EXPIRY) {
+        key_changed(ctx, k, "persist");
+    }
+    return true;
 }
 
 void keyspace_flush(struct cmd_ctx *ctx, unsigned db)
@@ -352,7 +464,13 @@ void keyspace_flush(struct cmd_ctx *ctx, unsigned db)
     if (keyspace_has_maps(ctx->env)) {
         sources_void_db(ctx->env->sources, db);
     }
+    if ((ctx->env->observed & OBSERVED_WATCHES) != 0) {
+        watch_touch_db(ctx->env, db);
+    }
     store_flush(ctx->env->store, db);
+    if ((ctx->env->observed & OBSERVED_TRACKING) != 0) {
+        tracking_invalidate_all(ctx->env);
+    }
 }
 
 void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b)
@@ -361,7 +479,13 @@ void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b)
         sources_void_db(ctx->env->sources, a);
         sources_void_db(ctx->env->sources, b);
     }
+    if ((ctx->env->observed & OBSERVED_WATCHES) != 0) {
+        watch_touch_swapped(ctx->env, a, b);
+    }
     store_swap(ctx->env->store, a, b);
+    if ((ctx->env->observed & OBSERVED_TRACKING) != 0) {
+        tracking_invalidate_all(ctx->env);
+    }
 }
 
 /* ---- hashes ---- */
@@ -416,7 +540,13 @@ enum key_state key_edit_hash(struct cmd_ctx *ctx, const struct store_key *k,
 bool key_end_hash(struct cmd_ctx *ctx, struct hashmap_edit *edit, enum store_result result)
 {
     hashmap_end(edit);
-    return accept(ctx, result);
+    if (!accept(ctx, edit->key, false, result)) {
+        return false;
+    }
+    if (edit->is_changed) {
+        key_changed(ctx, edit->key, NULL);
+    }
+    return true;
 }
 
 /* ---- maps ---- */

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "handler.h"
+#include "observers.h"
 #include "tarn/store/store.h"
 #include "tarn/types/hashmap.h"
 
@@ -60,6 +61,13 @@ const char *key_type_name(enum entry_type type);
 /* Is this entry, seen by a walk, one that readers would be shown? */
 bool key_is_visible(const struct cmd_ctx *ctx, const struct entry_view *e);
 
+/* For EXEC: starts the load of a mapped key that is not cached, and counts it in loads_pending
+ * until it is there. Shows nothing and counts as no use. */
+void key_preload(struct cmd_ctx *ctx, const struct store_key *k, bool is_use);
+
+/* Is there a live entry that readers would be shown? Leaves no trace. */
+bool keyspace_holds(const struct command_env *env, const struct store_key *k);
+
 /* ---- changing: voids loads in flight. False: the error reply was written ---- */
 
 /* Inserts or replaces a string. `expires_at_ms` is monotonic, STORE_NO_EXPIRY or a time in the
@@ -85,6 +93,16 @@ bool key_remove(struct cmd_ctx *ctx, const struct store_key *k);
 /* Sets the expiry of a present key (STORE_NO_EXPIRY takes it away); a time in the past removes it.
  * The life of a cached row is only ever shortened. False: the error reply was written. */
 bool key_expire(struct cmd_ctx *ctx, const struct store_key *k, int64_t expires_at_ms);
+
+/* The key changed: those who watch, track or listen hear of it. Called by the functions above; for
+ * handlers that change a value in place. `event` NULL: the command's own (its row's `event`);
+ * otherwise one of the generic class. */
+static inline void key_changed(struct cmd_ctx *ctx, const struct store_key *k, const char *event)
+{
+    if (UNLIKELY(ctx->env->observed != 0)) {
+        observers_key_changed(ctx, k, event);
+    }
+}
 
 /* STORE_DATABASES: all. */
 void keyspace_flush(struct cmd_ctx *ctx, unsigned db);

@@ -163,6 +163,19 @@ void loads_suspend(struct session_loads *loads)
     loads->env->stats.blocked_clients++;
 }
 
+void loads_fail_all(struct session *s, const char *error)
+{
+    const struct load_result failed = {.status = LOAD_FAILED, .error = strview_str(error)};
+    for (size_t i = 0; i < LOADS_BUCKETS; i++) {
+        for (struct session_load *l = s->loads->buckets[i]; l != NULL; l = l->next) {
+            if (!l->is_done) {
+                load_waiter_cancel(&l->waiter);
+                on_done(&l->waiter, &failed);
+            }
+        }
+    }
+}
+
 void loads_drop(struct session *s)
 {
     struct session_loads *loads = s->loads;

@@ -35,6 +35,8 @@ struct session_load {
 #define LOADS_BUCKETS 32
 /* A row came but its copy did not get memory, or a load could not even begin. */
 #define ERROR_LOAD_MEMORY "SOURCEERR out of memory"
+/* Between EXEC and its last command nothing can be waited for. */
+#define ERROR_LOAD_IN_EXEC "SOURCEERR the key was removed within this transaction"
 
 struct session_loads {
     struct session *session;
@@ -63,6 +65,9 @@ struct strview load_error(const struct session_load *load);
 /* The command waits: session->ops->resume will be called once when all are done, or the first has
  * failed. */
 void loads_suspend(struct session_loads *loads);
+
+/* Ends all loads that are under way with this error (static text), which resumes the session. */
+void loads_fail_all(struct session *s, const char *error);
 
 /* Cancels what is under way and frees. Accepts a session without loads. */
 void loads_drop(struct session *s);

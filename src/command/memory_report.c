@@ -10,12 +10,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "observers.h"
 #include "table.h"
 #include "tarn/base/num.h"
 
 size_t command_memory(const struct command_env *env)
 {
-    return sizeof(*env->table) + env->loads_bytes;
+    return sizeof(*env->table) + env->loads_bytes + observers_memory(env);
 }
 
 static struct command_memory memory_beside(const struct command_env *env)
@@ -93,7 +94,7 @@ void memory_report(struct command_env *env, struct memory_report *out)
     out->overhead = out->used > out->dataset ? out->used - out->dataset : 0;
     const uint64_t store = store_used_memory(env->store);
     const uint64_t named = out->dataset + out->store.bytes_dead + out->store.bytes_index +
-                           out->store.bytes_other;
+                           out->store.bytes_other + out->store.bytes_dropped;
     out->log_spare = store > named ? store - named : 0;
     for (unsigned db = 0; db < STORE_DATABASES; db++) {
         out->keys += store_count(env->store, db);

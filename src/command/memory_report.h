@@ -4,7 +4,8 @@
  *
  *     used = dataset + overhead
  *     dataset = live entries + large values
- *     overhead = index + dead and free room in segments + tables + connections + buffers + sources
+ *     overhead = index + dead and free room in segments + what is being freed + tables
+ *                + connections + buffers + sources
  */
 #ifndef TARN_COMMAND_MEMORY_REPORT_H
 #define TARN_COMMAND_MEMORY_REPORT_H
@@ -19,7 +20,8 @@ struct memory_report {
     struct store_stats store;
     struct command_memory beside;
     uint64_t commands;  /* table, loads of waiting commands */
-    uint64_t log_spare; /* segments without entries that still have their pages */
+    uint64_t log_spare; /* segments without entries that still have their pages, and blocks that
+                           only a reply still needs */
     uint64_t used, dataset, overhead;
     uint64_t peak, startup;
     uint64_t rss;   /* as the kernel sees it; 0: unknown */

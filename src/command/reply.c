@@ -5,8 +5,11 @@
 #include "reply.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <string.h>
 
+#include "args.h"
+#include "table.h"
 #include "tarn/base/buf.h"
 
 /* Headers of aggregates and a number or two. */
@@ -16,6 +19,20 @@ void reply_arity_error(struct cmd_ctx *ctx)
 {
     resp_write_errorf(ctx->reply, "ERR wrong number of arguments for '%s' command",
                       ctx->command->full_name);
+}
+
+void reply_subcommand_error(struct cmd_ctx *ctx)
+{
+    const char *container = ctx->command->parent->name;
+    char upper[COMMAND_NAME_MAX + 1] = "";
+    for (size_t i = 0; container[i] != '\0'; i++) {
+        upper[i] = (char)toupper((unsigned char)container[i]);
+    }
+    const struct strview word = word_shown(ctx->argv[1], SHOWN_MAX);
+    resp_write_errorf(ctx->reply,
+                      "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s "
+                      "HELP.",
+                      STRVIEW_ARG(word), upper);
 }
 
 void reply_store_error(struct cmd_ctx *ctx, enum store_result result)

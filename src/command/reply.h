@@ -21,6 +21,9 @@ static inline void reply_error(struct cmd_ctx *ctx, const char *text)
  */
 void reply_arity_error(struct cmd_ctx *ctx);
 
+/* "ERR unknown subcommand or wrong number of arguments ...", for subcommands of the same kind. */
+void reply_subcommand_error(struct cmd_ctx *ctx);
+
 /* What a store that would not write means for the client: OOM, or too long. `result` is not
  * STORE_OK. Takes the place of what was written of the reply so far. */
 void reply_store_error(struct cmd_ctx *ctx, enum store_result result);

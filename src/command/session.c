@@ -6,8 +6,11 @@
 
 #include <stdlib.h>
 
+#include "auth.h"
 #include "loads.h"
+#include "observers.h"
 #include "tarn/command/command.h"
+#include "transaction.h"
 
 void session_init(struct session *s, struct command_env *env, const struct session_ops *ops,
                   struct buf *out)
@@ -16,7 +19,7 @@ void session_init(struct session *s, struct command_env *env, const struct sessi
         .ops = ops,
         .out = out,
         .id = ++env->next_session_id,
-        .flags = SESSION_AUTHENTICATED, /* no password can be set yet */
+        .flags = auth_is_required(env) ? 0 : SESSION_AUTHENTICATED,
         .resp_version = 2,
         .fd = -1,
         .created_ms = env->clock->mono_ms,
@@ -29,6 +32,9 @@ void session_init(struct session *s, struct command_env *env, const struct sessi
 void session_fini(struct session *s, struct command_env *env)
 {
     loads_drop(s);
+    pause_forget(env, s);
+    transaction_discard(env, s);
+    observers_forget(env, s);
     list_remove(&s->link);
     env->sessions_count--;
     free(s->name);

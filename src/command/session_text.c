@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth.h"
+#include "observers.h"
+#include "transaction.h"
+
 bool session_text_is_valid(struct strview text)
 {
     if (text.len > SESSION_NAME_MAX) {
@@ -36,10 +40,13 @@ bool session_text_set(char **field, struct strview text)
     return true;
 }
 
-void session_reset(struct session *s)
+void session_reset(struct command_env *env, struct session *s)
 {
     (void)session_text_set(&s->name, (struct strview){0}); /* clearing cannot fail */
-    s->flags &= (unsigned)(SESSION_AUTHENTICATED | SESSION_UNIX | SESSION_CLOSING);
+    transaction_discard(env, s);
+    observers_quiet(env, s);
+    s->flags &= (unsigned)(SESSION_UNIX | SESSION_CLOSING);
+    s->flags |= auth_is_required(env) ? 0 : SESSION_AUTHENTICATED;
     s->db = 0;
     s->resp_version = 2;
 }

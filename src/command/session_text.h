@@ -16,8 +16,8 @@ bool session_text_is_valid(struct strview text);
 /* Replaces an owned text; an empty one clears it. False without memory, the old one is kept. */
 bool session_text_set(char **field, struct strview text);
 
-/* Back to how a new connection starts: RESP2, database 0, no name, no flags but those of the
- * socket. */
-void session_reset(struct session *s);
+/* Back to how a new connection starts: RESP2, database 0, no name, no transaction, no
+ * subscriptions, no flags but those of the socket; with a password set, not authenticated. */
+void session_reset(struct command_env *env, struct session *s);
 
 #endif

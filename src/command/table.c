@@ -2,9 +2,9 @@
  * The rows, and the look-up of a command by name.
  *
  * A name is at most 16 bytes: it is taken as two 64-bit words, in lower case, and the words are
- * compared instead of the bytes. The words' product with a multiplier picks a slot; the multiplier
- * is chosen when the table is built so that no two names share one, hence a look-up is one slot and
- * no loop. Subcommands are few and off the hot path: they are searched in order.
+ * compared instead of the bytes. Their hash picks a slot, and names that meet there stand in the
+ * next free ones; the table is kept at most half full, so a look-up is hardly ever more than a
+ * slot. Subcommands are few and off the hot path: they are searched in order.
  */
 #include "table.h"
 
@@ -79,41 +79,35 @@ static void name_words(struct strview name, uint64_t *low, uint64_t *high)
     *high = lower_bytes(load_bytes(name.data + name.len - n, n));
 }
 
-static size_t slot_of(uint64_t multiplier, uint64_t low, uint64_t high)
+static size_t slot_of(uint64_t low, uint64_t high)
 {
-    return (size_t)(((low ^ high * UINT64_C(0x9e3779b97f4a7c15)) * multiplier) >>
+    return (size_t)(((low ^ high * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd1b54a32d192ed03)) >>
                     (64 - COMMAND_SLOTS_LOG2));
 }
 
-/* False when two names meet in one slot. */
-static bool try_multiplier(struct command_table *t, uint64_t multiplier)
+static_assert(2 * COMMAND_ROWS <= 1 << COMMAND_SLOTS_LOG2, "the table is to stay half empty");
+
+static size_t next_slot(size_t i)
 {
-    memset(t->slots, 0, sizeof(t->slots));
-    for (size_t i = 0; i < COMMAND_ROWS; i++) {
-        const struct command *c = &command_rows[i];
+    return (i + 1) % ((size_t)1 << COMMAND_SLOTS_LOG2);
+}
+
+void command_table_init(struct command_table *t)
+{
+    for (size_t row = 0; row < COMMAND_ROWS; row++) {
+        const struct command *c = &command_rows[row];
         if (c->parent != NULL) {
             continue;
         }
         assert(strlen(c->name) <= COMMAND_NAME_MAX);
         uint64_t low, high;
         name_words(strview_str(c->name), &low, &high);
-        struct command_slot *slot = &t->slots[slot_of(multiplier, low, high)];
-        if (slot->command != NULL) {
-            return false;
+        size_t i = slot_of(low, high);
+        while (t->slots[i].command != NULL) {
+            i = next_slot(i);
         }
-        *slot = (struct command_slot){
+        t->slots[i] = (struct command_slot){
             .low = low, .high = high, .len = strlen(c->name), .command = c};
-    }
-    t->multiplier = multiplier;
-    return true;
-}
-
-void command_table_init(struct command_table *t)
-{
-    uint64_t multiplier = UINT64_C(0xd1b54a32d192ed03);
-    while (!try_multiplier(t, multiplier)) {
-        multiplier = multiplier * UINT64_C(6364136223846793005) + 1442695040888963406u;
-        multiplier |= 1;
     }
 }
 
@@ -124,8 +118,13 @@ const struct command *command_table_find(const struct command_table *t, struct s
     }
     uint64_t low, high;
     name_words(name, &low, &high);
-    const struct command_slot *slot = &t->slots[slot_of(t->multiplier, low, high)];
-    return slot->low == low && slot->high == high && slot->len == name.len ? slot->command : NULL;
+    for (size_t i = slot_of(low, high); t->slots[i].command != NULL; i = next_slot(i)) {
+        const struct command_slot *slot = &t->slots[i];
+        if (slot->low == low && slot->high == high && slot->len == name.len) {
+            return slot->command;
+        }
+    }
+    return NULL;
 }
 
 const struct command *command_find_subcommand(const struct command *container, struct strview name)

@@ -54,7 +54,7 @@ struct command_stat {
     uint64_t failed;   /* the handler's reply was an error */
 };
 
-#define COMMAND_SLOTS_LOG2 9
+#define COMMAND_SLOTS_LOG2 10
 #define COMMAND_NAME_MAX   16
 
 struct command_slot {
@@ -64,7 +64,6 @@ struct command_slot {
 };
 
 struct command_table {
-    uint64_t multiplier; /* makes the hash of all names perfect; found when the table is built */
     struct command_slot slots[1 << COMMAND_SLOTS_LOG2];
     struct command_stat stats[COMMAND_ROWS];
 };

@@ -158,7 +158,14 @@ static void session_buffers(const struct session *s, size_t *query_out, size_t *
 
 static void session_wake(struct session *s)
 {
-    conn_add_work(conn_of(s), CONN_WORK_FLUSH);
+    struct conn *c = conn_of(s);
+    if (c->is_dead) {
+        buf_clear(&c->out); /* nobody will read it */
+        return;
+    }
+    conn_add_work(c, CONN_WORK_FLUSH);
+    ev_idle_start(c->net->loop, &c->net->busy_watcher); /* this turn may be over already */
+    conn_check_limits(c); /* what is published within one turn may be any amount */
 }
 
 static const struct session_ops conn_session_ops = {

@@ -33,6 +33,19 @@ static void kill_by_output_limit(struct conn *c)
     conn_kill(c);
 }
 
+/* Nobody has vouched for a client before it authenticates: it gets little. */
+static const struct output_limit stranger_limit = {.hard = NET_OUT_STRANGER_BYTES};
+
+static const struct output_limit *limit_of(const struct conn *c)
+{
+    const unsigned flags = c->session.flags;
+    if ((flags & SESSION_AUTHENTICATED) == 0) {
+        return &stranger_limit;
+    }
+    const bool is_listening = (flags & (SESSION_SUBSCRIBER | SESSION_MONITOR)) != 0;
+    return &c->net->output_limits[is_listening ? OUTPUT_PUBSUB : OUTPUT_NORMAL];
+}
+
 /* A client that sent its end may be gone or may still read; TCP does not tell. Replies that are
  * ready are sent either way, but a load is waited for only a moment. */
 static bool is_given_up(const struct conn *c)
@@ -43,7 +56,7 @@ static bool is_given_up(const struct conn *c)
 
 void conn_check_limits(struct conn *c)
 {
-    const struct output_limit *limit = &c->net->output_limit;
+    const struct output_limit *limit = limit_of(c);
     int64_t now_ms = c->net->env->clock->mono_ms;
     uint64_t unsent = buf_len(&c->out);
     if (is_given_up(c)) {

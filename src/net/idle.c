@@ -39,7 +39,8 @@ static void close_idle(struct net *net)
         if (now_s - c->idle_at_s <= timeout_s) {
             break;
         }
-        if (c->hold == 0 && !c->is_dead) {
+        const bool is_listening = (c->session.flags & (SESSION_SUBSCRIBER | SESSION_MONITOR)) != 0;
+        if (c->hold == 0 && !c->is_dead && !is_listening) {
             log_verbose("closing client %s: idle", c->session.address);
             net->stats.client_timeout_disconnections++;
             conn_kill(c);
@@ -111,6 +112,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
     }
     close_idle(net);
     spares_trim(&net->spares);
+    command_tick(net->env);
 }
 
 void idle_start(struct net *net)

@@ -34,7 +34,15 @@
 
 #define RETRY_S 0.1
 
-static const char refusal[] = "-ERR max number of clients reached\r\n";
+static const char refusal_full[] = "-ERR max number of clients reached\r\n";
+static const char refusal_protected[] =
+    "-DENIED Tarn is running in protected mode: no password is set, so only clients on the same "
+    "machine are accepted (loopback addresses and the Unix socket). To let this client in, do one "
+    "of these: 1) set a password, with 'requirepass <password>' in the configuration file or "
+    "'CONFIG SET requirepass <password>' from the same machine; 2) if nobody you do not trust can "
+    "reach the port, switch this protection off with 'CONFIG SET protected-mode no' from the same "
+    "machine, or 'protected-mode no' in the configuration file; 3) for a test, start the server "
+    "with '--protected-mode no'.\r\n";
 
 /* ---- accepting
  * ------------------------------------------------------------------------------------------ */
@@ -55,9 +63,25 @@ static void address_text(const struct sockaddr_storage *a, char *out, size_t siz
     }
 }
 
-static void refuse(struct net *net, int fd)
+bool address_is_local(const struct sockaddr_storage *a)
 {
-    (void)send(fd, refusal, sizeof(refusal) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (a->ss_family == AF_UNIX) {
+        return true;
+    }
+    if (a->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const void *)a;
+        return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    if (a->ss_family != AF_INET6) {
+        return false;
+    }
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
+}
+
+static void refuse(struct net *net, int fd, const char *why)
+{
+    (void)send(fd, why, strlen(why), MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)close(fd);
     net->stats.rejected_connections++;
 }
@@ -66,7 +90,12 @@ static void greet(struct listener *l, int fd, const struct sockaddr_storage *pee
 {
     struct net *net = l->net;
     if (net->conns_count >= (size_t)net->options->maxclients) {
-        refuse(net, fd);
+        refuse(net, fd, refusal_full);
+        return;
+    }
+    if (net->options->protected_mode && !net->env->command_options->requirepass.is_set &&
+        !l->is_unix && !address_is_local(peer)) {
+        refuse(net, fd, refusal_protected);
         return;
     }
     char address[64];
@@ -102,6 +131,9 @@ static void on_retry(struct ev_loop *loop, struct ev_timer *w, int revents)
     struct net *net = w->data;
     ev_timer_stop(loop, w);
     ev_timer_set(w, RETRY_S, 0.0);
+    if (net->spare_fd < 0) {
+        net->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
     for (unsigned i = 0; i < net->listeners_count; i++) {
         ev_io_start(loop, &net->listeners[i].watcher);
     }
@@ -118,7 +150,7 @@ static void refuse_for_want_of_fds(struct listener *l, int error)
         (void)close(net->spare_fd);
         int fd = accept4(l->watcher.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            refuse(net, fd);
+            refuse(net, fd, refusal_full);
         }
         net->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     }

@@ -16,7 +16,7 @@
 #include "tarn/base/num.h"
 #include "tarn/base/strview.h"
 
-#define OUTPUT_LIMIT_DEFAULT "normal 1gb 256mb 60"
+#define OUTPUT_LIMIT_DEFAULT "normal 1gb 256mb 60 pubsub 32mb 8mb 60"
 
 /* clang-format off */
 #define FIELD(f) offsetof(struct net_options, f)
@@ -44,6 +44,8 @@ static const struct option net_option_rows[] = {
      "once, for some time, that time in seconds"},
     {.name = "maxmemory-clients", .type = OPTION_SHARE, .offset = FIELD(maxmemory_clients), .def = "0", .max = INT64_MAX,
      .help = "memory for the buffers of all clients: bytes, units, or a percentage of maxmemory; 0 does not limit it"},
+    {.name = "protected-mode", .type = OPTION_BOOL, .offset = FIELD(protected_mode), .def = "yes",
+     .help = "without requirepass, refuse clients that are not on this machine"},
 };
 #undef FIELD
 
@@ -85,15 +87,30 @@ static struct strview next_word(struct strview *rest)
     return word;
 }
 
-/* "normal 1gb 256mb 60", perhaps followed by groups for classes of clients that there are none of
- * here. */
-static int parse_output_limit(const char *text, struct output_limit *out, struct errtext *err)
+/* The class by its name; OUTPUT_CLASSES for one that Redis has and there are none of here, -1 for
+ * one that nobody has. */
+static int output_class_of(struct strview name)
+{
+    if (strview_eq_nocase(name, "normal")) {
+        return OUTPUT_NORMAL;
+    }
+    if (strview_eq_nocase(name, "pubsub")) {
+        return OUTPUT_PUBSUB;
+    }
+    const bool is_replica = strview_eq_nocase(name, "slave") || strview_eq_nocase(name, "replica");
+    return is_replica ? OUTPUT_CLASSES : -1;
+}
+
+/* "normal 1gb 256mb 60 pubsub ...": classes that are not named keep their limits. */
+static int parse_output_limits(const char *text, struct output_limit out[OUTPUT_CLASSES],
+                               struct errtext *err)
 {
     struct strview rest = strview_str(text);
-    struct output_limit normal = *out; /* unless the text says something else */
+    struct output_limit limits[OUTPUT_CLASSES + 1];
+    memcpy(limits, out, OUTPUT_CLASSES * sizeof(*out));
     while (rest.len > 0) {
         struct output_limit limit = {0};
-        struct strview class = next_word(&rest);
+        struct strview name = next_word(&rest);
         if (!num_parse_bytes(next_word(&rest), &limit.hard) ||
             !num_parse_bytes(next_word(&rest), &limit.soft) ||
             !num_parse_u64(next_word(&rest), &limit.soft_seconds)) {
@@ -102,16 +119,15 @@ static int parse_output_limit(const char *text, struct output_limit *out, struct
                         "normal 1gb 256mb 60");
             return NET_BAD_OPTION;
         }
-        if (strview_eq_nocase(class, "normal")) {
-            normal = limit;
-        } else if (!strview_eq_nocase(class, "slave") && !strview_eq_nocase(class, "replica") &&
-                   !strview_eq_nocase(class, "pubsub")) {
+        const int class = output_class_of(name);
+        if (class < 0) {
             errtext_set(err, "client-output-buffer-limit: no class '%.*s' of clients",
-                        STRVIEW_ARG(class));
+                        STRVIEW_ARG(name));
             return NET_BAD_OPTION;
         }
+        limits[class] = limit;
     }
-    *out = normal;
+    memcpy(out, limits, OUTPUT_CLASSES * sizeof(*out));
     return NET_OK;
 }
 
@@ -156,8 +172,8 @@ int net_apply_option(void *ctx, const struct option *option, struct errtext *err
 {
     struct net *net = ctx;
     if (strcmp(option->name, "client-output-buffer-limit") == 0) {
-        return parse_output_limit(net->options->client_output_buffer_limit, &net->output_limit,
-                                  err);
+        return parse_output_limits(net->options->client_output_buffer_limit, net->output_limits,
+                                   err);
     }
     if (strcmp(option->name, "tcp-keepalive") == 0) {
         listeners_apply_keepalive(net);
@@ -200,10 +216,10 @@ int net_create(struct net **out, struct ev_loop *loop, struct net_options *optio
     }
     int result = fit_maxclients(options, err);
     if (result == 0) {
-        result = parse_output_limit(OUTPUT_LIMIT_DEFAULT, &net->output_limit, err);
+        result = parse_output_limits(OUTPUT_LIMIT_DEFAULT, net->output_limits, err);
     }
     if (result == 0) {
-        result = parse_output_limit(options->client_output_buffer_limit, &net->output_limit, err);
+        result = parse_output_limits(options->client_output_buffer_limit, net->output_limits, err);
     }
     if (result != 0) {
         free(ring);

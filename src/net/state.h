@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include <ev.h>
 
@@ -25,14 +26,15 @@
 #define NET_RING_BYTES \
     (256 * 1024) /* requests of one turn; small enough to stay in the second-level cache */
 #define NET_OUT_SOFT_BYTES \
-    (1024 * 1024)                      /* unsent output above which a connection's requests wait */
-#define NET_HELD_IN_BYTES  (64 * 1024) /* input read for a connection whose requests wait */
-#define NET_TURN_REQUESTS  4096        /* of one connection per turn */
-#define NET_ACCEPTS        64          /* per listener and turn */
-#define NET_LISTENERS_MAX  32
-#define NET_FDS_RESERVED   32 /* beside clients: listeners, logs, databases, the loop */
-#define NET_TICK_S         0.1
-#define NET_MEMORY_CLASSES 48 /* of connections, by the power of two of what their buffers hold */
+    (1024 * 1024) /* unsent output above which a connection's requests wait */
+#define NET_OUT_STRANGER_BYTES (64 * 1024) /* unsent output of a client before authentication */
+#define NET_HELD_IN_BYTES      (64 * 1024) /* input read for a connection whose requests wait */
+#define NET_TURN_REQUESTS      4096        /* of one connection per turn */
+#define NET_ACCEPTS            64          /* per listener and turn */
+#define NET_LISTENERS_MAX      32
+#define NET_FDS_RESERVED       32 /* beside clients: listeners, logs, databases, the loop */
+#define NET_TICK_S             0.1
+#define NET_MEMORY_CLASSES     48 /* of connections, by the power of two of what their buffers hold */
 
 /* Watcher priorities: in one turn, callbacks of higher priority run first. */
 enum net_priority {
@@ -46,6 +48,9 @@ struct output_limit {
     uint64_t hard, soft; /* bytes, 0: none */
     uint64_t soft_seconds;
 };
+
+/* Classes of client-output-buffer-limit. */
+enum output_class { OUTPUT_NORMAL, OUTPUT_PUBSUB, OUTPUT_CLASSES };
 
 struct listener {
     struct ev_io watcher;
@@ -80,7 +85,7 @@ struct net {
     struct list waiting; /* struct conn::wait_link */
     size_t conns_count;  /* without the dead ones */
     struct spares spares;
-    struct output_limit output_limit;
+    struct output_limit output_limits[OUTPUT_CLASSES];
     int64_t strangers_at_s; /* the second of the last log line about a client of another protocol */
     unsigned strangers_logged; /* in that second */
 
@@ -129,6 +134,8 @@ int listeners_open(struct net *net, struct errtext *err) WARN_UNUSED;
 void listeners_close(struct net *net);
 /* tcp-keepalive for connections to come. */
 void listeners_apply_keepalive(struct net *net);
+/* A peer on the same machine by its address: the loopback network, or a Unix socket. */
+bool address_is_local(const struct sockaddr_storage *a);
 bool unix_perm_parse(const char *text, unsigned *mode_out);
 
 /* net.c: the last connection of a drain may have gone. */

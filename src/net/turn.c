@@ -50,6 +50,7 @@ static void on_turn_end(struct ev_loop *loop, struct ev_prepare *w, int revents)
     struct net *net = w->data;
     batch_run(net);
     net->ring_at = 0;
+    command_turn_end(net->env);
 
     struct list round;
     list_init(&round);
@@ -58,6 +59,7 @@ static void on_turn_end(struct ev_loop *loop, struct ev_prepare *w, int revents)
         work_on(container_of(link, struct conn, work_link));
     }
     budget_keep(net);
+    command_turn_end(net->env); /* of the input that was kept: the next turn sends it */
     if (net->env->sources != NULL) {
         sources_flush(net->env->sources);
     }

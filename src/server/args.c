@@ -51,6 +51,15 @@ int args_parse(struct args *out, int argc, char **argv, struct errtext *err)
     return 0;
 }
 
+void args_hide_passwords(const struct args *args)
+{
+    for (int i = 0; i + 1 < args->count; i++) {
+        if (strcmp(args->words[i], "--requirepass") == 0) {
+            memset(args->words[i + 1], '*', strlen(args->words[i + 1]));
+        }
+    }
+}
+
 static int print_option(void *ctx, const struct option_table *table, const struct option *option,
                         struct strview value)
 {

@@ -44,7 +44,7 @@ struct config_values {
 
 /* Who takes over values that CONFIG SET changed. Zeroed: nobody. */
 struct config_apply {
-    option_apply_fn net, store, process;
+    option_apply_fn net, store, command, process;
     void *ctx;
 };
 

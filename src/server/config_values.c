@@ -52,8 +52,8 @@ int config_values_bind(struct config_values *values, const struct config_apply *
     } parts[] = {
         {&net_option_table, &values->net, apply->net},
         {&store_option_table, &values->store, apply->store},
-        {&types_option_table, &values->types, NULL},     /* read where they are used, as */
-        {&command_option_table, &values->command, NULL}, /* read where they are used */
+        {&types_option_table, &values->types, NULL}, /* read where they are used */
+        {&command_option_table, &values->command, apply->command},
         {&process_option_table, &values->process, apply->process},
     };
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {

@@ -138,7 +138,7 @@ static size_t other_memory(void *ctx)
     struct server *s = ctx;
     struct command_memory beside;
     beside_memory(s, &beside);
-    return beside.connections + beside.sources + command_memory(&s->env);
+    return beside.connections + beside.sources + (s->has_env ? command_memory(&s->env) : 0);
 }
 
 static int apply_net(void *ctx, const struct option *option, struct errtext *err)
@@ -156,6 +156,12 @@ static int apply_store(void *ctx, const struct option *option, struct errtext *e
         net_set_maxmemory(s->net, s->values.store.maxmemory);
     }
     return result;
+}
+
+static int apply_command(void *ctx, const struct option *option, struct errtext *err)
+{
+    struct server *s = ctx;
+    return command_apply_option(&s->env, option, err);
 }
 
 static int apply_process(void *ctx, const struct option *option, struct errtext *err)
@@ -188,8 +194,11 @@ static enum server_exit exit_of(enum config_result result, struct errtext *err)
 
 static enum server_exit load_config(struct server *s, struct errtext *err)
 {
-    const struct config_apply apply = {
-        .net = apply_net, .store = apply_store, .process = apply_process, .ctx = s};
+    const struct config_apply apply = {.net = apply_net,
+                                       .store = apply_store,
+                                       .command = apply_command,
+                                       .process = apply_process,
+                                       .ctx = s};
     if (config_values_bind(&s->values, &apply, &s->options) < 0) {
         errtext_set(err, "no memory for the options");
         return SERVER_EXIT_OS;
@@ -262,12 +271,15 @@ static enum server_exit build_layers(struct server *s, struct errtext *err)
         .command_options = &s->values.command,
     };
     fill_host(s);
-    if (command_env_init(&s->env) < 0) {
-        errtext_set(err, "no memory for the command table");
-        return SERVER_EXIT_OS;
+    int result = command_env_init(&s->env);
+    if (result < 0) {
+        errtext_set(err, result == -EINVAL
+                             ? "notify-keyspace-events: the letters are Ag$lshzxeKEtmdn"
+                             : "no memory for the command table");
+        return result == -EINVAL ? SERVER_EXIT_CONFIG : SERVER_EXIT_OS;
     }
     s->has_env = true;
-    int result = net_create(&s->net, s->loop, &s->values.net, &s->env, err);
+    result = net_create(&s->net, s->loop, &s->values.net, &s->env, err);
     if (result != 0) {
         return result < 0 ? SERVER_EXIT_OS : SERVER_EXIT_CONFIG;
     }
@@ -293,6 +305,7 @@ enum server_exit server_create(struct server **out, const struct args *args, str
     }
     s->args = args;
     enum server_exit code = load_config(s, err);
+    args_hide_passwords(args);
     if (code == SERVER_EXIT_OK && args->action == ARGS_SERVE) {
         code = open_log(s, err);
     }

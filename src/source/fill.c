@@ -63,7 +63,15 @@ static bool store_entry(struct flight *f, const struct shaped *shaped)
                                 .type = is_found ? ENTRY_STRING : ENTRY_NEGATIVE,
                                 .is_reloadable = true};
     struct strview value = is_found ? shaped->value : strview_of("", 0);
-    return store_set(s->store, &key, value, &write) == STORE_OK;
+    struct entry_view old;
+    const bool was_there = s->fill_fn != NULL && store_peek(s->store, &key, &old);
+    if (store_set(s->store, &key, value, &write) != STORE_OK) {
+        return false;
+    }
+    if (s->fill_fn != NULL) {
+        s->fill_fn(s->fill_ctx, key.key, was_there);
+    }
+    return true;
 }
 
 static void fill(struct flight *f, const struct shaped *shaped)

@@ -60,6 +60,12 @@ static void map_destroy(struct source_map *m)
     free(m);
 }
 
+void sources_set_fill(struct sources *s, source_fill_fn fn, void *ctx)
+{
+    s->fill_fn = fn;
+    s->fill_ctx = ctx;
+}
+
 void sources_stop(struct sources *s)
 {
     if (s->is_stopped) {

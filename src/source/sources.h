@@ -163,6 +163,8 @@ struct sources {
     struct ev_loop *loop; /* borrowed, like the next two */
     struct store *store;
     const struct clock *clock;
+    source_fill_fn fill_fn; /* NULL: nobody wants to hear of fills */
+    void *fill_ctx;
     struct source *sources[SOURCES_MAX]; /* owned */
     size_t sources_count;
     struct source_map **maps; /* owned array of owned maps */

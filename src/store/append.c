@@ -100,7 +100,7 @@ static size_t bytes_needed(const struct store *s, uint32_t head, uint32_t size)
 static uint32_t prepare_head(struct store *s, enum segment_queue queue, unsigned ttl_class,
                              uint32_t size, enum append_for who, bool *moved)
 {
-    bool is_reserved = who == APPEND_FOR_RECLAIMER;
+    bool is_reserved = who != APPEND_FOR_CALLER;
     for (;;) {
         unsigned c = ttl_class;
         if (c > 0 && s->heads[queue][c] == SEGMENT_NONE) {

@@ -19,6 +19,7 @@ unsigned ttl_class_of(const struct store *s, int64_t expires_at_ms);
 enum append_for {
     APPEND_FOR_CALLER,    /* within the limit; makes room by reclaiming */
     APPEND_FOR_RECLAIMER, /* never reclaims; may use the reserve */
+    APPEND_RESERVED,      /* the same: room was made before, as far as that was possible */
 };
 
 /* Room for `size` bytes, counted as live. NULL: the limit or the arena does not allow it. *moved is

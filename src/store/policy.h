@@ -66,6 +66,8 @@ struct policy {
     uint32_t freq_max;
     bool never_evicts;
     bool has_ghosts; /* remembers what was evicted */
+    bool shows_idle; /* OBJECT IDLETIME means something to people under this policy */
+    bool shows_freq; /* OBJECT FREQ does */
     /* Queue of an entry whose key is absent. NULL: the main queue. */
     enum segment_queue (*place)(struct store *s, const struct candidate *c);
     /* The segment to empty next, SEGMENT_NONE when there is none. */

@@ -118,6 +118,8 @@ static void adaptive_evicted(struct store *s, const struct candidate *c)
 
 const struct policy policy_adaptive = {
     .summary = "adapts between recency and frequency by what it regrets",
+    .shows_idle = true,
+    .shows_freq = true,
     .freq_max = FREQ_MAX,
     .has_ghosts = true,
     .place = adaptive_place,

@@ -11,6 +11,7 @@ static enum verdict fifo_judge(struct store *s, struct candidate *c)
 
 const struct policy policy_fifo = {
     .summary = "drops the oldest entries, whatever their use",
+    .shows_idle = true,
     .freq_max = 3,
     .victim = policy_oldest_of_all,
     .judge = fifo_judge,

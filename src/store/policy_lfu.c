@@ -14,6 +14,7 @@ static enum verdict lfu_judge(struct store *s, struct candidate *c)
 
 const struct policy policy_lfu = {
     .summary = "drops what is used least often",
+    .shows_freq = true,
     .freq_max = POLICY_FREQ_MASK,
     .victim = policy_oldest_of_all,
     .judge = lfu_judge,

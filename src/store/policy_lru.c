@@ -17,6 +17,7 @@ static enum verdict lru_judge(struct store *s, struct candidate *c)
 
 const struct policy policy_lru = {
     .summary = "drops what was not used for the longest time",
+    .shows_idle = true,
     .freq_max = FREQ_MAX,
     .victim = policy_oldest_of_all,
     .judge = lru_judge,

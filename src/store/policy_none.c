@@ -4,6 +4,7 @@
 
 const struct policy policy_none = {
     .summary = "never evicts: writes fail when memory is used up",
+    .shows_idle = true,
     .freq_max = 3,
     .never_evicts = true,
 };

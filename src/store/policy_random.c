@@ -25,6 +25,7 @@ static enum verdict random_judge(struct store *s, struct candidate *c)
 
 const struct policy policy_random = {
     .summary = "drops entries at random",
+    .shows_idle = true,
     .freq_max = 3,
     .victim = random_victim,
     .judge = random_judge,

@@ -16,6 +16,7 @@ static enum verdict ttl_judge(struct store *s, struct candidate *c)
 
 const struct policy policy_ttl = {
     .summary = "drops what expires first",
+    .shows_idle = true,
     .freq_max = 3,
     .victim = ttl_victim,
     .judge = ttl_judge,

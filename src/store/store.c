@@ -314,8 +314,9 @@ bool store_idle(struct store *s, const struct store_key *k, int64_t *idle_ms_out
         return false;
     }
     uint32_t bits = slot_policy(*slot);
-    *idle_ms_out = (int64_t)((store_time_s(s) - policy_time(bits)) & POLICY_TIME_MASK) * 1000;
-    *freq_out = (int)policy_freq(bits);
+    uint32_t idle_s = (store_time_s(s) - policy_time(bits)) & POLICY_TIME_MASK;
+    *idle_ms_out = s->policy->shows_idle ? (int64_t)idle_s * 1000 : -1;
+    *freq_out = s->policy->shows_freq ? (int)policy_freq(bits) : -1;
     return true;
 }
 

@@ -236,6 +236,7 @@ enum store_result store_set_expiry(struct store *s, const struct store_key *k,
     unsigned char aux[STORE_AUX_BYTES];
     struct put p = put_from(&e, aux);
     p.shape.expires_at_ms = expires_at_ms;
+    p.is_rewrite = true;
     struct store_object *object = take_object(s, &e, &p);
     borrow(s, k->key, strview_of(e.value, e.value_len));
     give_block(&p, e.large);

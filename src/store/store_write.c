@@ -173,8 +173,9 @@ static unsigned char *acquire(struct store *s, const struct store_key *k, struct
     if (!space_prepare(s, sp)) {
         return NULL;
     }
-    size_t growth = index_growth_bytes(sp->ix) + block_bytes;
-    if (!store_reserve(s, growth, moved)) {
+    size_t size = entry_shape_size(shape);
+    size_t growth = index_growth_bytes(sp->ix) + block_bytes + (p->is_rewrite ? size : 0);
+    if (!store_reserve(s, growth, moved) && !p->is_rewrite) {
         return NULL;
     }
     store_trade_pages(s, growth);
@@ -182,8 +183,8 @@ static unsigned char *acquire(struct store *s, const struct store_key *k, struct
     if (block_bytes > 0 && (made = large_create(outside)) == NULL) {
         return NULL;
     }
-    unsigned char *e = append_entry(s, queue, class_of_shape(s, shape),
-                                    (uint32_t)entry_shape_size(shape), APPEND_FOR_CALLER, moved);
+    enum append_for who = p->is_rewrite ? APPEND_RESERVED : APPEND_FOR_CALLER;
+    unsigned char *e = append_entry(s, queue, class_of_shape(s, shape), (uint32_t)size, who, moved);
     if (e == NULL) {
         large_destroy(made);
         return NULL;

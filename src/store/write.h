@@ -24,6 +24,7 @@ struct put {
     struct large
         *block; /* for a large value: take over this one instead of making one; NULL: make one */
     bool keep_expiry; /* of the entry that is replaced, when there is one */
+    bool is_rewrite; /* of an entry that is there, hardly larger: rather above the limit than not */
 };
 
 /* Inserts or replaces; *value_out (may be NULL) is where the value lies. On failure nothing has

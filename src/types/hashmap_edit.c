@@ -271,6 +271,7 @@ enum store_result hashmap_set(struct hashmap_edit *e, struct strview name, struc
         .expires_at_ms = is_there && keep_expiry ? place.field.expires_at_ms : STORE_NO_EXPIRY,
     };
     *is_new_out = !is_there;
+    e->is_changed = true;
     if (e->is_present && !hashmap_is_packed(e->hash)) {
         return set_in_table(e, &field);
     }
@@ -323,6 +324,7 @@ bool hashmap_remove(struct hashmap_edit *e, struct strview name)
     if (!find_any(e, name, &place)) {
         return false;
     }
+    e->is_changed = true;
     if (hashmap_is_packed(e->hash)) {
         packed_remove(e, &place);
     } else {
@@ -339,6 +341,7 @@ enum store_result hashmap_set_expiry(struct hashmap_edit *e, struct strview name
     if (!find_any(e, name, &place)) {
         return STORE_NOT_FOUND;
     }
+    e->is_changed = true;
     if (!hashmap_is_packed(e->hash)) {
         if (!field_table_set_expiry(hashmap_table(e->hash), name, at_ms)) {
             return STORE_FULL;

@@ -10,7 +10,7 @@ from resp import Error, encode
 from tarn import Tarn, until
 
 MIB = 1 << 20
-PARTS = ("mem_log_live mem_log_dead mem_log_spare mem_large_values mem_index mem_store_tables mem_commands "
+PARTS = ("mem_log_live mem_log_dead mem_log_spare mem_large_values mem_being_freed mem_index mem_store_tables mem_commands "
          "mem_connections mem_client_buffers mem_sources").split()
 OOM = "OOM command not allowed when used memory > 'maxmemory'."
 SIZES = (8, 30, 100, 500, 2000, 9000, 65536)
@@ -211,7 +211,7 @@ class Memory(CompareCase):
                          {name: type(theirs[name]) for name in theirs if name != "dataset.percentage"})
         self.assertEqual(stats[b"keys.count"], 1010)
         self.assertEqual(stats[b"total.allocated"], stats[b"overhead.total"] + stats[b"dataset.bytes"])
-        parts = "log.live log.dead log.spare large.values index store.tables commands connections client.buffers sources"
+        parts = "log.live log.dead log.spare large.values being.freed index store.tables commands connections client.buffers sources"
         self.assertEqual(stats[b"total.allocated"], sum(stats[name.encode()] for name in parts.split()))
         self.assertEqual(set(stats[b"db.0"]), set(theirs[b"db.0"]) & set(stats[b"db.0"]))
         self.assertGreaterEqual(stats[b"peak.allocated"], stats[b"total.allocated"])
@@ -227,6 +227,31 @@ class Memory(CompareCase):
         with Tarn("--maxmemory", "8mb", "--maxmemory-policy", "noeviction") as tarn, tarn.connect() as c:
             self.assertGreater(fill(c, 20000, 1000), 0)
             self.assertIn("refused with -OOM", c.cmd("MEMORY", "DOCTOR").decode())
+
+
+class ObjectUse(CompareCase):
+    def test_idletime_and_freq_are_given_where_the_policy_knows(self):
+        for policy in ("noeviction", "allkeys-lru", "volatile-lru", "allkeys-random", "volatile-ttl", "allkeys-lfu",
+                       "volatile-lfu"):
+            for c in (self.c, self.r):
+                self.assertEqual(c.cmd("CONFIG", "SET", "maxmemory-policy", policy), "OK")
+                c.cmd("SET", "k", "v")
+            for word in ("IDLETIME", "FREQ"):
+                with self.subTest(policy=policy, word=word):
+                    ours, theirs = self.c.cmd("OBJECT", word, "k"), self.r.cmd("OBJECT", word, "k")
+                    self.assertEqual(type(ours), type(theirs))
+                    self.assertTrue(isinstance(ours, int) or ours == theirs, (ours, theirs))
+                    self.assertEqual(self.c.cmd("OBJECT", word, "absent"), self.r.cmd("OBJECT", word, "absent"))
+
+    def test_use_counts_and_looking_does_not(self):
+        self.c.cmd("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+        self.addCleanup(self.c.cmd, "CONFIG", "SET", "maxmemory-policy", "allkeys-adaptive")
+        self.c.cmd("SET", "k", "v")
+        before = self.c.cmd("OBJECT", "FREQ", "k")
+        for _ in range(20):
+            self.c.cmd("GET", "k")
+        self.assertEqual(self.c.cmd("OBJECT", "FREQ", "k"), before + 20)
+        self.assertEqual(self.c.cmd("OBJECT", "FREQ", "k"), before + 20)
 
 
 class Limit(unittest.TestCase):
@@ -263,6 +288,8 @@ class Limit(unittest.TestCase):
             self.assertEqual(c.cmd("GET", "kept"), b"value")
             self.assertEqual(c.cmd("EXPIRE", "kept", "100"), 1)
             self.assertEqual(c.cmd("PERSIST", "kept"), 1)
+            for i in range(2000):
+                self.assertEqual(c.cmd("EXPIRE", f"s1000:{i}", "1000"), 1)
             self.assertEqual(c.cmd("EXISTS", "kept"), 1)
             self.assertEqual(c.cmd("DEL", "kept"), 1)
             self.assertEqual(numbers(c, "stats")["evicted_keys"], 0)
@@ -301,7 +328,7 @@ class Limit(unittest.TestCase):
             self.assertEqual((load.wrong, load.refused), ([], 0))
             print(f"# {s['turns']} turns, p99 {s['turn_us_p99']} us, longest {s['turn_us_max']} us")
             self.assertGreater(s["evicted_keys"], 20000)
-            self.assertGreater(s["turns"], 100)  # in slices, not in one
+            self.assertGreater(s["turns"], 10)  # in slices, not in one
 
     def test_policies_change_under_load(self):
         with Tarn("--maxmemory", "16mb", "--enable-debug-command", "yes") as tarn, tarn.connect() as c:

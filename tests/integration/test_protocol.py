@@ -205,6 +205,22 @@ class NotForUs(TarnCase):
                 head = method + b" /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(body)
                 self.no_effect(head + body)
 
+    def test_other_protocols_are_cut_off_at_once(self):
+        first_bytes = {"TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+                       "PostgreSQL": b"\0\0\0\x08\x04\xd2\x16/",
+                       "SMB": b"\0\0\0\x54\xffSMB"}
+        for name, data in first_bytes.items():
+            with self.subTest(protocol=name):
+                answer = self.no_effect(data)
+                self.assertEqual(answer, b"")
+
+    def test_memcached_and_gopher_lines_get_errors(self):
+        for line in (b"stats\r\n", b"version\r\n", b"get evil\r\nset evil 0 0 1\r\n1\r\n", b"/a/path\r\n"):
+            with self.subTest(line=line), self.tarn.connect() as c:
+                c.send(line + encode("QUIT"))
+                self.assertIn(b"-ERR ", c.until_closed())
+            self.assertIsNone(self.c.cmd("GET", "evil"))
+
 
 class ForeignProtocolLog(TarnCase):
     """With a server of its own: such lines are limited per second."""

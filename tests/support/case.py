@@ -1,6 +1,8 @@
 """Base classes for integration tests: one server per class, a clean store and one connection per test."""
+import shlex
 import unittest
 
+from resp import encode
 from tarn import Redis, Tarn
 
 
@@ -50,3 +52,18 @@ class CompareCase(TarnCase):
         self.r = self.redis.connect()
         self.addCleanup(self.r.close)
         self.assertEqual(self.r.cmd("FLUSHALL"), "OK")
+
+    def assert_same(self, script):
+        """Runs lines "number: word word ..." on connection `number` of each server, and compares every reply byte for
+        byte. Words in quotes may hold blanks; "number: <" expects one message more on that connection."""
+        links = {}
+        for line in script.strip().split("\n"):
+            number, _, request = (part.strip() for part in line.strip().partition(":"))
+            if number not in links:
+                links[number] = (self.redis.connect(), self.connect())
+                self.addCleanup(links[number][0].close)
+            for link in links[number]:
+                if request != "<":
+                    link.send(encode(*shlex.split(request)))
+            expected, got = (link.raw_reply() for link in links[number])
+            self.assertEqual(got, expected, line.strip())

@@ -105,7 +105,7 @@ class Server:
     def is_serving(self):
         try:
             with self.connect(timeout=START_SECONDS) as c:
-                return c.cmd("PING") == "PONG"
+                return c.cmd("PING") in ("PONG", "NOAUTH Authentication required.")
         except OSError:
             return False
 

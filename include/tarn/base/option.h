@@ -13,7 +13,7 @@
  *
  * Field types: BOOL bool; INT, BYTES, MEMORY and SHARE int64_t; ENUM int (index into names); STRING
  * char * (owned by the set, never NULL); STRINGS char * (words separated by one space, owned, never
- * NULL).
+ * NULL); PASSWORD struct option_password, which holds the digest of the text only.
  */
 #ifndef TARN_BASE_OPTION_H
 #define TARN_BASE_OPTION_H
@@ -25,6 +25,7 @@
 #include "tarn/base/buf.h"
 #include "tarn/base/compiler.h"
 #include "tarn/base/err.h"
+#include "tarn/base/sha256.h"
 #include "tarn/base/strview.h"
 
 enum option_type {
@@ -36,6 +37,12 @@ enum option_type {
     OPTION_ENUM,
     OPTION_STRING,
     OPTION_STRINGS,
+    OPTION_PASSWORD, /* clear text, or "sha256:" and 64 hexadecimal digits; never shown */
+};
+
+struct option_password {
+    bool is_set; /* an empty text is no password */
+    unsigned char sha256[SHA256_BYTES];
 };
 
 enum option_flag {

@@ -32,6 +32,7 @@ struct histogram;
 struct sources;
 struct types;
 struct command_table; /* opaque */
+struct observers;     /* opaque: who wants to hear of changes */
 
 /* One request on its way. Lives in net's batch; zeroed, then session, argv, argc are set by net. */
 struct command_call {
@@ -73,11 +74,15 @@ struct command_host {
 struct command_options {
     int64_t proto_max_bulk_len; /* also the limit of a string value */
     bool enable_debug_command;
+    struct option_password requirepass;
+    int64_t tracking_table_max_keys; /* 0: no limit */
+    char *notify_keyspace_events;    /* letters, see docs/configuration.md */
 };
 extern const struct option_table command_option_table;
 
 struct command_metrics {
     uint64_t commands_processed, keyspace_hits, keyspace_misses, error_replies;
+    uint64_t denied_auths;
     uint64_t blocked_clients; /* suspended now */
 };
 extern const struct metric_table command_metric_table;        /* section Stats */
@@ -99,6 +104,10 @@ struct command_env {
     struct list sessions; /* struct session::link */
     size_t sessions_count;
     uint64_t next_session_id;
+    struct session *running; /* borrowed: whose command is being run, NULL in between */
+    struct observers *observers;
+    unsigned observed;  /* enum observed: 0 while nobody cares for changes of keys */
+    unsigned attention; /* enum attention: 0 unless commands are paused or shown to somebody */
     struct command_metrics stats;
     struct histogram *turn_us; /* microseconds per turn of the loop; NULL in tests without a loop */
     size_t loads_bytes;        /* held by commands that wait for loads */
@@ -106,16 +115,27 @@ struct command_env {
     size_t memory_peak;        /* the most that was noted */
 };
 
-/* Builds the table of all commands; `env` is filled by the caller apart from table and sessions. */
+/* Builds the table of all commands; `env` is filled by the caller apart from table, observers and
+ * sessions. 0, -ENOMEM, or -EINVAL when notify-keyspace-events has letters that mean nothing. */
 int command_env_init(struct command_env *env) WARN_UNUSED;
 void command_env_fini(struct command_env *env);
 
-/* Bytes the command layer itself holds: its table, and the loads of waiting commands. */
+/* Fits option_apply_fn with ctx = struct command_env: takes over values changed at run time. */
+int command_apply_option(void *ctx, const struct option *option, struct errtext *err);
+
+/* Bytes the command layer itself holds: its table, the loads of waiting commands, transactions and
+ * subscriptions. O(1). */
 size_t command_memory(const struct command_env *env);
 
 /* Looks at the memory in use: the first time when everything is built, then now and then, for the
  * peak. */
 void command_note_memory(struct command_env *env);
+
+/* At the end of every turn of the loop, before replies are sent: pushes that were gathered. */
+void command_turn_end(struct command_env *env);
+
+/* Ten times a second: what ends by time. */
+void command_tick(struct command_env *env);
 
 void command_prepare(struct command_env *env, struct command_call *call);
 void command_prefetch(struct command_env *env, const struct command_call *call);

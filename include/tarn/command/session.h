@@ -19,6 +19,8 @@ struct command;
 struct command_env;
 struct session;
 struct session_loads;
+struct interests;
+struct transaction;
 
 #define SESSION_NAME_MAX 1024 /* bytes of CLIENT SETNAME and SETINFO values */
 
@@ -32,8 +34,15 @@ enum session_flag {
     SESSION_NO_EVICT = 1 << 5,
     SESSION_NO_TOUCH = 1 << 6,
     SESSION_NO_LOAD = 1 << 7,
-    SESSION_CLOSING = 1 << 8, /* close once the replies are written; nothing more is run */
-    SESSION_BLOCKED = 1 << 9, /* its command waits for a load, or the client is delayed */
+    SESSION_CLOSING = 1 << 8,     /* close once the replies are written; nothing more is run */
+    SESSION_BLOCKED = 1 << 9,     /* its command waits for a load, or the client is delayed */
+    SESSION_IN_MULTI = 1 << 10,   /* commands are queued until EXEC */
+    SESSION_SPOILT = 1 << 11,     /* one of them was refused: EXEC will be as well */
+    SESSION_TOUCHED = 1 << 12,    /* a watched key changed: EXEC will not run */
+    SESSION_SUBSCRIBER = 1 << 13, /* subscribed to something */
+    SESSION_TRACKING = 1 << 14,   /* CLIENT TRACKING is on */
+    SESSION_MONITOR = 1 << 15,    /* is shown every command */
+    SESSION_PAUSED = 1 << 16,     /* its command waits for the end of CLIENT PAUSE */
 };
 
 /* What net does for a session. All calls are safe from within the session's own command. */
@@ -67,6 +76,8 @@ struct session {
     const struct command *last_command; /* borrowed, static tables */
     uint64_t commands;                  /* requests run */
 
+    struct transaction *transaction; /* owned; NULL outside of MULTI */
+    struct interests *interests;     /* owned; NULL: watches, subscribes and tracks nothing */
     struct session_loads
         *loads; /* owned; loads of the suspended command and their results; NULL in between */
     int64_t arrived_ms;       /* when the running (or suspended) command was first tried */

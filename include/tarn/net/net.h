@@ -34,6 +34,7 @@ struct net_options {
     int64_t tcp_keepalive_s; /* 0: off */
     int64_t client_query_buffer_limit;
     int64_t maxmemory_clients; /* bytes; below 0: percent of maxmemory, negated */
+    bool protected_mode;       /* without a password, only clients of this machine */
 };
 extern const struct option_table net_option_table;
 

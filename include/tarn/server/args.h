@@ -25,4 +25,8 @@ int args_parse(struct args *out, int argc, char **argv, struct errtext *err) WAR
 int help_print(void) WARN_UNUSED;
 void version_print(void);
 
+/* Overwrites the passwords on the command line, which everybody on the machine can list. Call it
+ * once they have been read. */
+void args_hide_passwords(const struct args *args);
+
 #endif

@@ -73,6 +73,11 @@ bool sources_has_maps(const struct sources *s);
 /* Bytes held by flights, results and drivers: for used_memory. */
 size_t sources_memory(const struct sources *s);
 
+/* Called when a row was written to the store; `was_there`: over another entry. Key borrowed during
+ * the call; the callee may call neither this layer nor the store. NULL: nobody. */
+typedef void (*source_fill_fn)(void *ctx, struct strview key, bool was_there);
+void sources_set_fill(struct sources *s, source_fill_fn fn, void *ctx);
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* The map whose pattern the key matches in canonical spelling; NULL: an ordinary key. Called on

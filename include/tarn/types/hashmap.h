@@ -86,6 +86,7 @@ struct hashmap_edit {
     struct strview hash; /* the entry's value; kept up to date */
     bool is_present;     /* the key has this hash; false: there is no such key */
     bool has_slack;      /* the packed hash has room that hashmap_end() gives back */
+    bool is_changed;     /* a field was written or removed */
 };
 
 /* Before several fields are set: `pairs` are `count` names, each with its value behind it. A key

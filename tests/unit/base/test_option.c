@@ -496,9 +496,53 @@ static void option__walk_reports_failed_allocations(void **state)
     assert_int_equal(all.calls, 0);
 }
 
+static const struct option password_rows[] = {
+    {.name = "pass", .type = OPTION_PASSWORD, .offset = 0, .def = ""},
+};
+static const struct option_table password_table = {.title = "P", .rows = password_rows, .count = 1};
+
+static int count_applies(void *ctx, const struct option *option, struct errtext *err)
+{
+    (*(int *)ctx)++;
+    return 0;
+}
+
+/* Only the digest is kept, and it is not shown. */
+static void option__password(void **state)
+{
+    struct option_password value;
+    struct option_set *set;
+    struct errtext err;
+    struct buf text;
+    size_t failed_at;
+    int applied = 0;
+    unsigned char digest[SHA256_BYTES];
+    assert_int_equal(option_set_create(&set), 0);
+    assert_int_equal(option_set_add(set, &password_table, &value, count_applies, &applied), 0);
+    assert_false(value.is_set);
+    sha256(strview_str("secret"), digest);
+    const char *const texts[] = {
+        "secret", "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"};
+    for (int i = 0; i < 2; i++) {
+        const struct option_change change = {.name = strview_str("pass"),
+                                             .value = strview_str(texts[i])};
+        assert_int_equal(option_set_change(set, &change, 1, &failed_at, &err), OPTION_OK);
+        assert_true(value.is_set);
+        assert_memory_equal(value.sha256, digest, SHA256_BYTES);
+        assert_int_equal(applied, 1);
+    }
+    buf_init(&text);
+    assert_true(option_set_get(set, strview_str("pass"), &text));
+    assert_int_equal(buf_len(&text), 0);
+    assert_int_equal(option_set_load(set, strview_str("pass"), strview_str(""), &err), OPTION_OK);
+    assert_false(value.is_set);
+    option_set_destroy(set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(option__password),
         cmocka_unit_test_setup_teardown(option__defaults_are_written_when_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(option__load_stores_every_type_without_applying, setup,
                                         teardown),

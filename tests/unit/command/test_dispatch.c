@@ -51,6 +51,7 @@ static void dispatch__arity(void **state)
 static void dispatch__authentication(void **state)
 {
     struct fixture *f = *state;
+    f->options.requirepass.is_set = true;
     f->client.session.flags &= ~(unsigned)SESSION_AUTHENTICATED;
     assert_reply(f, "GET k", "-NOAUTH Authentication required.\r\n");
     assert_reply(f, "nope", "-ERR unknown command 'nope', with args beginning with: \r\n");

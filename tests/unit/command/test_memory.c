@@ -32,8 +32,8 @@ static void memory__report_adds_up(void **state)
     assert_int_equal(m.used, m.dataset + m.overhead);
     assert_int_equal(m.used, store_used_memory(f->store) + command_memory(&f->env) + 321000);
     assert_int_equal(m.used, m.store.bytes_live + m.store.bytes_dead + m.log_spare +
-                                 m.store.bytes_large + m.store.bytes_index + m.store.bytes_other +
-                                 m.commands + 321000);
+                                 m.store.bytes_large + m.store.bytes_dropped + m.store.bytes_index +
+                                 m.store.bytes_other + m.commands + 321000);
     assert_int_equal(m.limit, 0); /* the fixture has no option set */
 }
 

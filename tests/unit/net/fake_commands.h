@@ -57,6 +57,16 @@ void command_prefetch(struct command_env *env, const struct command_call *call)
     (void)call;
 }
 
+void command_turn_end(struct command_env *env)
+{
+    (void)env;
+}
+
+void command_tick(struct command_env *env)
+{
+    (void)env;
+}
+
 static int64_t fake_number(const struct command_call *call)
 {
     int64_t n = 0;

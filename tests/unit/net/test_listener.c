@@ -1,6 +1,8 @@
 /*
  * Listeners: the addresses and modes they are given, and clients that arrive.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -208,22 +210,56 @@ static void net__judges_output_limits(void **state)
     assert_int_equal(
         option_set_load(w->set, name, strview_str("normal 1mb 2kb 3 pubsub 0 0 0"), &err), 0);
     assert_int_equal(net_apply_option(w->net, row, &err), 0);
-    assert_int_equal(w->net->output_limit.hard, 1 << 20);
-    assert_int_equal(w->net->output_limit.soft, 2 << 10);
-    assert_int_equal(w->net->output_limit.soft_seconds, 3);
+    assert_int_equal(w->net->output_limits[OUTPUT_NORMAL].hard, 1 << 20);
+    assert_int_equal(w->net->output_limits[OUTPUT_NORMAL].soft, 2 << 10);
+    assert_int_equal(w->net->output_limits[OUTPUT_NORMAL].soft_seconds, 3);
     const char *const bad[] = {"normal", "normal 1mb 2mb", "normal 1mb 2mb x", "nobody 1 2 3"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         assert_int_equal(option_set_load(w->set, name, strview_str(bad[i]), &err), 0);
         assert_int_equal(net_apply_option(w->net, row, &err), NET_BAD_OPTION);
     }
-    assert_int_equal(w->net->output_limit.hard, 1 << 20);
+    assert_int_equal(w->net->output_limits[OUTPUT_NORMAL].hard, 1 << 20);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
+static struct sockaddr_storage peer_of(const char *text)
+{
+    struct sockaddr_storage a = {0};
+    struct sockaddr_in *v4 = (void *)&a;
+    struct sockaddr_in6 *v6 = (void *)&a;
+    if (strchr(text, ':') != NULL) {
+        a.ss_family = AF_INET6;
+        assert_int_equal(inet_pton(AF_INET6, text, &v6->sin6_addr), 1);
+    } else {
+        a.ss_family = AF_INET;
+        assert_int_equal(inet_pton(AF_INET, text, &v4->sin_addr), 1);
+    }
+    return a;
+}
+
+/* Protected mode lets in nobody else while there is no password. */
+static void listener__knows_peers_on_the_same_machine(void **state)
+{
+    static const char *const inside[] = {"127.0.0.1", "127.255.0.3", "::1", "::ffff:127.0.0.1"};
+    static const char *const outside[] = {"192.0.2.1",   "128.0.0.1",        "10.0.0.1", "0.0.0.0",
+                                          "2001:db8::1", "::ffff:192.0.2.1", "::"};
+    for (size_t i = 0; i < ARRAY_LEN(inside); i++) {
+        const struct sockaddr_storage peer = peer_of(inside[i]);
+        assert_true(address_is_local(&peer));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(outside); i++) {
+        const struct sockaddr_storage peer = peer_of(outside[i]);
+        assert_false(address_is_local(&peer));
+    }
+    const struct sockaddr_storage socket_file = {.ss_family = AF_UNIX};
+    assert_true(address_is_local(&socket_file));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(listener__knows_peers_on_the_same_machine),
         CASE(listener__serves_a_unix_socket_with_its_mode),
         CASE(listener__replaces_a_dead_socket_but_not_a_live_one),
         CASE(listener__leaves_a_file_that_is_no_socket),

@@ -165,11 +165,39 @@ static void limit__hundred_kilobytes_are_enough_to_work(void **state)
     fixture_fini(&f);
 }
 
+/* An expiry makes an entry a little larger, so it is written anew; a full store does that too. What
+ * is left behind comes back by compaction, which begins when a part of a segment is dead. */
+static void limit__expiry_can_be_set_when_nothing_more_fits(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, LIMIT, "noeviction");
+    unsigned n = 0;
+    while (fixture_set_n(&f, n, 100, 0) == STORE_OK) {
+        n++;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        unsigned k = (unsigned)(((uint64_t)i * 7919) % n); /* scattered over all segments */
+        char name[32];
+        snprintf(name, sizeof(name), "key:%06u", k);
+        struct store_key key = fixture_key(&f, name);
+        assert_int_equal(store_set_expiry(f.s, &key, f.clock.mono_ms + 1000000), STORE_OK);
+        assert_true(store_used_memory(f.s) < LIMIT + LIMIT / 2);
+    }
+    fixture_settle(&f);
+    assert_true(store_used_memory(f.s) < LIMIT + LIMIT / 2);
+    assert_int_equal(store_count(f.s, 0), n);
+    assert_int_equal(store_count_volatile(f.s, 0), n);
+    assert_int_equal(f.events[STORE_EVENT_EVICTED], 0);
+    fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limit__holds_under_every_policy),
         cmocka_unit_test(limit__noeviction_refuses_and_goes_on),
+        cmocka_unit_test(limit__expiry_can_be_set_when_nothing_more_fits),
         cmocka_unit_test(limit__volatile_policies_spare_entries_without_expiry),
         cmocka_unit_test(limit__lowered_is_reached_in_slices),
         cmocka_unit_test(limit__counts_what_others_hold),

@@ -383,13 +383,28 @@ static void store__idle_time_and_uses_are_known(void **state)
     assert_false(store_idle(f->s, &k, &idle_ms, &freq));
     assert_int_equal(fixture_set_n(f, 1, 10, 0), STORE_OK);
     fixture_wait(f, 5000);
-    assert_true(store_idle(f->s, &k, &idle_ms, &freq));
-    assert_int_equal(idle_ms, 5000);
-    assert_int_equal(freq, 0);
+    assert_true(fixture_get_n(f, 1));
+    fixture_wait(f, 5000);
+    static const struct {
+        const char *policy;
+        int idle_ms, freq;
+    } known[] = {
+        {"noeviction", 5000, -1},      {"allkeys-fifo", 5000, -1},   {"allkeys-lru", 5000, -1},
+        {"allkeys-lfu", -1, 1},        {"allkeys-random", 5000, -1}, {"volatile-ttl", 5000, -1},
+        {"allkeys-adaptive", 5000, 1},
+    };
+    struct errtext err;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        f->options.maxmemory_policy = fixture_policy(known[i].policy);
+        assert_int_equal(store_apply_options(f->s, &err), 0);
+        assert_true(store_idle(f->s, &k, &idle_ms, &freq));
+        assert_int_equal(idle_ms, known[i].idle_ms);
+        assert_int_equal(freq, known[i].freq);
+    }
     assert_true(fixture_get_n(f, 1));
     assert_true(store_idle(f->s, &k, &idle_ms, &freq));
     assert_int_equal(idle_ms, 0);
-    assert_int_equal(freq, 1);
+    assert_int_equal(freq, 2);
 }
 
 static void store__tells_what_an_entry_costs(void **state)
