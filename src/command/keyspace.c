@@ -540,13 +540,10 @@ enum key_state key_edit_hash(struct cmd_ctx *ctx, const struct store_key *k,
 bool key_end_hash(struct cmd_ctx *ctx, struct hashmap_edit *edit, enum store_result result)
 {
     hashmap_end(edit);
-    if (!accept(ctx, edit->key, false, result)) {
-        return false;
-    }
-    if (edit->is_changed) {
+    if (edit->is_changed) { /* a failure may come after the first fields */
         key_changed(ctx, edit->key, NULL);
     }
-    return true;
+    return accept(ctx, edit->key, false, result);
 }
 
 /* ---- maps ---- */

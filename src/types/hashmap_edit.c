@@ -15,7 +15,7 @@
 #include "types_private.h"
 
 /* Fields that are taken out of a table in one go, some ten microseconds. */
-#define PURGE_MAX 256
+#define PURGE_MAX 64
 
 static int64_t cut_expiry(int64_t at_ms)
 {
@@ -159,24 +159,21 @@ static enum store_result packed_add_expiries(struct hashmap_edit *e)
 static bool fits_packed(const struct hashmap_edit *e, struct strview name, struct strview value,
                         bool is_new)
 {
-    const struct types_options *o = e->types->options;
     const size_t count = (e->is_present ? packed_count(e->hash) : 0) + (is_new ? 1 : 0);
-    const size_t len_max = (size_t)o->hash_max_listpack_value;
-    return count <= PACKED_COUNT_MAX && count <= (size_t)o->hash_max_listpack_entries &&
-           name.len <= len_max && value.len <= len_max &&
-           name.len + value.len + e->hash.len <= PACKED_BYTES_MAX;
+    return count <= PACKED_COUNT_MAX && name.len + value.len + e->hash.len <= PACKED_BYTES_MAX;
 }
 
 static void free_table(struct field_table *table)
 {
     size_t bytes;
-    (void)field_table_free_some(table, SIZE_MAX, &bytes);
+    while (!field_table_free_some(table, &bytes)) {
+    }
 }
 
 /* A table with the fields of a hash; NULL: no memory. */
-static struct field_table *build_table(const struct types *t, struct strview hash)
+static struct field_table *build_table(struct types *t, struct strview hash)
 {
-    struct field_table *table = field_table_create(t->store);
+    struct field_table *table = field_table_create(t->store, &t->chunks);
     struct hashmap_iter it;
     struct hashmap_field field;
     hashmap_begin(&it, t, hash);
@@ -288,14 +285,13 @@ enum store_result hashmap_set(struct hashmap_edit *e, struct strview name, struc
 
 enum store_result hashmap_expect(struct hashmap_edit *e, const struct strview *pairs, size_t count)
 {
-    const struct types_options *o = e->types->options;
     size_t bytes = 0;
-    if (e->is_present || count < 2 || count > (size_t)o->hash_max_listpack_entries) {
+    if (e->is_present || count < 2 || count > PACKED_COUNT_MAX) {
         return STORE_OK;
     }
     for (size_t i = 0; i < count; i++) {
         bytes += packed_field_bytes(false, pairs[2 * i].len, pairs[2 * i + 1].len);
-        if (!fits_packed(e, pairs[2 * i], pairs[2 * i + 1], true) || bytes > PACKED_BYTES_MAX) {
+        if (bytes > PACKED_BYTES_MAX) {
             return STORE_OK;
         }
     }

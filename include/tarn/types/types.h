@@ -18,9 +18,10 @@
 
 struct types; /* opaque */
 
+/* How a hash is kept is this layer's own choice; the options say what it is called. */
 struct types_options {
-    int64_t hash_max_listpack_entries; /* fields of a packed hash, at most */
-    int64_t hash_max_listpack_value;   /* bytes of a name or a value in it, at most */
+    int64_t hash_max_listpack_entries; /* more fields: a hashtable */
+    int64_t hash_max_listpack_value;   /* a longer name or value: a hashtable */
 };
 extern const struct option_table types_option_table;
 
