@@ -6,7 +6,7 @@ import time
 import unittest
 
 from case import TarnCase
-from database import check_identities, fields
+from database import check_at_rest, fields
 from resp import Error, encode
 from tarn import Tarn, until
 
@@ -31,8 +31,7 @@ class Flights(TarnCase):
         self.gate("RELEASE")
         self.gate("FAIL", "off")
         until(lambda: self.stats("m").get("waiters", 0) == 0, "no waiters left")
-        for reply in self.c.cmd("SOURCE", "MAPS"):
-            check_identities(self, fields(reply))
+        check_at_rest(self)
 
     def gate(self, *words):
         """HOLD, RELEASE or FAIL for both sources."""

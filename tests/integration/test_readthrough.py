@@ -2,7 +2,7 @@
 import json
 
 from case import TarnCase
-from database import DatabaseCase, check_identities, fields
+from database import DatabaseCase, check_at_rest, fields
 from resp import Error, encode
 from tarn import until
 
@@ -25,8 +25,7 @@ map noexists shop "noexists:{id:int}" "SELECT name FROM item WHERE id = $id" as 
 """
 
     def tearDown(self):
-        for reply in self.c.cmd("SOURCE", "MAPS"):
-            check_identities(self, fields(reply))
+        check_at_rest(self)
 
     def counts(self, name, *keys):
         stats = self.stats(name)

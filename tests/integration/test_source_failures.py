@@ -3,7 +3,7 @@ import os
 import sqlite3
 import time
 
-from database import DatabaseCase, check_identities, fields
+from database import DatabaseCase, check_at_rest, fields
 from resp import Error
 from tarn import until
 
@@ -18,8 +18,7 @@ class Failing(DatabaseCase):
     maps = MAPS
 
     def tearDown(self):
-        for reply in self.c.cmd("SOURCE", "MAPS"):
-            check_identities(self, fields(reply))
+        check_at_rest(self)
 
     def error(self, key, *words):
         """The error of a GET, which must come in time and be one of `words`, and tell nothing of the query."""

@@ -136,11 +136,11 @@ int fixture_teardown(void **state)
     struct fixture *f = *state;
     store_check(f->store);
     client_close(f, &f->client);
+    command_env_fini(&f->env);
     sources_destroy(f->sources);
     if (f->loop != NULL) {
         ev_loop_destroy(f->loop);
     }
-    command_env_fini(&f->env);
     store_destroy(f->store);
     types_destroy(f->types);
     free(f);

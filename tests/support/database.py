@@ -5,6 +5,7 @@ import sqlite3
 import tempfile
 
 from case import TarnCase
+from tarn import until
 
 SCHEMA = """
 CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price NUMERIC, doc TEXT, picture BLOB);
@@ -73,3 +74,11 @@ def check_identities(case, stats):
     for name, value in stats.items():
         if isinstance(value, int):
             case.assertGreaterEqual(value, 0, name)
+
+
+def check_at_rest(case):
+    """The identities of all maps, once no query runs: a command that failed early leaves loads under way behind."""
+    until(lambda: all(source["busy"] == 0 and source["queue"] == 0
+                      for source in map(fields, case.c.cmd("SOURCE", "LIST"))), "all queries to end")
+    for reply in case.c.cmd("SOURCE", "MAPS"):
+        check_identities(case, fields(reply))
