@@ -37,7 +37,7 @@ static bool set_fields(struct cmd_ctx *ctx, int64_t *created_out)
         created += is_new ? 1 : 0;
     }
     *created_out = created;
-    return key_end_hash(ctx, &edit, result);
+    return key_end_hash(ctx, &edit, result, NULL);
 }
 
 void cmd_hset(struct cmd_ctx *ctx)
@@ -76,7 +76,7 @@ void cmd_hsetnx(struct cmd_ctx *ctx)
         bool is_new;
         result = hashmap_set(&edit, ctx->argv[2], ctx->argv[3], false, &is_new);
     }
-    if (key_end_hash(ctx, &edit, result)) {
+    if (key_end_hash(ctx, &edit, result, NULL)) {
         resp_write_int(ctx->reply, is_there ? 0 : 1);
     }
 }
@@ -92,7 +92,7 @@ void cmd_hdel(struct cmd_ctx *ctx)
     for (int i = 2; i < ctx->argc && edit.is_present; i++) {
         removed += hashmap_remove(&edit, ctx->argv[i]) ? 1 : 0;
     }
-    if (key_end_hash(ctx, &edit, STORE_OK)) {
+    if (key_end_hash(ctx, &edit, STORE_OK, NULL)) {
         resp_write_int(ctx->reply, removed);
     }
 }
@@ -116,12 +116,12 @@ static bool open_number(struct cmd_ctx *ctx, const struct store_key *key, struct
 static bool store_number(struct cmd_ctx *ctx, struct hashmap_edit *edit, struct strview text)
 {
     bool is_new;
-    return key_end_hash(ctx, edit, hashmap_set(edit, ctx->argv[2], text, true, &is_new));
+    return key_end_hash(ctx, edit, hashmap_set(edit, ctx->argv[2], text, true, &is_new), NULL);
 }
 
 static void refuse_number(struct cmd_ctx *ctx, struct hashmap_edit *edit, const char *error)
 {
-    if (key_end_hash(ctx, edit, STORE_OK)) {
+    if (key_end_hash(ctx, edit, STORE_OK, NULL)) {
         reply_error(ctx, error);
     }
 }

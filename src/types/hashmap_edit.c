@@ -74,6 +74,7 @@ static enum store_result make_empty(struct hashmap_edit *e, size_t slack)
         bytes[0] = 0;
         packed_write_count(bytes, 0);
         e->hash = strview_of(bytes, len);
+        e->is_new = true;
         e->is_present = true;
     }
     return r;
@@ -218,6 +219,7 @@ static enum store_result become_table(struct hashmap_edit *e)
     assert(is_there);
     (void)is_there;
     e->hash = view.value;
+    e->is_new = e->is_new || !e->is_present;
     e->is_present = true;
     return STORE_OK;
 }
@@ -393,6 +395,7 @@ void hashmap_purge(struct hashmap_edit *e)
     if (!e->is_present || LIKELY(hashmap_due_ms(e->hash) > now_ms)) {
         return;
     }
+    e->has_expired = true;
     if (!hashmap_is_live(e->types, e->hash)) { /* all at once, however many */
         e->types->counters.expired_subkeys += hashmap_count(e->hash);
         (void)store_remove(e->types->store, e->key);
@@ -405,11 +408,8 @@ void hashmap_purge(struct hashmap_edit *e)
                                                                   PURGE_MAX);
 }
 
-void hashmap_end(struct hashmap_edit *e)
+static void settle(struct hashmap_edit *e)
 {
-    if (!e->is_present) {
-        return;
-    }
     if (hashmap_is_packed(e->hash) && e->has_slack) {
         give_slack_back(e);
     } else if (!hashmap_is_packed(e->hash)) {
@@ -418,5 +418,16 @@ void hashmap_end(struct hashmap_edit *e)
     if (hashmap_count(e->hash) == 0) {
         (void)store_remove(e->types->store, e->key);
         e->is_present = false;
+    }
+}
+
+void hashmap_end(struct hashmap_edit *e)
+{
+    const struct types *t = e->types;
+    if (e->is_present) {
+        settle(e);
+    }
+    if (UNLIKELY(e->has_expired) && t->expired_fn != NULL) {
+        t->expired_fn(t->expired_ctx, e->key, !e->is_present && !e->is_changed);
     }
 }

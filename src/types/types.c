@@ -125,6 +125,12 @@ void types_destroy(struct types *t)
 
 /* ---- the sweep ---- */
 
+void types_set_expired(struct types *t, types_expired_fn fn, void *ctx)
+{
+    t->expired_fn = fn;
+    t->expired_ctx = ctx;
+}
+
 bool types_has_expiries(const struct types *t)
 {
     return t->sweep.is_wanted;

@@ -27,6 +27,8 @@ struct types {
     struct field_table *dropped; /* owned; linked by next_dropped */
     struct sweep sweep;
     struct types_counters counters;
+    types_expired_fn expired_fn; /* NULL: nobody wants to know */
+    void *expired_ctx;
 };
 
 /* The table of a hash that is one. */

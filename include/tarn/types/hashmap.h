@@ -88,8 +88,10 @@ struct hashmap_edit {
     const struct store_key *key;
     struct strview hash; /* the entry's value; kept up to date */
     bool is_present;     /* the key has this hash; false: there is no such key */
+    bool is_new;         /* the key was made by this change */
     bool has_slack;      /* the packed hash has room that hashmap_end() gives back */
     bool is_changed;     /* a field was written or removed */
+    bool has_expired;    /* fields were taken out because they were over */
 };
 
 /* Before several fields are set: `pairs` are `count` names, each with its value behind it. A key

@@ -41,6 +41,11 @@ void types_destroy(struct types *t);
 
 struct types_counters *types_counters(struct types *t);
 
+/* Called when fields of a key are taken out because they are over; is_gone: and the key with the
+ * last of them. The key is borrowed during the call; the callee may not call the store. */
+typedef void (*types_expired_fn)(void *ctx, const struct store_key *key, bool is_gone);
+void types_set_expired(struct types *t, types_expired_fn fn, void *ctx);
+
 /* May there be fields with an expiry at all? */
 bool types_has_expiries(const struct types *t);
 

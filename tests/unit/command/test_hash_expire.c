@@ -2,6 +2,9 @@
 #include "../../support/command_fixture.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "src/command/notify.h"
 
 #define NO_FIELDS "-ERR Mandatory argument FIELDS is missing or not at the right position\r\n"
 #define BAD_COUNT "-ERR Number of fields must be a positive integer\r\n"
@@ -220,6 +223,72 @@ static void hash_expire__hgetdel(void **state)
     assert_reply(f, "HGETDEL h FIELDS 1 b", "*1\r\n$-1\r\n");
 }
 
+/* The events that `line` causes, in order and with a blank behind each. */
+static void assert_events(struct fixture *f, struct client *listener, const char *line,
+                          const char *expected)
+{
+    static const char prefix[] = "__keyevent@0__:";
+    char events[200] = "";
+    buf_clear(&listener->out);
+    (void)client_run(f, &f->client, line);
+    (void)buf_append_char(&listener->out, '\0');
+    const char *at = buf_view(&listener->out).data;
+    while ((at = strstr(at, prefix)) != NULL) {
+        at += strlen(prefix);
+        if (*at != '*') { /* the pattern */
+            strncat(events, at, (size_t)(strchr(at, '\r') - at));
+            strcat(events, " ");
+        }
+    }
+    if (strcmp(events, expected) != 0) {
+        print_error("%s\n  got    %s\n  wanted %s\n", line, events, expected);
+        fail();
+    }
+}
+
+static void hash_expire__events(void **state)
+{
+    struct fixture *f = *state;
+    struct client c;
+    char letters[] = "EAn";
+    f->options.notify_keyspace_events = letters;
+    assert_true(notify_configure(&f->env));
+    client_open(f, &c);
+    (void)client_run(f, &c, "PSUBSCRIBE __keyevent@0__:*");
+    assert_events(f, &c, "HSET h a 1 b 2", "new hset ");
+    assert_events(f, &c, "HMSET h a 1", "hset ");
+    assert_events(f, &c, "HSETNX h a 1", "");
+    assert_events(f, &c, "HSETNX h c 1", "hset ");
+    assert_events(f, &c, "HINCRBY h a 1", "hincrby ");
+    assert_events(f, &c, "HINCRBY h a x", "");
+    assert_events(f, &c, "HINCRBYFLOAT h a 1", "hincrbyfloat ");
+    assert_events(f, &c, "HDEL h none", "");
+    assert_events(f, &c, "HDEL h c", "hdel ");
+    assert_events(f, &c, "HPEXPIRE h 1000 FIELDS 1 a", "hexpire ");
+    assert_events(f, &c, "HPEXPIRE h 1000 NX FIELDS 1 a", "");
+    assert_events(f, &c, "HPERSIST h FIELDS 1 a", "hpersist ");
+    assert_events(f, &c, "HPERSIST h FIELDS 1 a", "");
+    assert_events(f, &c, "HGETEX h PX 1000 FIELDS 1 a", "hexpire ");
+    assert_events(f, &c, "HGETEX h PERSIST FIELDS 1 a", "hpersist ");
+    assert_events(f, &c, "HGETEX h FIELDS 1 a", "");
+    assert_events(f, &c, "HSETEX h PX 1000 FIELDS 1 c 1", "hset hexpire ");
+    assert_events(f, &c, "HSETEX h FIELDS 1 d 1", "hset ");
+    assert_events(f, &c, "HPEXPIRE h 0 FIELDS 1 a", "hdel ");
+    fixture_advance(f, 1000);
+    assert_events(f, &c, "HLEN h", "hexpired ");
+    assert_events(f, &c, "HPEXPIRE h 500 FIELDS 1 d", "hexpire ");
+    assert_events(f, &c, "HGETDEL h FIELDS 1 b", "hdel ");
+    fixture_advance(f, 500);
+    buf_clear(&c.out);
+    assert_false(types_tick(f->types, 1000));
+    (void)buf_append_char(&c.out, '\0');
+    assert_non_null(strstr(buf_view(&c.out).data, "hexpired"));
+    assert_non_null(strstr(buf_view(&c.out).data, "del"));
+    assert_events(f, &c, "HSET h a 1", "new hset ");
+    assert_events(f, &c, "HDEL h a", "hdel del ");
+    client_close(f, &c);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -235,6 +304,7 @@ int main(void)
         TEST(hash_expire__hsetex),
         TEST(hash_expire__hsetex_mistakes),
         TEST(hash_expire__hgetdel),
+        TEST(hash_expire__events),
     };
     return cmocka_run_group_tests_name("command/hash_expire", tests, NULL, NULL);
 }
