@@ -1,4 +1,5 @@
 /* Hashes; replies as Redis 7 gives them. */
+#include "../../support/long_double.h"
 #include "../../support/command_fixture.h"
 
 #include <stdio.h>
@@ -70,7 +71,9 @@ static void hash__numbers(void **state)
     assert_reply(f, "HINCRBY h big x", NOT_AN_INTEGER);
     assert_reply(f, "HINCRBYFLOAT h text 1", "-ERR hash value is not a float\r\n");
     assert_reply(f, "HINCRBYFLOAT h n x", "-ERR value is not a valid float\r\n");
-    assert_reply(f, "HINCRBYFLOAT h n inf", "-ERR value is NaN or Infinity\r\n");
+    if (has_long_double()) {
+        assert_reply(f, "HINCRBYFLOAT h n inf", "-ERR value is NaN or Infinity\r\n");
+    }
     assert_reply(f, "HGET h big", "$19\r\n9223372036854775807\r\n");
     assert_reply(f, "HINCRBY none n x", NOT_AN_INTEGER);
     assert_reply(f, "EXISTS none", ZERO);

@@ -286,7 +286,8 @@ static void hashmap__dies_with_its_last_field(void **state)
         fixture_wait(f, 1401);
         assert_false(fixture_open(f, &k, &hash));
         assert_int_equal(store_count(f->s, 0), 1); /* nobody has met it yet */
-        while (types_tick(f->t, 1000)) {
+        for (unsigned i = 0; i < 100 && store_count(f->s, 0) > 0; i++) {
+            (void)types_tick(f->t, 1000000); /* a budget no machine uses up */
         }
         assert_int_equal(store_count(f->s, 0), 0);
     }
