@@ -93,7 +93,8 @@ struct source {
     struct source_options options;
     struct slot *slots;   /* owned, `capacity` of them */
     unsigned *free_slots; /* owned stack of indexes */
-    unsigned capacity, free_count;
+    unsigned connections;
+    unsigned capacity, free_count; /* of slots */
     uint64_t next_request;
     struct list queue; /* struct flight::in_queue */
     size_t queue_len;
