@@ -2,10 +2,20 @@
 #ifndef TARN_COMMAND_COMMAND_STATS_H
 #define TARN_COMMAND_COMMAND_STATS_H
 
+#include "handler.h"
 #include "tarn/base/buf.h"
 #include "tarn/command/command.h"
 
 void command_stats_append_commands(struct command_env *env, struct buf *out);
+void command_stats_append_latencies(struct command_env *env, struct buf *out);
+void command_stats_append_errors(struct command_env *env, struct buf *out);
+
+/* The reply of `ctx` is an error. */
+void command_stats_count_error(const struct cmd_ctx *ctx);
+
+/* Is latency-tracking-info-percentiles a list of percentiles? */
+bool command_stats_percentiles_are_valid(const struct command_env *env);
+
 void command_stats_reset(struct command_env *env);
 
 #endif

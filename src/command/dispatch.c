@@ -7,8 +7,9 @@
  * a finished reply away in the same manner.
  *
  * The hot path is command_run() down to the handler: no allocation, no formatting, no look-up. The
- * time a command takes is sampled, because reading a clock twice costs as much as a GET: the first
+ * time of short commands is sampled, because reading a clock twice costs as much as a GET: the first
  * SAMPLE_ALL runs of each command are measured, and later each SAMPLE_EVERY-th stands for as many.
+ * What may take long is measured every time (timing.c).
  */
 #include "tarn/command/command.h"
 
@@ -18,6 +19,7 @@
 
 #include "args.h"
 #include "auth.h"
+#include "command_stats.h"
 #include "handler.h"
 #include "keyspace.h"
 #include "loads.h"
@@ -26,10 +28,12 @@
 #include "reply.h"
 #include "table.h"
 #include "tarn/base/compiler.h"
+#include "timing.h"
 #include "transaction.h"
 
 #define SAMPLE_ALL   64
 #define SAMPLE_EVERY 64
+#define SHORT_ARGS   16 /* with more words any command may take long */
 
 void command_prepare(struct command_env *env, struct command_call *call)
 {
@@ -153,17 +157,23 @@ static bool admit(struct cmd_ctx *ctx)
 
 /* ---- running ---- */
 
-static void run_handler(struct cmd_ctx *ctx, struct command_stat *stat)
+static COLD void run_timed(struct cmd_ctx *ctx, uint64_t weight)
 {
-    const bool is_early = stat->calls < SAMPLE_ALL;
-    if (LIKELY(!is_early && stat->calls % SAMPLE_EVERY != 0)) {
-        ctx->command->handler(ctx);
-        return;
-    }
-    const int64_t begin_us = clock_now_us();
+    const uint64_t begin_ns = clock_now_ns();
     ctx->command->handler(ctx);
-    const uint64_t took_us = (uint64_t)(clock_now_us() - begin_us);
-    stat->usec += is_early ? took_us : took_us * SAMPLE_EVERY;
+    ctx->took_ns = clock_now_ns() - begin_ns;
+    ctx->weight = weight;
+}
+
+static void run_handler(struct cmd_ctx *ctx, const struct command_stat *stat)
+{
+    const bool is_every = stat->calls < SAMPLE_ALL || stat->is_long || ctx->argc > SHORT_ARGS ||
+                          (ctx->env->attention & ATTENTION_TIMES) != 0;
+    if (LIKELY(!is_every && stat->calls % SAMPLE_EVERY != 0)) {
+        ctx->command->handler(ctx);
+    } else {
+        run_timed(ctx, is_every ? 1 : SAMPLE_EVERY);
+    }
 }
 
 static bool is_error_reply(const struct cmd_ctx *ctx)
@@ -177,7 +187,7 @@ static void finish(struct cmd_ctx *ctx)
 {
     struct session *s = ctx->session;
     if (UNLIKELY(is_error_reply(ctx))) {
-        ctx->env->stats.error_replies++;
+        command_stats_count_error(ctx);
     }
     if (UNLIKELY((s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0)) {
         buf_truncate(s->out, ctx->reply_start);
@@ -214,10 +224,14 @@ static void account(struct cmd_ctx *ctx, struct command_stat *stat)
     if (UNLIKELY(is_error_reply(ctx))) {
         stat->failed++;
     }
+    if (UNLIKELY(ctx->weight > 0)) {
+        timing_note(ctx, ctx->took_ns, ctx->weight);
+    }
     ctx->env->stats.commands_processed++;
     ctx->env->stats.keyspace_hits += ctx->hits;
     ctx->env->stats.keyspace_misses += ctx->misses;
-    if (UNLIKELY((ctx->session->flags & SESSION_TRACKING) != 0 || ctx->env->attention != 0)) {
+    if (UNLIKELY((ctx->session->flags & SESSION_TRACKING) != 0 ||
+                 (ctx->env->attention & ATTENTION_MONITOR) != 0)) {
         tell_observers(ctx);
     }
 }
@@ -238,7 +252,7 @@ void dispatch_queued(struct cmd_ctx *exec, const struct queued *q)
     run_handler(&ctx, stat);
     account(&ctx, stat);
     if (is_error_reply(&ctx)) {
-        ctx.env->stats.error_replies++;
+        command_stats_count_error(&ctx);
     }
     if (buf_len(ctx.reply->out) == ctx.reply_start) {
         resp_write_null(ctx.reply); /* CLIENT REPLY: the array needs its element */

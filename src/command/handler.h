@@ -35,6 +35,7 @@ struct cmd_ctx {
     unsigned loads_pending; /* > 0: roll back and suspend */
     struct strview
         load_error; /* len > 0: the reply becomes this error; borrowed from session->loads */
+    uint64_t took_ns, weight; /* of the run, and for how many it stands; 0: it was not timed */
     unsigned hits,
         misses; /* of this run; counted when the command completes, not when it is suspended */
 };
