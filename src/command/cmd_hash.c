@@ -21,7 +21,7 @@ static bool set_fields(struct cmd_ctx *ctx, int64_t *created_out)
 {
     const struct store_key key = key_at(ctx, 1);
     struct hashmap_edit edit;
-    enum store_result result = STORE_OK;
+    enum store_result result;
     int64_t created = 0;
     if (ctx->argc % 2 != 0) {
         reply_arity_error(ctx);
@@ -30,13 +30,14 @@ static bool set_fields(struct cmd_ctx *ctx, int64_t *created_out)
     if (key_edit_hash(ctx, &key, &edit) == KEY_WRONG_TYPE) {
         return false;
     }
+    result = hashmap_expect(&edit, ctx->argv + 2, (size_t)(ctx->argc - 2) / 2);
     for (int i = 2; i < ctx->argc && result == STORE_OK; i += 2) {
         bool is_new;
         result = hashmap_set(&edit, ctx->argv[i], ctx->argv[i + 1], false, &is_new);
         created += is_new ? 1 : 0;
     }
     *created_out = created;
-    return key_end_hash(ctx, &edit, result);
+    return key_end_hash(ctx, &edit, result, NULL);
 }
 
 void cmd_hset(struct cmd_ctx *ctx)
@@ -75,7 +76,7 @@ void cmd_hsetnx(struct cmd_ctx *ctx)
         bool is_new;
         result = hashmap_set(&edit, ctx->argv[2], ctx->argv[3], false, &is_new);
     }
-    if (key_end_hash(ctx, &edit, result)) {
+    if (key_end_hash(ctx, &edit, result, NULL)) {
         resp_write_int(ctx->reply, is_there ? 0 : 1);
     }
 }
@@ -91,7 +92,7 @@ void cmd_hdel(struct cmd_ctx *ctx)
     for (int i = 2; i < ctx->argc && edit.is_present; i++) {
         removed += hashmap_remove(&edit, ctx->argv[i]) ? 1 : 0;
     }
-    if (key_end_hash(ctx, &edit, STORE_OK)) {
+    if (key_end_hash(ctx, &edit, STORE_OK, NULL)) {
         resp_write_int(ctx->reply, removed);
     }
 }
@@ -115,12 +116,12 @@ static bool open_number(struct cmd_ctx *ctx, const struct store_key *key, struct
 static bool store_number(struct cmd_ctx *ctx, struct hashmap_edit *edit, struct strview text)
 {
     bool is_new;
-    return key_end_hash(ctx, edit, hashmap_set(edit, ctx->argv[2], text, true, &is_new));
+    return key_end_hash(ctx, edit, hashmap_set(edit, ctx->argv[2], text, true, &is_new), NULL);
 }
 
 static void refuse_number(struct cmd_ctx *ctx, struct hashmap_edit *edit, const char *error)
 {
-    if (key_end_hash(ctx, edit, STORE_OK)) {
+    if (key_end_hash(ctx, edit, STORE_OK, NULL)) {
         reply_error(ctx, error);
     }
 }

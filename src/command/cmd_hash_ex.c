@@ -4,6 +4,8 @@
  */
 #include "hash_args.h"
 #include "keyspace.h"
+#include "notify.h"
+#include "observers.h"
 #include "reply.h"
 #include "table.h"
 #include "tarn/base/num.h"
@@ -60,7 +62,7 @@ void cmd_hgetdel(struct cmd_ctx *ctx)
             (void)hashmap_remove(&edit, ctx->argv[i]);
         }
     }
-    (void)key_end_hash(ctx, &edit, STORE_OK);
+    (void)key_end_hash(ctx, &edit, STORE_OK, NULL);
 }
 
 /* ---- HGETEX ---- */
@@ -105,7 +107,11 @@ void cmd_hgetex(struct cmd_ctx *ctx)
             result = hash_expire_field(ctx, &edit, ctx->argv[i], args.expires_at_ms);
         }
     }
-    (void)key_end_hash(ctx, &edit, result); /* its error replaces the reply */
+    const bool is_over = args.expires_at_ms <= ctx->env->clock->mono_ms;
+    const char *event = is_over                                 ? "hdel"
+                        : args.expires_at_ms == STORE_NO_EXPIRY ? "hpersist"
+                                                                : "hexpire";
+    (void)key_end_hash(ctx, &edit, result, event); /* its error replaces the reply */
 }
 
 /* ---- HSETEX ---- */
@@ -234,7 +240,12 @@ void cmd_hsetex(struct cmd_ctx *ctx)
     for (int i = args.first; i < ctx->argc && is_allowed && result == STORE_OK; i += 2) {
         result = set_field(ctx, &edit, &args, i);
     }
-    if (key_end_hash(ctx, &edit, result)) {
-        resp_write_int(ctx->reply, is_allowed ? 1 : 0);
+    if (!key_end_hash(ctx, &edit, result, NULL)) {
+        return;
     }
+    if (UNLIKELY(ctx->env->observed != 0) && edit.is_present && is_allowed &&
+        (args.flags & HSETEX_TIME) != 0) {
+        observers_key_changed_as(ctx, &key, NOTIFY_HASH, "hexpire");
+    }
+    resp_write_int(ctx->reply, is_allowed ? 1 : 0);
 }

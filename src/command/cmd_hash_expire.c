@@ -68,6 +68,7 @@ static void expire_fields(struct cmd_ctx *ctx, struct time_spec spec)
         key_edit_hash(ctx, &key, &edit) == KEY_WRONG_TYPE) {
         return;
     }
+    const bool is_over = at_ms <= ctx->env->clock->mono_ms;
     enum store_result result = STORE_OK;
     resp_write_array(ctx->reply, fields.count);
     for (int i = fields.first; i < ctx->argc; i++) {
@@ -76,13 +77,14 @@ static void expire_fields(struct cmd_ctx *ctx, struct time_spec spec)
         if (edit.is_present && hashmap_find(edit.types, edit.hash, ctx->argv[i], &field)) {
             reply = FIELD_UNCHANGED;
             if (result == STORE_OK && condition_holds(condition, field.expires_at_ms, at_ms)) {
-                reply = at_ms <= ctx->env->clock->mono_ms ? FIELD_REMOVED : FIELD_DONE;
+                reply = is_over ? FIELD_REMOVED : FIELD_DONE;
                 result = hash_expire_field(ctx, &edit, ctx->argv[i], at_ms);
             }
         }
         resp_write_int(ctx->reply, reply);
     }
-    (void)key_end_hash(ctx, &edit, result); /* its error replaces the reply */
+    /* An error replaces the reply. */
+    (void)key_end_hash(ctx, &edit, result, is_over ? "hdel" : "hexpire");
 }
 
 void cmd_hexpire(struct cmd_ctx *ctx)
@@ -128,7 +130,7 @@ void cmd_hpersist(struct cmd_ctx *ctx)
         }
         resp_write_int(ctx->reply, reply);
     }
-    (void)key_end_hash(ctx, &edit, result);
+    (void)key_end_hash(ctx, &edit, result, NULL);
 }
 
 /* ---- HTTL and its family ---- */

@@ -168,7 +168,7 @@ void cmd_object_encoding(struct cmd_ctx *ctx)
         return;
     }
     if (e.type != ENTRY_STRING) {
-        resp_write_bulk_str(ctx->reply, hashmap_is_packed(e.value) ? "listpack" : "hashtable");
+        resp_write_bulk_str(ctx->reply, hashmap_encoding_name(ctx->env->types, e.value));
     } else if (num_parse_i64(e.value, &number)) {
         resp_write_bulk_str(ctx->reply, "int");
     } else {

@@ -488,67 +488,6 @@ void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b)
     }
 }
 
-/* ---- hashes ---- */
-
-static struct hashmap_edit edit_of(struct cmd_ctx *ctx, const struct store_key *k,
-                                   struct strview hash, bool is_present)
-{
-    return (struct hashmap_edit){
-        .types = ctx->env->types, .key = k, .hash = hash, .is_present = is_present};
-}
-
-enum key_state key_read_hash(struct cmd_ctx *ctx, const struct store_key *k,
-                             struct strview *hash_out)
-{
-    struct entry_view e;
-    const enum key_state state = key_read(ctx, k, ENTRY_HASH, &e);
-    if (state == KEY_WRONG_TYPE) {
-        reply_error(ctx, ERROR_WRONG_TYPE);
-    }
-    if (state != KEY_FOUND) {
-        return state;
-    }
-    if (LIKELY(hashmap_due_ms(e.value) > ctx->env->clock->mono_ms)) {
-        *hash_out = e.value;
-        return KEY_FOUND;
-    }
-    struct hashmap_edit edit = edit_of(ctx, k, e.value, true);
-    hashmap_purge(&edit);
-    hashmap_end(&edit);
-    *hash_out = edit.hash;
-    return edit.is_present ? KEY_FOUND : KEY_ABSENT;
-}
-
-enum key_state key_edit_hash(struct cmd_ctx *ctx, const struct store_key *k,
-                             struct hashmap_edit *out)
-{
-    struct entry_view e;
-    void_flight(ctx, k);
-    *out = edit_of(ctx, k, (struct strview){0}, false);
-    if (!key_find(ctx, k, &e)) {
-        return KEY_ABSENT;
-    }
-    if (e.type != ENTRY_HASH) {
-        reply_error(ctx, ERROR_WRONG_TYPE);
-        return KEY_WRONG_TYPE;
-    }
-    *out = edit_of(ctx, k, e.value, true);
-    hashmap_purge(out);
-    return KEY_FOUND;
-}
-
-bool key_end_hash(struct cmd_ctx *ctx, struct hashmap_edit *edit, enum store_result result)
-{
-    hashmap_end(edit);
-    if (!accept(ctx, edit->key, false, result)) {
-        return false;
-    }
-    if (edit->is_changed) {
-        key_changed(ctx, edit->key, NULL);
-    }
-    return true;
-}
-
 /* ---- maps ---- */
 
 static bool is_writable(struct cmd_ctx *ctx, int i)

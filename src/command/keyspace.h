@@ -118,8 +118,10 @@ enum key_state key_read_hash(struct cmd_ctx *ctx, const struct store_key *k,
  * ready for changes, also of an absent key, and key_end_hash() has to follow. */
 enum key_state key_edit_hash(struct cmd_ctx *ctx, const struct store_key *k,
                              struct hashmap_edit *out);
-/* `result` is the first failure, or STORE_OK. False: it became the reply. */
-bool key_end_hash(struct cmd_ctx *ctx, struct hashmap_edit *edit, enum store_result result);
+/* `result` is the first failure, or STORE_OK. False: it became the reply. `event` NULL: by what the
+ * command is for. */
+bool key_end_hash(struct cmd_ctx *ctx, struct hashmap_edit *edit, enum store_result result,
+                  const char *event);
 
 /* ---- maps ---- */
 

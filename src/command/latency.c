@@ -31,7 +31,7 @@ static struct latency_sample *sample_at(struct latency_series *s, unsigned i)
     return &s->samples[(first + i) % LATENCY_SAMPLES];
 }
 
-void latency_add(struct command_env *env, enum latency_event event, uint64_t ms)
+void latency_note(struct command_env *env, enum latency_event event, uint64_t ms)
 {
     struct latency_series *s = series_of(env, event);
     const int64_t now_s = env->clock->wall_ms / 1000;

@@ -25,6 +25,6 @@ struct latency_series {
     struct latency_sample samples[LATENCY_SAMPLES];
 };
 
-void latency_add(struct command_env *env, enum latency_event event, uint64_t ms);
+void latency_note(struct command_env *env, enum latency_event event, uint64_t ms);
 
 #endif

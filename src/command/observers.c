@@ -16,6 +16,7 @@
 #include "pubsub.h"
 #include "tarn/source/source.h"
 #include "watch.h"
+#include "tarn/types/types.h"
 
 size_t observers_memory(const struct command_env *env)
 {
@@ -100,6 +101,17 @@ void observers_flush_pending(struct command_env *env, struct session *s)
 
 void observers_key_changed(struct cmd_ctx *ctx, const struct store_key *k, const char *event)
 {
+    const struct command *c = ctx->command;
+    if (event != NULL) {
+        observers_key_changed_as(ctx, k, NOTIFY_GENERIC, event);
+    } else {
+        observers_key_changed_as(ctx, k, notify_class_of(c), c->event != NULL ? c->event : c->name);
+    }
+}
+
+void observers_key_changed_as(struct cmd_ctx *ctx, const struct store_key *k, unsigned class,
+                              const char *event)
+{
     struct command_env *env = ctx->env;
     if ((env->observed & OBSERVED_WATCHES) != 0) {
         watch_touch(env, k);
@@ -107,14 +119,8 @@ void observers_key_changed(struct cmd_ctx *ctx, const struct store_key *k, const
     if ((env->observed & OBSERVED_TRACKING) != 0) {
         tracking_invalidate(env, k->key, ctx->session);
     }
-    if ((env->observed & OBSERVED_EVENTS) == 0) {
-        return;
-    }
-    if (event != NULL) {
-        notify_event(env, NOTIFY_GENERIC, event, k);
-    } else {
-        const struct command *c = ctx->command;
-        notify_event(env, notify_class_of(c), c->event != NULL ? c->event : c->name, k);
+    if ((env->observed & OBSERVED_EVENTS) != 0) {
+        notify_event(env, class, event, k);
     }
 }
 
@@ -145,6 +151,27 @@ static void on_store_event(void *arg, enum store_event event, unsigned db, struc
             notify_event(env, NOTIFY_EXPIRED, "expired", &k);
         } else {
             notify_event(env, NOTIFY_EVICTED, "evicted", &k);
+        }
+    }
+}
+
+/* Fields of a hash whose time is over, and the key with the last of them. */
+static void on_fields_expired(void *arg, const struct store_key *key, bool is_gone)
+{
+    struct command_env *env = arg;
+    if (LIKELY(env->observed == 0)) {
+        return;
+    }
+    if ((env->observed & OBSERVED_WATCHES) != 0) {
+        watch_touch(env, key);
+    }
+    if ((env->observed & OBSERVED_TRACKING) != 0) {
+        tracking_invalidate(env, key->key, NULL);
+    }
+    if ((env->observed & OBSERVED_EVENTS) != 0) {
+        notify_event(env, NOTIFY_HASH, "hexpired", key);
+        if (is_gone) {
+            notify_event(env, NOTIFY_GENERIC, "del", key);
         }
     }
 }
@@ -200,6 +227,7 @@ int observers_init(struct command_env *env)
         sources_set_fill(env->sources, on_fill, env);
     }
     store_set_event(env->store, on_store_event, env);
+    types_set_expired(env->types, on_fields_expired, env);
     return 0;
 }
 
@@ -213,6 +241,7 @@ void observers_fini(struct command_env *env)
         topics_fini(&o->topics[kind]);
     }
     store_set_event(env->store, NULL, NULL);
+    types_set_expired(env->types, NULL, NULL);
     if (env->sources != NULL) {
         sources_set_fill(env->sources, NULL, NULL);
     }

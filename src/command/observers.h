@@ -101,6 +101,10 @@ void observers_map_invalidated(struct command_env *env, const struct source_map 
  * is for; otherwise that event, of the generic class. */
 void observers_key_changed(struct cmd_ctx *ctx, const struct store_key *k, const char *event);
 
+/* The same for an event of another class (notify.h). */
+void observers_key_changed_as(struct cmd_ctx *ctx, const struct store_key *k, unsigned class,
+                              const char *event);
+
 /* The key was created by the running command, or was looked for and not found. */
 void observers_key_new(struct cmd_ctx *ctx, const struct store_key *k);
 void observers_key_missed(struct cmd_ctx *ctx, const struct store_key *k);

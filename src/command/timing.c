@@ -91,7 +91,7 @@ void timing_note(struct cmd_ctx *ctx, uint64_t ns, uint64_t weight)
     if (o->latency_monitor_threshold > 0 &&
         ns / 1000000 >= (uint64_t)o->latency_monitor_threshold) {
         const bool is_fast = (ctx->command->flags & CMD_FAST) != 0;
-        latency_add(env, is_fast ? LATENCY_FAST_COMMAND : LATENCY_COMMAND, ns / 1000000);
+        latency_note(env, is_fast ? LATENCY_FAST_COMMAND : LATENCY_COMMAND, ns / 1000000);
     }
 }
 

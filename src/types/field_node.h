@@ -7,23 +7,24 @@
 #ifndef TARN_TYPES_FIELD_NODE_H
 #define TARN_TYPES_FIELD_NODE_H
 
+#include "field_table.h"
+
 #include <assert.h>
 #include <string.h>
 
-#include "field_table.h"
-
 #define NODE_HAS_DUE   0x80000000u
 #define NODE_DUE_BYTES sizeof(uint32_t)
+#define NODE_IS_DEAD   0x80000000u /* of value_len: a gap, to be passed over */
 
 struct field_node {
     struct field_node *next; /* of the bucket */
     uint32_t name_len;       /* and NODE_HAS_DUE */
-    uint32_t value_len;
+    uint32_t value_len;      /* and NODE_IS_DEAD */
     char data[];
 };
 
 static_assert(offsetof(struct field_node, data) == 16, "a plain field costs two words");
-static_assert(STORE_VALUE_MAX < NODE_HAS_DUE, "lengths leave room for the flag");
+static_assert(STORE_VALUE_MAX < NODE_HAS_DUE, "lengths leave room for the flags");
 
 /* An expiry in the heap. */
 struct due {

@@ -11,11 +11,13 @@
 
 #include "counted.h"
 #include "field_due.h"
-#include "field_node.h"
+#include "field_memory.h"
 
 #define BUCKETS_MIN 4u
 /* Buckets are given back when there are so many per field, and then so many at a time. */
 #define SPARSE_BUCKETS 4u
+/* Buckets freed in one step. */
+#define FREE_BUCKETS 512
 
 /* ---- buckets ---- */
 
@@ -117,14 +119,14 @@ static void follow_count(struct field_table *t)
 
 /* ---- life ---- */
 
-struct field_table *field_table_create(const struct store *store)
+struct field_table *field_table_create(const struct store *store, struct chunks *chunks)
 {
     size_t bytes = 0;
     struct field_table *t = counted_resize(&bytes, NULL, sizeof(*t));
     if (t == NULL) {
         return NULL;
     }
-    *t = (struct field_table){.store = store, .bytes = bytes, .pages_cap = 1};
+    *t = (struct field_table){.store = store, .chunks = chunks, .bytes = bytes, .pages_cap = 1};
     t->pages = counted_resize(&t->bytes, NULL, sizeof(*t->pages));
     if (t->pages != NULL) {
         t->pages[0] = NULL;
@@ -141,25 +143,29 @@ struct field_table *field_table_create(const struct store *store)
     return t;
 }
 
-bool field_table_free_some(struct field_table *t, size_t nodes, size_t *bytes_out)
+/* Frees a bucket with the nodes that have pages of their own; the others go with their chunks, and
+ * need not be visited when there are none of the former. */
+static void free_bucket(struct field_table *t)
+{
+    t->buckets--;
+    for (struct field_node *n = *bucket_at(t, t->buckets); n != NULL && t->alone_count > 0;) {
+        struct field_node *next = n->next;
+        node_give_alone(t, n);
+        n = next;
+    }
+    while (t->buckets % FIELD_PAGE_BUCKETS == 0 && t->room > t->buckets) {
+        t->room = (t->room - 1) / FIELD_PAGE_BUCKETS * FIELD_PAGE_BUCKETS;
+        counted_free(&t->bytes, t->pages[t->room / FIELD_PAGE_BUCKETS]);
+    }
+}
+
+bool field_table_free_some(struct field_table *t, size_t *bytes_out)
 {
     const size_t before = t->bytes;
-    /* Buckets from the last on; the order of the hash does not matter any more. */
-    for (size_t n = 0; n < nodes && t->buckets > 0; n++) {
-        struct field_node **bucket = bucket_at(t, t->buckets - 1);
-        struct field_node *node = *bucket;
-        if (node != NULL) {
-            *bucket = node->next;
-            counted_free(&t->bytes, node);
-            continue;
-        }
-        t->buckets--;
-        while (t->buckets % FIELD_PAGE_BUCKETS == 0 && t->room > t->buckets) {
-            t->room = (t->room - 1) / FIELD_PAGE_BUCKETS * FIELD_PAGE_BUCKETS;
-            counted_free(&t->bytes, t->pages[t->room / FIELD_PAGE_BUCKETS]);
-        }
+    for (size_t i = 0; i < FREE_BUCKETS && t->buckets > 0; i++) {
+        free_bucket(t);
     }
-    if (t->buckets > 0) {
+    if (t->buckets > 0 || !field_memory_free_some(t)) {
         *bytes_out = before - t->bytes;
         return false;
     }
@@ -199,8 +205,7 @@ static bool add_node(struct field_table *t, const struct hashmap_field *field,
     const bool has_due = field->expires_at_ms != STORE_NO_EXPIRY;
     struct field_node *n = NULL;
     if ((has_due && !due_reserve(t)) ||
-        (n = counted_resize(&t->bytes, NULL,
-                            node_bytes(has_due, field->name.len, field->value.len))) == NULL) {
+        (n = node_take(t, node_bytes(has_due, field->name.len, field->value.len))) == NULL) {
         return false;
     }
     *n = (struct field_node){.next = NULL,
@@ -222,55 +227,85 @@ static bool add_node(struct field_table *t, const struct hashmap_field *field,
     return true;
 }
 
-/* Gives the node this many bytes; whoever leads to it follows. */
-static struct field_node *resize_node(struct field_table *t, struct field_node **link, size_t bytes)
+/* The node with room for other lengths: itself, or a copy of its head that takes its place. NULL:
+ * no memory, and nothing has changed. *old_out is what is to be given back when the rest is copied.
+ */
+static struct field_node *remake(struct field_table *t, struct field_node **link, size_t bytes,
+                                 struct field_node **old_out)
 {
-    struct field_node *n = counted_resize(&t->bytes, *link, bytes);
-    if (n != NULL && n != *link) {
-        *link = n;
-        if (node_has_due(n)) {
-            due_moved(t, n);
-        }
+    struct field_node *n = *link;
+    *old_out = NULL;
+    if (node_fits(node_bytes(node_has_due(n), node_name(n).len, n->value_len), bytes)) {
+        return n;
     }
-    return n;
+    struct field_node *fresh = node_take(t, bytes);
+    if (fresh != NULL) {
+        memcpy(fresh, n, sizeof(*n));
+        *old_out = n;
+        *link = fresh;
+    }
+    return fresh;
 }
 
 static bool replace_value(struct field_table *t, struct field_node **link, struct strview value)
 {
-    struct field_node *n = *link;
-    if (n->value_len != value.len) {
-        const bool is_shorter = value.len < n->value_len;
-        n = resize_node(t, link, node_bytes(node_has_due(n), node_name(n).len, value.len));
-        if (n == NULL && !is_shorter) {
-            return false;
-        }
-        n = *link;
-        n->value_len = (uint32_t)value.len;
+    const bool has_due = node_has_due(*link);
+    const size_t front = node_head_bytes(*link) + node_name(*link).len;
+    struct field_node *old;
+    struct field_node *n = remake(t, link, node_bytes(has_due, node_name(*link).len, value.len),
+                                  &old);
+    if (n == NULL) {
+        return false;
     }
+    if (old != NULL) {
+        memcpy(n->data, old->data, front);
+        node_give(t, old);
+        if (has_due) {
+            due_moved(t, n);
+        }
+    }
+    n->value_len = (uint32_t)value.len;
     if (value.len > 0) {
-        memcpy(n->data + node_head_bytes(n) + node_name(n).len, value.data, value.len);
+        memcpy(n->data + front, value.data, value.len);
     }
     return true;
 }
 
 static bool give_due(struct field_table *t, struct field_node **link, int64_t at_ms)
 {
-    struct field_node *n = *link;
-    const size_t body = node_name(n).len + n->value_len;
-    if (!due_reserve(t) || (n = resize_node(t, link, sizeof(*n) + NODE_DUE_BYTES + body)) == NULL) {
+    const size_t body = node_name(*link).len + (*link)->value_len;
+    struct field_node *n = NULL, *old;
+    if (!due_reserve(t) ||
+        (n = remake(t, link, sizeof(*n) + NODE_DUE_BYTES + body, &old)) == NULL) {
         return false;
     }
-    memmove(n->data + NODE_DUE_BYTES, n->data, body);
+    memmove(n->data + NODE_DUE_BYTES, (old != NULL ? old : n)->data, body);
+    if (old != NULL) {
+        node_give(t, old);
+    }
     n->name_len |= NODE_HAS_DUE;
     due_add(t, n, at_ms);
     return true;
 }
 
-static void take_due(struct field_table *t, struct field_node *n)
+/* What the place in the heap took becomes part of a gap; for lack of memory, the field keeps an
+ * expiry that never comes. */
+static void take_due(struct field_table *t, struct field_node **link)
 {
-    due_remove(t, node_due_place(n));
+    const uint32_t place = node_due_place(*link);
+    const size_t body = node_name(*link).len + (*link)->value_len;
+    struct field_node *old;
+    struct field_node *n = remake(t, link, sizeof(*n) + body, &old);
+    if (n == NULL) {
+        due_change(t, place, STORE_NO_EXPIRY);
+        return;
+    }
+    memmove(n->data, (old != NULL ? old : n)->data + NODE_DUE_BYTES, body);
+    if (old != NULL) {
+        node_give(t, old);
+    }
     n->name_len &= ~NODE_HAS_DUE;
-    memmove(n->data, n->data + NODE_DUE_BYTES, (size_t)n->name_len + n->value_len);
+    due_remove(t, place);
 }
 
 static bool set_due(struct field_table *t, struct field_node **link, int64_t at_ms)
@@ -280,14 +315,14 @@ static bool set_due(struct field_table *t, struct field_node **link, int64_t at_
         return at_ms == STORE_NO_EXPIRY || give_due(t, link, at_ms);
     }
     if (at_ms == STORE_NO_EXPIRY) {
-        take_due(t, n);
+        take_due(t, link);
     } else {
         due_change(t, node_due_place(n), at_ms);
     }
     return true;
 }
 
-bool field_table_set(struct field_table *t, const struct hashmap_field *field, bool *is_new_out)
+static bool set_field(struct field_table *t, const struct hashmap_field *field, bool *is_new_out)
 {
     struct field_node **link = find_link(t, field->name);
     if (is_new_out != NULL) {
@@ -305,6 +340,13 @@ bool field_table_set(struct field_table *t, const struct hashmap_field *field, b
     return gives || set_due(t, link, STORE_NO_EXPIRY);
 }
 
+bool field_table_set(struct field_table *t, const struct hashmap_field *field, bool *is_new_out)
+{
+    const bool is_set = set_field(t, field, is_new_out);
+    field_memory_tidy(t);
+    return is_set;
+}
+
 static void remove_link(struct field_table *t, struct field_node **link)
 {
     struct field_node *n = *link;
@@ -312,9 +354,22 @@ static void remove_link(struct field_table *t, struct field_node **link)
         due_remove(t, node_due_place(n));
     }
     *link = n->next;
-    counted_free(&t->bytes, n);
+    node_give(t, n);
     t->count--;
     follow_count(t);
+}
+
+void field_table_node_moved(struct field_table *t, const struct field_node *from,
+                            struct field_node *to)
+{
+    struct field_node **link = bucket_at(t, bucket_of_name(t, node_name(to)));
+    while (*link != from) {
+        link = &(*link)->next;
+    }
+    *link = to;
+    if (node_has_due(to)) {
+        due_moved(t, to);
+    }
 }
 
 bool field_table_remove(struct field_table *t, struct strview name)
@@ -324,6 +379,7 @@ bool field_table_remove(struct field_table *t, struct strview name)
         return false;
     }
     remove_link(t, link);
+    field_memory_tidy(t);
     return true;
 }
 
@@ -331,7 +387,9 @@ bool field_table_set_expiry(struct field_table *t, struct strview name, int64_t 
 {
     struct field_node **link = find_link(t, name);
     assert(*link != NULL);
-    return set_due(t, link, expires_at_ms);
+    const bool is_set = set_due(t, link, expires_at_ms);
+    field_memory_tidy(t);
+    return is_set;
 }
 
 int64_t field_table_due_ms(const struct field_table *t)
@@ -344,6 +402,7 @@ size_t field_table_purge(struct field_table *t, int64_t now_ms, size_t max)
     size_t removed = 0;
     while (removed < max && field_table_due_ms(t) <= now_ms) {
         remove_link(t, find_link(t, node_name(t->due[0].node)));
+        field_memory_tidy(t);
         removed++;
     }
     return removed;

@@ -17,7 +17,8 @@
  * bucket, and shrinks the same way. So no operation ever moves more than one chain, at any size,
  * and there is no moment at which the memory doubles.
  *
- * Every allocation is counted with what the allocator takes for it.
+ * Nodes lie in chunks (field_memory.h), the rest on the heap; everything is counted with what it
+ * takes.
  */
 #ifndef TARN_TYPES_FIELD_TABLE_H
 #define TARN_TYPES_FIELD_TABLE_H
@@ -27,10 +28,13 @@
 #define FIELD_PAGE_BUCKETS 512u
 
 struct due;
+struct chunk;
+struct chunks;
 
 struct field_table {
     struct store_object object; /* first: what the store sees */
     const struct store *store;  /* borrowed: its keyed hash */
+    struct chunks *chunks;      /* borrowed: where chunks come from */
     size_t bytes;               /* of the table and all it owns */
     size_t count;
     size_t buckets; /* in use */
@@ -40,15 +44,20 @@ struct field_table {
     struct due *due; /* NULL until the first expiry */
     size_t due_count, due_cap;
     int64_t latest_due_ms;            /* no expiry is later */
+    struct chunk *oldest, *newest;    /* owned; nodes are written to the newest */
+    size_t chunk_used, chunk_live;    /* bytes of nodes in them; of those that are not dead */
+    uint32_t tidy_offset;             /* the oldest chunk has been emptied up to here */
+    size_t alone_count;               /* nodes with pages of their own */
     struct field_table *next_dropped; /* in struct types */
 };
 
 /* NULL: no memory. */
-struct field_table *field_table_create(const struct store *store) WARN_UNUSED;
+struct field_table *field_table_create(const struct store *store,
+                                       struct chunks *chunks) WARN_UNUSED;
 
-/* Frees up to `nodes` fields, at the end the table itself. True when it is gone. *bytes_out is what
- * was freed. */
-bool field_table_free_some(struct field_table *t, size_t nodes, size_t *bytes_out);
+/* Frees a slice of the table, some ten microseconds of work, at the end the table itself. True when
+ * it is gone. *bytes_out is what was freed, which may be nothing. */
+bool field_table_free_some(struct field_table *t, size_t *bytes_out);
 
 /* The field of that name, over or not. */
 bool field_table_find(const struct field_table *t, struct strview name, struct hashmap_field *out);
@@ -73,6 +82,10 @@ size_t field_table_purge(struct field_table *t, int64_t now_ms, size_t max);
 
 /* Some field, over or not, all alike; the table is not empty. */
 void field_table_random(const struct field_table *t, struct rng *rng, struct hashmap_field *out);
+
+/* A node was copied to another place: everything that leads to it follows. */
+void field_table_node_moved(struct field_table *t, const struct field_node *from,
+                            struct field_node *to);
 
 /* ---- walks: a bucket's chain ---- */
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "counted.h"
-#include "field_node.h"
+#include "field_memory.h"
 
 #define CURSOR_BITS 48
 /* Longest chain whose last nodes a random pick reaches as often as the others. */
@@ -97,7 +97,7 @@ void field_table_random(const struct field_table *t, struct rng *rng, struct has
 void field_table_check(const struct field_table *t)
 {
     size_t bytes = malloc_usable_size((void *)(uintptr_t)t) + COUNTED_WORD_BYTES;
-    size_t count = 0, with_due = 0;
+    size_t count = 0, with_due = 0, node_bytes_sum = 0;
     CHECK(t->buckets <= t->room);
     bytes += counted_bytes(t->pages) + counted_bytes(t->due);
     for (size_t p = 0; p * FIELD_PAGE_BUCKETS < t->room; p++) {
@@ -108,7 +108,9 @@ void field_table_check(const struct field_table *t)
              n != NULL; n = n->next) {
             CHECK(field_table_bucket_of_hash(t, store_hash(t->store, node_name(n))) == b);
             CHECK(!node_has_due(n) || t->due[node_due_place(n)].node == n);
-            bytes += counted_bytes(n);
+            const size_t size = node_bytes(node_has_due(n), node_name(n).len, node_value(n).len);
+            CHECK((n->value_len & NODE_IS_DEAD) == 0);
+            node_bytes_sum += size;
             with_due += node_has_due(n) ? 1 : 0;
             count++;
         }
@@ -120,5 +122,9 @@ void field_table_check(const struct field_table *t)
         CHECK(t->due[i].at_ms <= t->latest_due_ms);
     }
     CHECK(count == t->count && with_due == t->due_count);
-    CHECK(bytes == t->bytes);
+    const struct field_memory_sums sums = field_memory_check(t);
+    if (t->alone_count == 0) {
+        CHECK(bytes + sums.cost == t->bytes);
+        CHECK(sums.live >= node_bytes_sum && sums.live <= node_bytes_sum + 8 * count);
+    }
 }

@@ -21,6 +21,23 @@ bool hashmap_is_packed(struct strview hash)
     return (hash.data[0] & PACKED_IS_TABLE) == 0;
 }
 
+const char *hashmap_encoding_name(const struct types *t, struct strview hash)
+{
+    const size_t len_max = (size_t)t->options->hash_max_listpack_value;
+    struct hashmap_iter it;
+    struct hashmap_field field;
+    if (!hashmap_is_packed(hash) ||
+        packed_count(hash) > (size_t)t->options->hash_max_listpack_entries) {
+        return "hashtable";
+    }
+    for (hashmap_begin(&it, t, hash); hashmap_next(&it, &field);) {
+        if (field.name.len > len_max || field.value.len > len_max) {
+            return "hashtable";
+        }
+    }
+    return "listpack";
+}
+
 size_t hashmap_count(struct strview hash)
 {
     return hashmap_is_packed(hash) ? packed_count(hash) : hashmap_table(hash)->count;

@@ -6,7 +6,8 @@
  * table and the entry its owner.
  *
  * A change that makes a packed hash smaller must not fail, though giving the bytes back may when
- * the store is full: then they stay behind the last field as slack.
+ * the store is full: then they stay behind the last field as slack. Slack is also what a new hash
+ * begins with when several fields are to come, or the log would keep a corpse of each size.
  */
 #include <string.h>
 
@@ -14,7 +15,7 @@
 #include "types_private.h"
 
 /* Fields that are taken out of a table in one go, some ten microseconds. */
-#define PURGE_MAX 256
+#define PURGE_MAX 64
 
 static int64_t cut_expiry(int64_t at_ms)
 {
@@ -63,19 +64,17 @@ static enum store_result splice(struct hashmap_edit *e, size_t at, size_t now, s
 }
 
 /* A key that is not there yet gets an empty hash. */
-static enum store_result make_empty(struct hashmap_edit *e, bool has_expiries)
+static enum store_result make_empty(struct hashmap_edit *e, size_t slack)
 {
     char *bytes;
-    const size_t len = packed_head_bytes(has_expiries);
+    const size_t len = PACKED_HEAD_BYTES + slack;
     const struct store_write w = {.type = ENTRY_HASH};
     const enum store_result r = store_set_uninit(e->types->store, e->key, len, &w, &bytes);
     if (r == STORE_OK) {
-        bytes[0] = has_expiries ? PACKED_HAS_EXPIRIES : 0;
+        bytes[0] = 0;
         packed_write_count(bytes, 0);
-        if (has_expiries) {
-            packed_write_expiry(bytes + PACKED_HEAD_BYTES, STORE_NO_EXPIRY);
-        }
         e->hash = strview_of(bytes, len);
+        e->is_new = true;
         e->is_present = true;
     }
     return r;
@@ -101,9 +100,13 @@ static enum store_result packed_set(struct hashmap_edit *e, const struct packed_
     const size_t size = packed_field_bytes(has_expiries, field->name.len, field->value.len);
     const bool is_new = place->size == 0;
     char *at;
-    const enum store_result r = splice(e, place->at, place->size, size, &at);
-    if (r != STORE_OK) {
-        return r;
+    if (is_new && size <= e->hash.len - place->at) { /* nothing but slack is behind */
+        at = writable(e) + place->at;
+    } else {
+        const enum store_result r = splice(e, place->at, place->size, size, &at);
+        if (r != STORE_OK) {
+            return r;
+        }
     }
     (void)packed_write(at, has_expiries, field);
     if (is_new) {
@@ -157,24 +160,21 @@ static enum store_result packed_add_expiries(struct hashmap_edit *e)
 static bool fits_packed(const struct hashmap_edit *e, struct strview name, struct strview value,
                         bool is_new)
 {
-    const struct types_options *o = e->types->options;
     const size_t count = (e->is_present ? packed_count(e->hash) : 0) + (is_new ? 1 : 0);
-    const size_t len_max = (size_t)o->hash_max_listpack_value;
-    return count <= PACKED_COUNT_MAX && count <= (size_t)o->hash_max_listpack_entries &&
-           name.len <= len_max && value.len <= len_max &&
-           name.len + value.len + e->hash.len <= PACKED_BYTES_MAX;
+    return count <= PACKED_COUNT_MAX && name.len + value.len + e->hash.len <= PACKED_BYTES_MAX;
 }
 
 static void free_table(struct field_table *table)
 {
     size_t bytes;
-    (void)field_table_free_some(table, SIZE_MAX, &bytes);
+    while (!field_table_free_some(table, &bytes)) {
+    }
 }
 
 /* A table with the fields of a hash; NULL: no memory. */
-static struct field_table *build_table(const struct types *t, struct strview hash)
+static struct field_table *build_table(struct types *t, struct strview hash)
 {
-    struct field_table *table = field_table_create(t->store);
+    struct field_table *table = field_table_create(t->store, &t->chunks);
     struct hashmap_iter it;
     struct hashmap_field field;
     hashmap_begin(&it, t, hash);
@@ -219,6 +219,7 @@ static enum store_result become_table(struct hashmap_edit *e)
     assert(is_there);
     (void)is_there;
     e->hash = view.value;
+    e->is_new = e->is_new || !e->is_present;
     e->is_present = true;
     return STORE_OK;
 }
@@ -279,9 +280,40 @@ enum store_result hashmap_set(struct hashmap_edit *e, struct strview name, struc
         return r == STORE_OK ? set_in_table(e, &field) : r;
     }
     if (!e->is_present) {
-        r = make_empty(e, false);
+        r = make_empty(e, 0);
     }
     return r == STORE_OK ? packed_set(e, &place, &field) : r;
+}
+
+enum store_result hashmap_expect(struct hashmap_edit *e, const struct strview *pairs, size_t count)
+{
+    size_t bytes = 0;
+    if (e->is_present || count < 2 || count > PACKED_COUNT_MAX) {
+        return STORE_OK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bytes += packed_field_bytes(false, pairs[2 * i].len, pairs[2 * i + 1].len);
+        if (bytes > PACKED_BYTES_MAX) {
+            return STORE_OK;
+        }
+    }
+    e->has_slack = true;
+    return make_empty(e, bytes);
+}
+
+/* Names that came twice have left room. */
+static void give_slack_back(struct hashmap_edit *e)
+{
+    struct hashmap_iter it;
+    struct hashmap_field field;
+    hashmap_begin(&it, e->types, e->hash);
+    while (hashmap_next(&it, &field)) {
+    }
+    const size_t used = (size_t)(it.at - (const unsigned char *)e->hash.data);
+    char *bytes;
+    if (used < e->hash.len && store_resize(e->types->store, e->key, used, &bytes) == STORE_OK) {
+        e->hash = strview_of(bytes, used);
+    }
 }
 
 bool hashmap_remove(struct hashmap_edit *e, struct strview name)
@@ -363,22 +395,39 @@ void hashmap_purge(struct hashmap_edit *e)
     if (!e->is_present || LIKELY(hashmap_due_ms(e->hash) > now_ms)) {
         return;
     }
+    e->has_expired = true;
+    if (!hashmap_is_live(e->types, e->hash)) { /* all at once, however many */
+        e->types->counters.expired_subkeys += hashmap_count(e->hash);
+        (void)store_remove(e->types->store, e->key);
+        e->is_present = false;
+        return;
+    }
     e->types->counters.expired_subkeys += hashmap_is_packed(e->hash)
                                               ? purge_packed(e, now_ms)
                                               : field_table_purge(hashmap_table(e->hash), now_ms,
                                                                   PURGE_MAX);
 }
 
-void hashmap_end(struct hashmap_edit *e)
+static void settle(struct hashmap_edit *e)
 {
-    if (!e->is_present) {
-        return;
-    }
-    if (!hashmap_is_packed(e->hash)) {
+    if (hashmap_is_packed(e->hash) && e->has_slack) {
+        give_slack_back(e);
+    } else if (!hashmap_is_packed(e->hash)) {
         store_object_resized(e->types->store, e->key, hashmap_table(e->hash)->bytes);
     }
     if (hashmap_count(e->hash) == 0) {
         (void)store_remove(e->types->store, e->key);
         e->is_present = false;
+    }
+}
+
+void hashmap_end(struct hashmap_edit *e)
+{
+    const struct types *t = e->types;
+    if (e->is_present) {
+        settle(e);
+    }
+    if (UNLIKELY(e->has_expired) && t->expired_fn != NULL) {
+        t->expired_fn(t->expired_ctx, e->key, !e->is_present && !e->is_changed);
     }
 }

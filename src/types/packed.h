@@ -43,9 +43,9 @@ enum packed_flag {
 #define PACKED_EXPIRY_NONE  ((INT64_C(1) << 48) - 1)
 #define PACKED_TABLE_BYTES  (1 + sizeof(struct field_table *))
 
-/* Limits of the encoding itself, whatever the options say: work per change is the size. */
-#define PACKED_COUNT_MAX 65535u
-#define PACKED_BYTES_MAX (256u * 1024)
+/* The work of a change is the size of the hash. */
+#define PACKED_COUNT_MAX 256u
+#define PACKED_BYTES_MAX (16u * 1024)
 
 static_assert(PACKED_HEAD_BYTES == PACKED_COUNT_AT + PACKED_COUNT_BYTES, "count follows flags");
 static_assert(PACKED_COUNT_MAX < 1u << 8 * PACKED_COUNT_BYTES, "count fits");

@@ -15,8 +15,7 @@
 
 #include "types_private.h"
 
-#define FREE_NODES_SLICE 256 /* fields freed in one step */
-#define SWEEP_SLOTS      64  /* of the index, in one step */
+#define SWEEP_SLOTS      64 /* of the index, in one step */
 #define SWEEP_KEYS_BYTES (1024 * 1024)
 #define BUF_KEPT_BYTES   (64 * 1024)
 
@@ -25,13 +24,14 @@
 #define FIELD(f) offsetof(struct types_options, f)
 static const struct option types_option_rows[] = {
     {.name = "hash-max-listpack-entries",
-     .help = "a hash with more fields becomes a table",
+     .help = "OBJECT ENCODING calls a hash with more fields a hashtable; how it is kept is Tarn's "
+             "choice",
      .def = "128",
      .offset = FIELD(hash_max_listpack_entries),
      .max = INT64_MAX,
      .type = OPTION_INT},
     {.name = "hash-max-listpack-value",
-     .help = "a hash with a longer name or value in it becomes a table",
+     .help = "OBJECT ENCODING calls a hash with a longer name or value in it a hashtable",
      .def = "64",
      .offset = FIELD(hash_max_listpack_value),
      .max = INT64_MAX,
@@ -85,9 +85,9 @@ static size_t on_drain(void *ctx)
     struct types *t = ctx;
     struct field_table *table = t->dropped;
     size_t bytes = 0;
-    while (table != NULL && bytes == 0) { /* a step over empty buckets frees nothing */
+    while (table != NULL && bytes == 0) {
         struct field_table *next = table->next_dropped;
-        if (field_table_free_some(table, FREE_NODES_SLICE, &bytes)) {
+        if (field_table_free_some(table, &bytes)) {
             t->dropped = next;
         }
     }
@@ -117,12 +117,19 @@ void types_destroy(struct types *t)
 {
     if (t != NULL) {
         assert(t->dropped == NULL);
+        chunks_fini(&t->chunks);
         buf_fini(&t->sweep.due_keys);
         free(t);
     }
 }
 
 /* ---- the sweep ---- */
+
+void types_set_expired(struct types *t, types_expired_fn fn, void *ctx)
+{
+    t->expired_fn = fn;
+    t->expired_ctx = ctx;
+}
 
 bool types_has_expiries(const struct types *t)
 {
@@ -157,7 +164,7 @@ static bool purge_key(struct types *t, struct strview name, int64_t deadline_us)
     bool is_done = false;
     do {
         hashmap_purge(&edit);
-        is_done = hashmap_due_ms(edit.hash) > t->clock->mono_ms;
+        is_done = !edit.is_present || hashmap_due_ms(edit.hash) > t->clock->mono_ms;
     } while (!is_done && clock_now_us() < deadline_us);
     hashmap_end(&edit);
     return is_done;
@@ -178,6 +185,9 @@ static bool sweep_step(struct types *t, int64_t deadline_us, bool *is_behind)
         const struct strview name = strview_of(buf_view(&sweep->due_keys).data, len);
         *is_behind = !purge_key(t, name, deadline_us) || *is_behind;
         buf_consume(&sweep->due_keys, len);
+    }
+    if (*is_behind) {
+        return true; /* the next step sees the same slots */
     }
     sweep->cursor = next;
     if (next == 0) {

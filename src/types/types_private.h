@@ -5,6 +5,7 @@
 #include "tarn/base/buf.h"
 #include "tarn/types/hashmap.h"
 #include "tarn/types/types.h"
+#include "chunk.h"
 #include "field_table.h"
 
 /* The walk that looks for fields that are over; see types.c. */
@@ -22,9 +23,12 @@ struct types {
     const struct clock *clock;           /* borrowed */
     const struct types_options *options; /* borrowed */
     struct store_object_owner owner;
+    struct chunks chunks;
     struct field_table *dropped; /* owned; linked by next_dropped */
     struct sweep sweep;
     struct types_counters counters;
+    types_expired_fn expired_fn; /* NULL: nobody wants to know */
+    void *expired_ctx;
 };
 
 /* The table of a hash that is one. */

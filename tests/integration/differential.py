@@ -61,6 +61,8 @@ DIFFERENCES = [
     Difference("BITFIELD SET of a number far below the type's range", "OVERFLOW SAT stores the highest value of the type "
                "when highest - number overflows", "the lowest value"),
     Difference("LCS of long strings", "limited by memory", "an error when the product of the lengths is above 64 Mi"),
+    Difference("HRANDFIELD with a negative count", "any number", "at most 16777216 fields"),
+    Difference("HSCAN", "no NOVALUES, which came with 7.4", "NOVALUES"),
     Difference("WAIT", "waits for replicas that may still come", "answers 0 at once"),
     Difference("arguments of one request", "up to 2^31 - 1", "up to 1048576"),
 ]

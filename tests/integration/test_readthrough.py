@@ -8,6 +8,7 @@ from tarn import until
 
 
 class ReadThrough(DatabaseCase):
+    source_options = "load-timeout 30s"  # none of these is about time, and the machine may be busy
     maps = """
 map item shop "item:{id:int}" "SELECT id, name, price FROM item WHERE id = $id" as json ttl 100
 map name shop "name:{id:int}" "SELECT name FROM item WHERE id = $id" as string ttl 10m

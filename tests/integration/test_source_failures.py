@@ -8,9 +8,9 @@ from resp import Error
 from tarn import until
 
 MAPS = """
-map name shop "name:{id:int}" "SELECT name FROM item WHERE id = $id" as string load-timeout 500ms error-hold 50ms
+map name shop "name:{id:int}" "SELECT name FROM item WHERE id = $id" as string load-timeout 2s error-hold 50ms
 map endless shop "endless:{id:int}" "WITH RECURSIVE n(x) AS (SELECT $id UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n" as string load-timeout 300ms
-map gone shop "gone:{id:int}" "SELECT price FROM item WHERE id = $id" as string
+map gone shop "gone:{id:int}" "SELECT price FROM item WHERE id = $id" as string load-timeout 30s
 """
 
 
@@ -24,7 +24,7 @@ class Failing(DatabaseCase):
         """The error of a GET, which must come in time and be one of `words`, and tell nothing of the query."""
         start = time.monotonic()
         reply = self.c.cmd("GET", key)
-        self.assertLess(time.monotonic() - start, 3)
+        self.assertLess(time.monotonic() - start, 10)
         self.assertIsInstance(reply, Error, key)
         self.assertIn(reply.split()[0], words, reply)
         for secret in ("SELECT", "item", self.path):
@@ -63,7 +63,7 @@ class Locked(Failing):
         writer.execute("BEGIN EXCLUSIVE")
         start = time.monotonic()
         self.error("name:1", "SOURCETIMEOUT", "SOURCEBUSY", "SOURCEDOWN")
-        self.assertLess(time.monotonic() - start, 0.5 + 2)
+        self.assertLess(time.monotonic() - start, 2 + 2)
         self.plain_keys_work()
         writer.execute("COMMIT")
         writer.close()

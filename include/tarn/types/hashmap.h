@@ -2,8 +2,8 @@
  * The hash type: fields with values, each with an expiry of its own if need be.
  *
  * The value of an entry of type ENTRY_HASH is one of two things, which only this layer can tell
- * apart: all fields packed one after the other (packed.h), while they are few and short; else a
- * flag and the address of a table (field_table.h). A hash that became a table stays one.
+ * apart: all fields packed one after the other (packed.h), while they are few and take little;
+ * else a flag and the address of a table (field_table.h). A hash that became a table stays one.
  *
  * Expiry is exact: no call shows a field whose expires_at_ms <= clock->mono_ms. Such fields are
  * taken out by hashmap_purge(), which whoever opens a hash calls first; of a table it takes a
@@ -39,6 +39,9 @@ struct hashmap_field {
 
 /* True while the fields are packed. */
 bool hashmap_is_packed(struct strview hash);
+
+/* What Redis calls a hash like this one: "listpack" or "hashtable". */
+const char *hashmap_encoding_name(const struct types *t, struct strview hash);
 
 size_t hashmap_count(struct strview hash);
 
@@ -85,8 +88,16 @@ struct hashmap_edit {
     const struct store_key *key;
     struct strview hash; /* the entry's value; kept up to date */
     bool is_present;     /* the key has this hash; false: there is no such key */
+    bool is_new;         /* the key was made by this change */
+    bool has_slack;      /* the packed hash has room that hashmap_end() gives back */
     bool is_changed;     /* a field was written or removed */
+    bool has_expired;    /* fields were taken out because they were over */
 };
+
+/* Before several fields are set: `pairs` are `count` names, each with its value behind it. A key
+ * that is not there yet is made in one piece. */
+enum store_result hashmap_expect(struct hashmap_edit *e, const struct strview *pairs,
+                                 size_t count) WARN_UNUSED;
 
 /* Sets a field, which loses its expiry unless `keep_expiry`. Makes the key when it is absent. On
  * failure nothing has changed. *is_new_out: it was not there. */

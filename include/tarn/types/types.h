@@ -18,9 +18,10 @@
 
 struct types; /* opaque */
 
+/* How a hash is kept is this layer's own choice; the options say what it is called. */
 struct types_options {
-    int64_t hash_max_listpack_entries; /* fields of a packed hash, at most */
-    int64_t hash_max_listpack_value;   /* bytes of a name or a value in it, at most */
+    int64_t hash_max_listpack_entries; /* more fields: a hashtable */
+    int64_t hash_max_listpack_value;   /* a longer name or value: a hashtable */
 };
 extern const struct option_table types_option_table;
 
@@ -39,6 +40,11 @@ int types_create(struct types **out, struct store *store, const struct clock *cl
 void types_destroy(struct types *t);
 
 struct types_counters *types_counters(struct types *t);
+
+/* Called when fields of a key are taken out because they are over; is_gone: and the key with the
+ * last of them. The key is borrowed during the call; the callee may not call the store. */
+typedef void (*types_expired_fn)(void *ctx, const struct store_key *key, bool is_gone);
+void types_set_expired(struct types *t, types_expired_fn fn, void *ctx);
 
 /* May there be fields with an expiry at all? */
 bool types_has_expiries(const struct types *t);

@@ -1,4 +1,5 @@
 /* Hashes; replies as Redis 7 gives them. */
+#include "../../support/long_double.h"
 #include "../../support/command_fixture.h"
 
 #include <stdio.h>
@@ -70,7 +71,9 @@ static void hash__numbers(void **state)
     assert_reply(f, "HINCRBY h big x", NOT_AN_INTEGER);
     assert_reply(f, "HINCRBYFLOAT h text 1", "-ERR hash value is not a float\r\n");
     assert_reply(f, "HINCRBYFLOAT h n x", "-ERR value is not a valid float\r\n");
-    assert_reply(f, "HINCRBYFLOAT h n inf", "-ERR value is NaN or Infinity\r\n");
+    if (has_long_double()) {
+        assert_reply(f, "HINCRBYFLOAT h n inf", "-ERR value is NaN or Infinity\r\n");
+    }
     assert_reply(f, "HGET h big", "$19\r\n9223372036854775807\r\n");
     assert_reply(f, "HINCRBY none n x", NOT_AN_INTEGER);
     assert_reply(f, "EXISTS none", ZERO);
@@ -127,7 +130,7 @@ static void hash__is_a_key_like_others(void **state)
     for (int large = 0; large < 2; large++) {
         assert_reply(f, "FLUSHALL", OK);
         assert_reply(f, "HSET h a 1 b 2", ":2\r\n");
-        for (int i = 0; i < 200 * large; i++) {
+        for (int i = 0; i < 400 * large; i++) {
             char line[40];
             snprintf(line, sizeof(line), "HSET h f%d %d", i, i);
             assert_reply(f, line, ONE);
@@ -152,7 +155,7 @@ static void hash__is_a_key_like_others(void **state)
         fixture_advance(f, 100000);
         assert_reply(f, "EXISTS r c", ZERO);
         assert_reply(f, "SELECT 3", OK);
-        assert_reply(f, "HLEN d", large == 0 ? ":2\r\n" : ":202\r\n");
+        assert_reply(f, "HLEN d", large == 0 ? ":2\r\n" : ":402\r\n");
         assert_reply(f, "SET d text", OK);
         assert_reply(f, "SELECT 0", OK);
     }

@@ -2,28 +2,33 @@
 #include "../../support/command_fixture.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "src/command/notify.h"
 
 #define NO_FIELDS "-ERR Mandatory argument FIELDS is missing or not at the right position\r\n"
 #define BAD_COUNT "-ERR Number of fields must be a positive integer\r\n"
 #define MISMATCH  "-ERR The `numfields` parameter must match the number of arguments\r\n"
 
-/* In both encodings: a value too long for a packed hash makes the second one a table. */
-static const char *const begins[] = {
-    "HSET h a 1 b 2 c 3",
-    "HSET h a 1 b 2 c 3 long "
-    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
-};
+/* Every case runs on a packed hash and on a table: the latter has many more fields. */
+#define ENCODINGS 2
+#define FILL      400
 
-static void begin(struct fixture *f, size_t i)
+static void begin(struct fixture *f, int encoding)
 {
-    assert_reply(f, "DEL h", i == 0 ? ZERO : ONE);
-    (void)client_run(f, &f->client, begins[i]);
+    assert_reply(f, "DEL h", encoding == 0 ? ZERO : ONE);
+    assert_reply(f, "HSET h a 1 b 2 c 3", ":3\r\n");
+    for (int i = 0; i < FILL * encoding; i++) {
+        char line[40];
+        snprintf(line, sizeof(line), "HSET h fill:%d %d", i, i);
+        assert_reply(f, line, ONE);
+    }
 }
 
 static void hash_expire__lifetimes(void **state)
 {
     struct fixture *f = *state;
-    for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
+    for (int i = 0; i < ENCODINGS; i++) {
         begin(f, i);
         assert_reply(f, "HEXPIRE h 10 FIELDS 3 a none b", "*3\r\n:1\r\n:-2\r\n:1\r\n");
         assert_reply(f, "HTTL h FIELDS 3 a c none", "*3\r\n:10\r\n:-1\r\n:-2\r\n");
@@ -38,7 +43,7 @@ static void hash_expire__lifetimes(void **state)
         assert_reply(f, "HEXISTS h b", ONE);
         fixture_advance(f, 1);
         assert_reply(f, "HEXISTS h b", ZERO);
-        assert_reply(f, "HLEN h", i == 0 ? ":2\r\n" : ":3\r\n");
+        assert_reply(f, "HLEN h", i == 0 ? ":2\r\n" : ":402\r\n");
         assert_reply(f, "HMGET h a b", "*2\r\n$1\r\n1\r\n$-1\r\n");
         f->clock.wall_ms = FIXTURE_WALL_MS;
     }
@@ -47,7 +52,7 @@ static void hash_expire__lifetimes(void **state)
 static void hash_expire__at_a_time(void **state)
 {
     struct fixture *f = *state;
-    for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
+    for (int i = 0; i < ENCODINGS; i++) {
         begin(f, i);
         assert_reply(f, "HEXPIREAT h 1700000005 FIELDS 1 a", "*1\r\n:1\r\n");
         assert_reply(f, "HPTTL h FIELDS 1 a", "*1\r\n:5000\r\n");
@@ -104,7 +109,7 @@ static void hash_expire__mistakes(void **state)
 static void hash_expire__a_new_value_has_none(void **state)
 {
     struct fixture *f = *state;
-    for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
+    for (int i = 0; i < ENCODINGS; i++) {
         begin(f, i);
         assert_reply(f, "HEXPIRE h 10 FIELDS 2 a b", "*2\r\n:1\r\n:1\r\n");
         assert_reply(f, "HSET h a 5", ZERO);
@@ -144,7 +149,7 @@ static void hash_expire__a_key_without_living_fields_is_gone(void **state)
 static void hash_expire__hgetex(void **state)
 {
     struct fixture *f = *state;
-    for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
+    for (int i = 0; i < ENCODINGS; i++) {
         begin(f, i);
         assert_reply(f, "HGETEX h FIELDS 2 a none", "*2\r\n$1\r\n1\r\n$-1\r\n");
         assert_reply(f, "HGETEX h EX 10 FIELDS 2 a none", "*2\r\n$1\r\n1\r\n$-1\r\n");
@@ -162,7 +167,7 @@ static void hash_expire__hgetex(void **state)
 static void hash_expire__hsetex(void **state)
 {
     struct fixture *f = *state;
-    for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
+    for (int i = 0; i < ENCODINGS; i++) {
         begin(f, i);
         assert_reply(f, "HSETEX h EX 10 FIELDS 2 a 5 d 6", ONE);
         assert_reply(f, "HTTL h FIELDS 3 a b d", "*3\r\n:10\r\n:-1\r\n:10\r\n");
@@ -206,15 +211,82 @@ static void hash_expire__hsetex_mistakes(void **state)
 static void hash_expire__hgetdel(void **state)
 {
     struct fixture *f = *state;
-    for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
+    for (int i = 0; i < ENCODINGS; i++) {
         begin(f, i);
         assert_reply(f, "HGETDEL h FIELDS 3 a none a", "*3\r\n$1\r\n1\r\n$-1\r\n$-1\r\n");
         assert_reply(f, "HEXISTS h a", ZERO);
     }
+    assert_reply(f, "DEL h", ONE);
+    assert_reply(f, "HSET h b 2 c 3", ":2\r\n");
     assert_reply(f, "HGETDEL h FIELDS 2 b c", "*2\r\n$1\r\n2\r\n$1\r\n3\r\n");
-    assert_reply(f, "HDEL h long", ONE);
     assert_reply(f, "EXISTS h", ZERO);
     assert_reply(f, "HGETDEL h FIELDS 1 b", "*1\r\n$-1\r\n");
+}
+
+/* The events that `line` causes, in order and with a blank behind each. */
+static void assert_events(struct fixture *f, struct client *listener, const char *line,
+                          const char *expected)
+{
+    static const char prefix[] = "__keyevent@0__:";
+    char events[200] = "";
+    buf_clear(&listener->out);
+    (void)client_run(f, &f->client, line);
+    (void)buf_append_char(&listener->out, '\0');
+    const char *at = buf_view(&listener->out).data;
+    while ((at = strstr(at, prefix)) != NULL) {
+        at += strlen(prefix);
+        if (*at != '*') { /* the pattern */
+            strncat(events, at, (size_t)(strchr(at, '\r') - at));
+            strcat(events, " ");
+        }
+    }
+    if (strcmp(events, expected) != 0) {
+        print_error("%s\n  got    %s\n  wanted %s\n", line, events, expected);
+        fail();
+    }
+}
+
+static void hash_expire__events(void **state)
+{
+    struct fixture *f = *state;
+    struct client c;
+    char letters[] = "EAn";
+    f->options.notify_keyspace_events = letters;
+    assert_true(notify_configure(&f->env));
+    client_open(f, &c);
+    (void)client_run(f, &c, "PSUBSCRIBE __keyevent@0__:*");
+    assert_events(f, &c, "HSET h a 1 b 2", "new hset ");
+    assert_events(f, &c, "HMSET h a 1", "hset ");
+    assert_events(f, &c, "HSETNX h a 1", "");
+    assert_events(f, &c, "HSETNX h c 1", "hset ");
+    assert_events(f, &c, "HINCRBY h a 1", "hincrby ");
+    assert_events(f, &c, "HINCRBY h a x", "");
+    assert_events(f, &c, "HINCRBYFLOAT h a 1", "hincrbyfloat ");
+    assert_events(f, &c, "HDEL h none", "");
+    assert_events(f, &c, "HDEL h c", "hdel ");
+    assert_events(f, &c, "HPEXPIRE h 1000 FIELDS 1 a", "hexpire ");
+    assert_events(f, &c, "HPEXPIRE h 1000 NX FIELDS 1 a", "");
+    assert_events(f, &c, "HPERSIST h FIELDS 1 a", "hpersist ");
+    assert_events(f, &c, "HPERSIST h FIELDS 1 a", "");
+    assert_events(f, &c, "HGETEX h PX 1000 FIELDS 1 a", "hexpire ");
+    assert_events(f, &c, "HGETEX h PERSIST FIELDS 1 a", "hpersist ");
+    assert_events(f, &c, "HGETEX h FIELDS 1 a", "");
+    assert_events(f, &c, "HSETEX h PX 1000 FIELDS 1 c 1", "hset hexpire ");
+    assert_events(f, &c, "HSETEX h FIELDS 1 d 1", "hset ");
+    assert_events(f, &c, "HPEXPIRE h 0 FIELDS 1 a", "hdel ");
+    fixture_advance(f, 1000);
+    assert_events(f, &c, "HLEN h", "hexpired ");
+    assert_events(f, &c, "HPEXPIRE h 500 FIELDS 1 d", "hexpire ");
+    assert_events(f, &c, "HGETDEL h FIELDS 1 b", "hdel ");
+    fixture_advance(f, 500);
+    buf_clear(&c.out);
+    assert_false(types_tick(f->types, 1000));
+    (void)buf_append_char(&c.out, '\0');
+    assert_non_null(strstr(buf_view(&c.out).data, "hexpired"));
+    assert_non_null(strstr(buf_view(&c.out).data, "del"));
+    assert_events(f, &c, "HSET h a 1", "new hset ");
+    assert_events(f, &c, "HDEL h a", "hdel del ");
+    client_close(f, &c);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -232,6 +304,7 @@ int main(void)
         TEST(hash_expire__hsetex),
         TEST(hash_expire__hsetex_mistakes),
         TEST(hash_expire__hgetdel),
+        TEST(hash_expire__events),
     };
     return cmocka_run_group_tests_name("command/hash_expire", tests, NULL, NULL);
 }
