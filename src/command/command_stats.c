@@ -28,7 +28,7 @@ void command_stats_append_commands(struct command_env *env, struct buf *out)
 
 /* ---- percentiles ---- */
 
-/* Takes the next number of the list; false at its end, or at what is no percentile. */
+/* Takes the next word of the list; false when it is no number. */
 static bool next_percentile(struct strview *rest, long double *out)
 {
     size_t len = 0;
@@ -38,7 +38,7 @@ static bool next_percentile(struct strview *rest, long double *out)
     const struct strview word = strview_of(rest->data, len);
     const size_t used = len < rest->len ? len + 1 : len;
     *rest = strview_of(rest->data + used, rest->len - used);
-    return num_parse_ldouble(word, out) && *out >= 0 && *out <= 100;
+    return num_parse_ldouble(word, out);
 }
 
 static struct strview percentiles_of(const struct command_env *env)
@@ -47,16 +47,19 @@ static struct strview percentiles_of(const struct command_env *env)
     return strview_str(text != NULL ? text : "");
 }
 
-bool command_stats_percentiles_are_valid(const struct command_env *env)
+const char *command_stats_misfit_of_percentiles(const struct command_env *env)
 {
     struct strview rest = percentiles_of(env);
     long double percentile;
     while (rest.len > 0) {
         if (!next_percentile(&rest, &percentile)) {
-            return false;
+            return "Invalid latency-tracking-info-percentiles parameters";
+        }
+        if (!(percentile >= 0 && percentile <= 100)) {
+            return "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
         }
     }
-    return true;
+    return NULL;
 }
 
 static void append_percentiles(const struct command_env *env, const struct timing *t,

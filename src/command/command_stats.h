@@ -13,8 +13,8 @@ void command_stats_append_errors(struct command_env *env, struct buf *out);
 /* The reply of `ctx` is an error. */
 void command_stats_count_error(const struct cmd_ctx *ctx);
 
-/* Is latency-tracking-info-percentiles a list of percentiles? */
-bool command_stats_percentiles_are_valid(const struct command_env *env);
+/* Why latency-tracking-info-percentiles is no list of percentiles; NULL when it is one. */
+const char *command_stats_misfit_of_percentiles(const struct command_env *env);
 
 void command_stats_reset(struct command_env *env);
 

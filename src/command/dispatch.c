@@ -6,10 +6,8 @@
  * handler never knows. If a load failed, its error takes the place of the reply. CLIENT REPLY cuts
  * a finished reply away in the same manner.
  *
- * The hot path is command_run() down to the handler: no allocation, no formatting, no look-up. The
- * time of short commands is sampled, because reading a clock twice costs as much as a GET: the first
- * SAMPLE_ALL runs of each command are measured, and later each SAMPLE_EVERY-th stands for as many.
- * What may take long is measured every time (timing.c).
+ * The hot path is command_run() down to the handler: no allocation, no formatting, no look-up, and
+ * the clock is read for one run in many (timing.h).
  */
 #include "tarn/command/command.h"
 
@@ -30,10 +28,6 @@
 #include "tarn/base/compiler.h"
 #include "timing.h"
 #include "transaction.h"
-
-#define SAMPLE_ALL   64
-#define SAMPLE_EVERY 64
-#define SHORT_ARGS   16 /* with more words any command may take long */
 
 void command_prepare(struct command_env *env, struct command_call *call)
 {
@@ -157,22 +151,12 @@ static bool admit(struct cmd_ctx *ctx)
 
 /* ---- running ---- */
 
-static COLD void run_timed(struct cmd_ctx *ctx, uint64_t weight)
+static void run_handler(struct cmd_ctx *ctx, struct command_stat *stat)
 {
-    const uint64_t begin_ns = clock_now_ns();
-    ctx->command->handler(ctx);
-    ctx->took_ns = clock_now_ns() - begin_ns;
-    ctx->weight = weight;
-}
-
-static void run_handler(struct cmd_ctx *ctx, const struct command_stat *stat)
-{
-    const bool is_every = stat->calls < SAMPLE_ALL || stat->is_long || ctx->argc > SHORT_ARGS ||
-                          (ctx->env->attention & ATTENTION_TIMES) != 0;
-    if (LIKELY(!is_every && stat->calls % SAMPLE_EVERY != 0)) {
+    if (LIKELY(timing_may_skip(stat, ctx->argc))) {
         ctx->command->handler(ctx);
     } else {
-        run_timed(ctx, is_every ? 1 : SAMPLE_EVERY);
+        timing_run(ctx, stat);
     }
 }
 
@@ -182,20 +166,27 @@ static bool is_error_reply(const struct cmd_ctx *ctx)
     return out.len > ctx->reply_start && out.data[ctx->reply_start] == '-';
 }
 
-/* The request is over. */
-static void finish(struct cmd_ctx *ctx)
+/* For sessions that get no replies, or track keys. */
+static COLD void finish_unusual(struct cmd_ctx *ctx)
 {
     struct session *s = ctx->session;
-    if (UNLIKELY(is_error_reply(ctx))) {
-        command_stats_count_error(ctx);
-    }
-    if (UNLIKELY((s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0)) {
+    if ((s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0) {
         buf_truncate(s->out, ctx->reply_start);
         s->flags &= ~(unsigned)SESSION_REPLY_SKIP;
     }
-    s->commands++;
-    if (UNLIKELY((s->flags & SESSION_TRACKING) != 0)) {
+    if ((s->flags & SESSION_TRACKING) != 0) {
         tracking_command_end(ctx);
+    }
+}
+
+/* The request is over. */
+static void finish(struct cmd_ctx *ctx)
+{
+    const unsigned unusual = SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_TRACKING;
+    struct session *s = ctx->session;
+    s->commands++;
+    if (UNLIKELY((s->flags & unusual) != 0)) {
+        finish_unusual(ctx);
     }
     if (UNLIKELY(s->loads != NULL)) {
         loads_drop(s);
@@ -223,9 +214,10 @@ static void account(struct cmd_ctx *ctx, struct command_stat *stat)
     stat->calls++;
     if (UNLIKELY(is_error_reply(ctx))) {
         stat->failed++;
+        command_stats_count_error(ctx);
     }
-    if (UNLIKELY(ctx->weight > 0)) {
-        timing_note(ctx, ctx->took_ns, ctx->weight);
+    if (UNLIKELY(ctx->stands_for > 0)) {
+        timing_note(ctx, stat);
     }
     ctx->env->stats.commands_processed++;
     ctx->env->stats.keyspace_hits += ctx->hits;
@@ -251,9 +243,6 @@ void dispatch_queued(struct cmd_ctx *exec, const struct queued *q)
     struct command_stat *stat = command_stat_of(ctx.env, q->command);
     run_handler(&ctx, stat);
     account(&ctx, stat);
-    if (is_error_reply(&ctx)) {
-        command_stats_count_error(&ctx);
-    }
     if (buf_len(ctx.reply->out) == ctx.reply_start) {
         resp_write_null(ctx.reply); /* CLIENT REPLY: the array needs its element */
     }
@@ -271,19 +260,28 @@ static void begin(struct command_env *env, struct command_call *call)
     }
 }
 
+/* The command was not run; why stands in the reply. */
+static COLD void account_refusal(struct cmd_ctx *ctx, struct command_stat *stat)
+{
+    if (stat != NULL) {
+        stat->rejected++;
+    }
+    command_stats_count_error(ctx);
+    transaction_spoil(ctx);
+}
+
 /* The request, from admission to its accounts. False when its keys have to be loaded first. */
 static bool run(struct cmd_ctx *ctx)
 {
     struct session *s = ctx->session;
     if (UNLIKELY(ctx->command == NULL)) {
         refuse_missing(ctx);
-        transaction_spoil(ctx);
+        account_refusal(ctx, NULL);
         return true;
     }
     struct command_stat *stat = command_stat_of(ctx->env, ctx->command);
     if (UNLIKELY(!admit(ctx))) {
-        stat->rejected++;
-        transaction_spoil(ctx);
+        account_refusal(ctx, stat);
         return true;
     }
     if (UNLIKELY((ctx->env->attention & ATTENTION_PAUSE) != 0) && pause_holds(ctx)) {
@@ -292,6 +290,9 @@ static bool run(struct cmd_ctx *ctx)
     if (UNLIKELY((s->flags & SESSION_IN_MULTI) != 0) &&
         (ctx->command->flags & CMD_IMMEDIATE) == 0) {
         transaction_queue(ctx);
+        if (is_error_reply(ctx)) {
+            account_refusal(ctx, stat);
+        }
         return true;
     }
     run_handler(ctx, stat);

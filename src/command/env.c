@@ -117,10 +117,11 @@ int command_env_init(struct command_env *env)
         free(table);
         return -ENOMEM;
     }
-    if (!notify_configure(env)) {
+    const bool has_events = notify_configure(env);
+    if (!has_events || command_stats_misfit_of_percentiles(env) != NULL) {
         observers_fini(env);
         free(table);
-        return -EINVAL;
+        return has_events ? -ERANGE : -EINVAL;
     }
     timing_configure(env);
     command_table_init(table);
@@ -149,8 +150,8 @@ int command_apply_option(void *ctx, const struct option *option, struct errtext 
         return -EINVAL;
     }
     if (strcmp(option->name, "latency-tracking-info-percentiles") == 0 &&
-        !command_stats_percentiles_are_valid(env)) {
-        errtext_set(err, "the percentiles are numbers from 0 to 100");
+        command_stats_misfit_of_percentiles(env) != NULL) {
+        errtext_set(err, "%s", command_stats_misfit_of_percentiles(env));
         return -EINVAL;
     }
     timing_configure(env);

@@ -12,12 +12,17 @@
 #include "observers.h"
 #include "reply.h"
 #include "table.h"
+#include "tarn/source/source.h"
 #include "timing.h"
 
 #define GRAPH_WIDTH 60 /* of the longest bar */
 
-static const char *const event_names[LATENCY_EVENTS] = {[LATENCY_COMMAND] = "command",
-                                                        [LATENCY_FAST_COMMAND] = "fast-command"};
+/* Steps of HISTOGRAM: 2^10 ns to 2^36 ns, a minute; the last holds what is longer. */
+#define HISTOGRAM_FIRST 10
+#define HISTOGRAM_END   37
+
+static const char *const event_names[LATENCY_EVENTS] = {
+    [LATENCY_COMMAND] = "command", [LATENCY_FAST_COMMAND] = "fast-command"};
 
 static struct latency_series *series_of(const struct command_env *env, int event)
 {
@@ -167,7 +172,8 @@ static void append_advice(struct command_env *env, struct buf *text)
         }
         if (s->count > 0) {
             has_samples = true;
-            buf_printf(text, "%s: %u seconds with slow runs, on average %llu ms, at worst %llu ms\n",
+            buf_printf(text,
+                       "%s: %u seconds with slow runs, on average %llu ms, at worst %llu ms\n",
                        event_names[i], s->count, (unsigned long long)(sum / s->count),
                        (unsigned long long)s->max_ms);
         }
@@ -203,26 +209,41 @@ static bool has_timing(const struct command_env *env, const struct command *c)
     return env->table->stats[c->id].timing != NULL && env->table->stats[c->id].timing->count > 0;
 }
 
-/* Cumulative counts at the powers of two, in microseconds, where they grow. */
-static void write_histogram(struct cmd_ctx *ctx, const struct command *c)
+/* How many runs were not longer than so many nanoseconds; UINT64_MAX: all. */
+typedef uint64_t (*count_fn)(const void *of, uint64_t ns);
+
+static uint64_t count_runs(const void *of, uint64_t ns)
+{
+    const struct timing *t = of;
+    return ns == UINT64_MAX ? t->count : timing_count_up_to(t, ns);
+}
+
+static uint64_t count_loads(const void *of, uint64_t ns)
+{
+    return sources_count_loads(of, ns == UINT64_MAX ? ns : ns / 1000);
+}
+
+/* Cumulative counts at 1024 ns times the powers of two, given in microseconds, where they grow. */
+static void write_histogram(struct cmd_ctx *ctx, const char *name, count_fn count, const void *of)
 {
     struct resp_writer *w = ctx->reply;
-    const struct command_stat *stat = &ctx->env->table->stats[c->id];
-    resp_write_bulk_str(w, c->full_name);
+    const uint64_t total = count(of, UINT64_MAX);
+    resp_write_bulk_str(w, name);
     resp_write_map(w, 2);
     resp_write_bulk_str(w, "calls");
-    resp_write_int(w, (int64_t)stat->timing->count);
+    resp_write_int(w, (int64_t)total);
     resp_write_bulk_str(w, "histogram_usec");
     const size_t begin = reply_mark(ctx);
     size_t pairs = 0;
     uint64_t before = 0;
-    for (uint64_t us = 1; before < stat->timing->count && us <= UINT64_C(1) << 32; us *= 2) {
-        const uint64_t count = timing_count_up_to(stat->timing, us * 1000);
-        if (count > before) {
-            resp_write_int(w, (int64_t)us);
-            resp_write_int(w, (int64_t)count);
+    for (unsigned power = HISTOGRAM_FIRST; before < total && power < HISTOGRAM_END; power++) {
+        const uint64_t ns = UINT64_C(1) << power;
+        const uint64_t so_far = power + 1 == HISTOGRAM_END ? total : count(of, ns - 1);
+        if (so_far > before) {
+            resp_write_int(w, (int64_t)(ns / 1000));
+            resp_write_int(w, (int64_t)so_far);
             pairs++;
-            before = count;
+            before = so_far;
         }
     }
     const size_t end = reply_mark(ctx);
@@ -231,25 +252,35 @@ static void write_histogram(struct cmd_ctx *ctx, const struct command *c)
 }
 
 /* A container stands for its subcommands. */
-static bool is_named(const struct cmd_ctx *ctx, const struct command *c)
+static bool is_named(const struct cmd_ctx *ctx, const char *name, const char *parent)
 {
     for (int i = 2; i < ctx->argc; i++) {
-        if (arg_is(ctx, i, c->full_name) || (c->parent != NULL && arg_is(ctx, i, c->parent->name))) {
+        if (arg_is(ctx, i, name) || (parent != NULL && arg_is(ctx, i, parent))) {
             return true;
         }
     }
     return ctx->argc == 2;
 }
 
+/* Of commands by name, and of loads under the name `source`: the time a command waits for its load
+ * is no part of its own. */
 void cmd_latency_histogram(struct cmd_ctx *ctx)
 {
+    const struct sources *sources = ctx->env->sources;
     const size_t begin = reply_mark(ctx);
     size_t count = 0;
     for (size_t i = 0; i < COMMAND_ROWS; i++) {
-        if (has_timing(ctx->env, &command_rows[i]) && is_named(ctx, &command_rows[i])) {
-            write_histogram(ctx, &command_rows[i]);
+        const struct command *c = &command_rows[i];
+        const char *parent = c->parent != NULL ? c->parent->name : NULL;
+        if (has_timing(ctx->env, c) && is_named(ctx, c->full_name, parent)) {
+            write_histogram(ctx, c->full_name, count_runs, ctx->env->table->stats[i].timing);
             count++;
         }
+    }
+    if (sources != NULL && is_named(ctx, "source", NULL) &&
+        sources_count_loads(sources, UINT64_MAX) > 0) {
+        write_histogram(ctx, "source", count_loads, sources);
+        count++;
     }
     const size_t end = reply_mark(ctx);
     resp_write_map(ctx->reply, count);

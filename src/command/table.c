@@ -118,7 +118,7 @@ void command_table_reset_stats(struct command_table *t)
 {
     for (size_t row = 0; row < COMMAND_ROWS; row++) {
         free(t->stats[row].timing);
-        t->stats[row] = (struct command_stat){.is_long = timing_may_be_long(&command_rows[row])};
+        t->stats[row] = (struct command_stat){.calls = 0};
     }
 }
 

@@ -54,9 +54,9 @@ struct command_stat {
     uint64_t calls;    /* runs of the handler that completed */
     uint64_t nsec;     /* estimate over all calls */
     uint64_t rejected; /* refused before the handler: arity, authentication, memory, a mapped key */
-    struct timing *timing; /* owned; NULL until it was first timed */
-    bool is_long;          /* timed on every run: see timing.c */
     uint64_t failed;   /* the handler's reply was an error */
+    struct timing *timing;         /* owned; NULL until it was first timed */
+    unsigned untimed, untimed_max; /* runs since the last one that was timed: see timing.h */
 };
 
 #define COMMAND_SLOTS_LOG2 10

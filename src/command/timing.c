@@ -1,10 +1,5 @@
 /*
- * Reading a clock twice costs as much as a GET, so the commands that always take about the same
- * time are timed now and then, each time standing for many runs; those that may take long are timed
- * every time, because a slow run that nobody saw would be missing from the slow log. When the
- * thresholds are low enough for the short ones to matter, every command is timed.
- *
- * The histogram of a command is had when it is first timed.
+ * See timing.h. The histogram of a command exists from the first time that the command is timed.
  */
 #include "timing.h"
 
@@ -16,10 +11,21 @@
 #include "slowlog.h"
 #include "table.h"
 
+#define TIMING_FIRST 64 /* runs of a command that are all timed */
+#define TIMING_EVERY 64
+
 /* Below this even commands of constant time may be slow enough for the log. */
 #define ALWAYS_BELOW_US 1000
 
 #define CUTS (UINT64_C(1) << TIMING_CUTS_BITS)
+
+/* May a run take long although its words are few? What goes through several keys takes long by
+ * its words only. */
+static bool may_be_long(const struct command *c)
+{
+    const bool is_constant = c->complexity != NULL && strncmp(c->complexity, "O(1)", 4) == 0;
+    return (c->flags & CMD_FAST) == 0 && !is_constant && c->keys.last >= 0;
+}
 
 /* The first CUTS buckets are one nanosecond wide; then each power of two has CUTS of them. */
 static size_t bucket_of(uint64_t ns)
@@ -71,27 +77,48 @@ uint64_t timing_count_up_to(const struct timing *t, uint64_t ns)
     return count;
 }
 
-void timing_note(struct cmd_ctx *ctx, uint64_t ns, uint64_t weight)
+static bool is_always_timed(const struct command_env *env, const struct command *c)
 {
-    struct command_env *env = ctx->env;
-    const struct command_options *o = env->command_options;
-    struct command_stat *stat = command_stat_of(env, ctx->command);
-    stat->nsec += ns * weight;
+    return (env->attention & ATTENTION_TIMES) != 0 || may_be_long(c);
+}
+
+void timing_run(struct cmd_ctx *ctx, struct command_stat *stat)
+{
+    const uint64_t begin_ns = clock_now_ns();
+    ctx->command->handler(ctx);
+    ctx->took_ns = clock_now_ns() - begin_ns;
+    ctx->stands_for = stat->untimed + 1;
+    stat->untimed = 0;
+    if (stat->calls >= TIMING_FIRST && !is_always_timed(ctx->env, ctx->command)) {
+        stat->untimed_max = TIMING_EVERY - 1;
+    }
+}
+
+static void note_distribution(struct command_stat *stat, uint64_t ns, unsigned weight)
+{
+    if (stat->timing == NULL) {
+        stat->timing = calloc(1, sizeof(*stat->timing));
+    }
+    if (stat->timing != NULL) { /* without memory there is none yet */
+        timing_add(stat->timing, ns, weight);
+    }
+}
+
+void timing_note(struct cmd_ctx *ctx, struct command_stat *stat)
+{
+    const struct command_options *o = ctx->env->command_options;
+    const uint64_t us = ctx->took_ns / 1000;
+    const uint64_t ms = us / 1000;
+    stat->nsec += ctx->took_ns * ctx->stands_for;
     if (o->latency_tracking) {
-        if (stat->timing == NULL) {
-            stat->timing = calloc(1, sizeof(*stat->timing)); /* without memory there is none yet */
-        }
-        if (stat->timing != NULL) {
-            timing_add(stat->timing, ns, weight);
-        }
+        note_distribution(stat, ctx->took_ns, ctx->stands_for);
     }
-    if (o->slowlog_log_slower_than >= 0 && ns / 1000 >= (uint64_t)o->slowlog_log_slower_than) {
-        slowlog_add(ctx, ns / 1000);
+    if (o->slowlog_log_slower_than >= 0 && us >= (uint64_t)o->slowlog_log_slower_than) {
+        slowlog_add(ctx, us);
     }
-    if (o->latency_monitor_threshold > 0 &&
-        ns / 1000000 >= (uint64_t)o->latency_monitor_threshold) {
+    if (o->latency_monitor_threshold > 0 && ms >= (uint64_t)o->latency_monitor_threshold) {
         const bool is_fast = (ctx->command->flags & CMD_FAST) != 0;
-        latency_note(env, is_fast ? LATENCY_FAST_COMMAND : LATENCY_COMMAND, ns / 1000000);
+        latency_note(ctx->env, is_fast ? LATENCY_FAST_COMMAND : LATENCY_COMMAND, ms);
     }
 }
 
@@ -100,18 +127,12 @@ void timing_configure(struct command_env *env)
     const struct command_options *o = env->command_options;
     const bool is_low = o->slowlog_log_slower_than >= 0 &&
                         o->slowlog_log_slower_than < ALWAYS_BELOW_US;
+    env->attention &= ~(unsigned)ATTENTION_TIMES;
     if (is_low || o->latency_monitor_threshold > 0) {
         env->attention |= ATTENTION_TIMES;
-    } else {
-        env->attention &= ~(unsigned)ATTENTION_TIMES;
+    }
+    for (size_t row = 0; env->table != NULL && row < COMMAND_ROWS; row++) {
+        env->table->stats[row].untimed_max = 0; /* the next run decides */
     }
     slowlog_trim(env);
-}
-
-bool timing_may_be_long(const struct command *c)
-{
-    const bool is_constant = c->complexity != NULL && strncmp(c->complexity, "O(1)", 4) == 0;
-    const bool is_about_keys = strcmp(c->group, "string") == 0 || strcmp(c->name, "del") == 0 ||
-                               strcmp(c->name, "unlink") == 0 || strcmp(c->name, "touch") == 0;
-    return (c->flags & CMD_FAST) == 0 && !is_constant && !is_about_keys;
 }

@@ -81,7 +81,7 @@ struct command_options {
     int64_t latency_monitor_threshold; /* milliseconds; 0: off */
     bool latency_tracking;
     char *latency_tracking_info_percentiles; /* numbers separated by blanks */
-    char *notify_keyspace_events;    /* letters, see docs/configuration.md */
+    char *notify_keyspace_events;            /* letters, see docs/configuration.md */
 };
 extern const struct option_table command_option_table;
 
@@ -121,7 +121,8 @@ struct command_env {
 };
 
 /* Builds the table of all commands; `env` is filled by the caller apart from table, observers and
- * sessions. 0, -ENOMEM, or -EINVAL when notify-keyspace-events has letters that mean nothing. */
+ * sessions. 0, -ENOMEM, -EINVAL when notify-keyspace-events has letters that mean nothing, or
+ * -ERANGE when latency-tracking-info-percentiles are none. */
 int command_env_init(struct command_env *env) WARN_UNUSED;
 void command_env_fini(struct command_env *env);
 
