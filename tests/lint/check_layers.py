@@ -19,6 +19,7 @@ RESTRICTED = [
     (r"(sys/(socket|un|epoll)|netinet/.*|arpa/.*|netdb|poll)(\.h)?", LOOP_LAYERS),
     (r"sqlite3\.h", {"source", "tests", "bench"}),
     (r"xxhash\.h", {"base"}),
+    (r"lzf\.h", {"types"}),
 ]
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(?:"([^"]+)"|<([^>]+)>)', re.M)
 
