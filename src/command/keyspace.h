@@ -99,6 +99,10 @@ bool key_remove(struct cmd_ctx *ctx, const struct store_key *k);
  * The life of a cached row is only ever shortened. False: the error reply was written. */
 bool key_expire(struct cmd_ctx *ctx, const struct store_key *k, int64_t expires_at_ms);
 
+/* A change was asked for that an absent key does not show: a load under way may not be stored as if
+ * nothing had been said. */
+void key_void(struct cmd_ctx *ctx, const struct store_key *k);
+
 /* The key changed: those who watch, track or listen hear of it. Called by the functions above; for
  * handlers that change a value in place. `event` NULL: the command's own (its row's `event`);
  * otherwise one of the generic class. */
