@@ -98,7 +98,7 @@ struct source {
     unsigned *free_slots; /* owned stack of indexes */
     unsigned connections;
     unsigned capacity, free_count; /* of slots */
-    unsigned background_busy; /* slots of loads that nobody waited for when they were sent */
+    unsigned background_busy;      /* slots of loads that nobody waited for when they were sent */
     uint64_t next_request;
     struct list queue;      /* struct flight::in_queue: somebody waits */
     struct list background; /* the same: nobody does */
