@@ -36,6 +36,7 @@
 #define DISCARDED_MAX  64
 #define BORROWED_MAX   2
 #define TTL_CLASSES    25
+#define CACHE_LINE     64
 #define GARBAGE_LEVELS 17 /* sixteenths of a segment that are dead */
 /* From this many sixteenths on a sealed segment is worth compacting (30 %). */
 #define GARBAGE_LEVEL_MIN 5
@@ -89,6 +90,9 @@ struct store {
     uint8_t db_space[STORE_DATABASES];
     struct index *discarded[DISCARDED_MAX]; /* owned; of flushed databases, emptied in slices */
     unsigned discarded_count;
+
+    uint64_t slot_moves; /* counted up when slots change places: older store_key::slot are void */
+    uint32_t prefetch_bytes; /* of an entry: the average one, within bounds */
 
     size_t count;          /* entries in all spaces, negative ones included */
     size_t index_memory;   /* of all indexes; kept by index.c */

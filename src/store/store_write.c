@@ -18,7 +18,11 @@
 static const struct index_owner *owner_of(struct store *s, struct index_owner *owner)
 {
     *owner = (struct index_owner){
-        .ctx = s, .hash_of = store_hash_of_ref, .prefetch = store_prefetch_ref};
+        .ctx = s,
+        .hash_of = store_hash_of_ref,
+        .prefetch = store_prefetch_ref,
+        .moves = &s->slot_moves,
+    };
     return owner;
 }
 
