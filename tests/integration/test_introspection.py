@@ -1,5 +1,6 @@
 """COMMAND, INFO, CLIENT: what the server tells clients and tools about itself."""
 from case import CompareCase
+from tarn import Tarn
 
 
 def without_notes(spec):
@@ -148,3 +149,62 @@ class Introspection(CompareCase):
             self.assertEqual((fields["name"], fields["db"], fields["cmd"]), ("other", "3", "client|id"))
             self.assertRegex(fields["addr"], r"^127\.0\.0\.1:\d+$")
             self.assertEqual(len(self.c.cmd("CLIENT", "LIST", "ID", number).decode().strip().split("\n")), 1)
+
+
+class Absent(CompareCase):
+    """What Redis has and a cache has not, asked for as tools do."""
+
+    def test_replies_are_those_of_redis(self):
+        self.assert_same("""
+            1: ROLE
+            1: ROLE x
+            1: CLUSTER
+            1: CLUSTER INFO
+            1: CLUSTER NODES
+            1: CLUSTER SLOTS
+            1: CLUSTER SHARDS
+            1: CLUSTER MYID
+            1: CLUSTER KEYSLOT a
+            1: READONLY
+            1: READWRITE
+            1: MODULE LIST
+            1: MODULE NOSUCH
+            1: ACL
+            1: ACL WHOAMI
+            1: ACL WHOAMI x
+            1: ACL USERS
+            1: ACL LIST
+            1: ACL CAT
+            1: ACL CAT nosuch
+            1: ACL CAT a b
+            1: ACL GETUSER default
+            1: ACL NOSUCH
+        """)
+
+    def test_in_resp3(self):
+        for c in (self.r, self.c):
+            c.cmd("HELLO", "3")
+        for request in (("ROLE",), ("MODULE", "LIST"), ("ACL", "GETUSER", "default"), ("ACL", "CAT")):
+            self.assertEqual(self.c.cmd(*request), self.r.cmd(*request))
+
+    def test_categories_have_the_same_commands(self):
+        shared = set(self.r.cmd("COMMAND", "LIST")) & set(self.c.cmd("COMMAND", "LIST"))
+        for category in self.r.cmd("ACL", "CAT"):
+            got, expected = (set(x.cmd("ACL", "CAT", category)) & shared for x in (self.c, self.r))
+            self.assertEqual(got, expected, category)
+
+    def test_lastsave_is_when_the_server_was_started(self):
+        started = int(self.info("server")["server_time_usec"]) // 1000000 - int(self.info("server")["uptime_in_seconds"])
+        self.assertLess(abs(self.c.cmd("LASTSAVE") - started), 3)
+
+    def test_lolwut_has_the_version(self):
+        self.assertIn(b"Tarn", self.c.cmd("LOLWUT"))
+        self.assertIn(b"Tarn", self.c.cmd("LOLWUT", "VERSION", "5", "1", "2", "3"))
+
+    def test_the_password_is_no_part_of_acl(self):
+        with Tarn("--requirepass", "hunter2") as tarn, tarn.connect() as c:
+            self.assertEqual(c.cmd("AUTH", "hunter2"), "OK")
+            self.assertEqual(c.cmd("ACL", "LIST"), [b"user default on ~* &* +@all"])
+            reply = c.cmd("ACL", "GETUSER", "default")
+            self.assertEqual(reply[:4], [b"flags", [b"on"], b"passwords", []])
+            self.assertIsNone(c.cmd("ACL", "GETUSER", "nosuch"))
