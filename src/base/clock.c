@@ -8,8 +8,9 @@
  *
  * The two are a whole number of milliseconds apart, the same at every reading while nobody sets or
  * slews the clock. Rounding each by itself would make them a millisecond more or less apart from
- * one reading to the next, and a Unix time that a client sets would be another one when it asks. The
- * distance is rounded up: a key never has more time left than there is until the Unix time it got.
+ * one reading to the next, and a Unix time that a client sets would be another one when it asks.
+ * The distance is rounded up: a key never has more time left than there is until the Unix time it
+ * got.
  */
 #include "tarn/base/clock.h"
 

@@ -101,6 +101,7 @@ struct store {
     size_t ceiling;        /* above the limit: what is kept meanwhile; 0: not needed */
     size_t other_memory;   /* as other_fn said last */
     bool is_pressed;       /* near the limit: every write reclaims a little */
+    bool is_expiry_held;   /* expired entries stay until somebody meets them */
 
     struct borrowed borrowed[BORROWED_MAX];
     uint64_t kept_ref; /* entry that a write is about to replace: making room does not evict it */
