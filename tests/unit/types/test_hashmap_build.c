@@ -40,7 +40,7 @@ static void assert_builds(struct fixture *f, int count, bool is_packed)
 static void hashmap_build__packs_small_ones(void **state)
 {
     assert_builds(*state, 1, true);
-    assert_builds(*state, 256, true);
+    assert_builds(*state, 255, true);
     assert_builds(*state, 257, false);
     assert_builds(*state, 5000, false);
     assert_builds(*state, 2, true);
