@@ -8,14 +8,14 @@ from stream import covered_commands
 from tarn import Redis, Tarn
 
 COMMANDS = int(os.environ.get("TARN_DIFFERENTIAL_COMMANDS", "20000"))
-SEEDS = (1, 2)
+SEEDS = ((1, 2), (2, 3))  # each with the version of RESP it begins with
 DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "compatibility.md")
 
 
 class Differential(unittest.TestCase):
     def test_replies_equal_those_of_redis(self):
-        for seed in SEEDS:
-            problem = differential.differential(Redis, differential.start_subject, COMMANDS // len(SEEDS), seed)
+        for seed, resp in SEEDS:
+            problem = differential.differential(Redis, differential.start_subject, COMMANDS // len(SEEDS), seed, resp)
             self.assertIsNone(problem, problem)
 
     def test_the_stream_is_fair(self):
