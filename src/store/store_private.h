@@ -107,6 +107,7 @@ struct store {
     bool is_pressed;       /* near the limit: every write reclaims a little */
     int64_t owed_bytes;    /* that writes have yet to walk over with the reclaimer */
     uint64_t walked_bytes; /* that the reclaimer went over: of the log and of what entries own */
+    bool is_expiry_held;   /* expired entries stay until somebody meets them */
 
     struct borrowed borrowed[BORROWED_MAX];
     uint64_t kept_ref; /* entry that a write is about to replace: making room does not evict it */
