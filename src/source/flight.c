@@ -475,7 +475,8 @@ void source_on_done(void *ctx, const struct driver_result *r)
 void source_on_state(void *ctx, enum driver_state state)
 {
     struct source *src = ctx;
-    if (src->state == DRIVER_STATE_DOWN && state == DRIVER_STATE_UP) {
+    bool was_down = src->state == DRIVER_STATE_DOWN || src->state == DRIVER_STATE_AUTH;
+    if (was_down && (state == DRIVER_STATE_UP || state == DRIVER_STATE_DEGRADED)) {
         src->stats.reconnects++;
         log_notice("source '%s' is up again", src->name);
     }

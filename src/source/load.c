@@ -270,7 +270,7 @@ enum load_start sources_ping(struct sources *s, struct strview source, struct lo
     int64_t now_ms = s->clock->mono_ms;
     struct flight_plan plan = {.source = src,
                                .started_ms = now_ms,
-                               .deadline_ms = now_ms + src->options.connect_timeout_ms,
+                               .deadline_ms = now_ms + src->options.driver.connect_timeout_ms,
                                .purpose = FLIGHT_PING};
     struct refusal why = start(&plan, w, INT64_MAX);
     return why.detail != NULL ? refuse(src, NULL, why.code, 0, why.detail, now) : LOAD_WAITS;

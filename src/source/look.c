@@ -107,8 +107,11 @@ void sources_walk_maps(const struct sources *s, source_name_fn each, void *ctx)
 
 static const char *state_name(const struct source *src)
 {
-    static const char *const names[] = {
-        [DRIVER_STATE_UNKNOWN] = "unknown", [DRIVER_STATE_UP] = "up", [DRIVER_STATE_DOWN] = "down"};
+    static const char *const names[] = {[DRIVER_STATE_UNKNOWN] = "unknown",
+                                        [DRIVER_STATE_UP] = "up",
+                                        [DRIVER_STATE_DOWN] = "down",
+                                        [DRIVER_STATE_AUTH] = "auth",
+                                        [DRIVER_STATE_DEGRADED] = "degraded"};
     return src->is_paused ? "paused" : names[src->state];
 }
 
@@ -310,12 +313,17 @@ static void write_word(struct buf *out, struct strview word)
     buf_append_char(out, '"');
 }
 
+static void write_setting_word(void *ctx, struct strview word)
+{
+    struct buf *out = ctx;
+    write_word(out, word);
+}
+
 static void write_settings(struct buf *out, const struct setting_table *t, const void *values)
 {
     for (size_t i = 0; i < t->count; i++) {
         if (!setting_is_default(&t->rows[i], values)) {
-            buf_printf(out, " %s ", t->rows[i].name);
-            setting_write(&t->rows[i], values, out);
+            setting_walk_words(&t->rows[i], values, write_setting_word, out);
         }
     }
     buf_append_char(out, '\n');

@@ -7,18 +7,23 @@
 #include <stdint.h>
 
 #include "settings.h"
+#include "tarn/source/driver.h"
 
 struct source_options {
     int64_t pool; /* 0: the driver's default */
     int64_t load_timeout_ms;
-    int64_t connect_timeout_ms;
     int64_t max_queue;
     int64_t max_waiters, max_waiters_per_key;
     int64_t inflight_memory;
     int64_t max_client_loads;
+    struct driver_options driver;
     int64_t background_share;
 };
 extern const struct setting_table source_settings;
+
+/* An option that the driver cannot do anything with is refused. 0 or -EINVAL with text. */
+int source_options_check(const struct source_options *o, const struct source_driver *driver,
+                         struct errtext *err) WARN_UNUSED;
 
 struct map_options {
     int64_t as, null, rows, bytes, invalid_utf8; /* the enums of shape.h */

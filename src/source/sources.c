@@ -227,7 +227,8 @@ static int add_source(struct sources *s, const struct strview *argv, int argc, s
     settings_defaults(&source_settings, &options);
     if (check_name(argv[0], err) != 0 || driver == NULL ||
         check_text(argv[2], DSN_BYTES_MAX, "a dsn", err) != 0 ||
-        settings_apply(&source_settings, &options, argv + 3, argc - 3, false, err) != 0) {
+        settings_apply(&source_settings, &options, argv + 3, argc - 3, false, err) != 0 ||
+        source_options_check(&options, driver, err) != 0) {
         return -EINVAL;
     }
     struct source *src = malloc(sizeof(*src));
@@ -259,6 +260,7 @@ static int set_source(struct sources *s, const struct strview *argv, int argc, s
     }
     struct source_options options = src->options;
     int r = settings_apply(&source_settings, &options, argv + 1, argc - 1, s->is_running, err);
+    r = r != 0 ? r : source_options_check(&options, src->driver, err);
     if (r == 0) {
         src->options = options;
     }

@@ -96,7 +96,8 @@ struct source {
     struct source_options options;
     struct slot *slots;   /* owned, `capacity` of them */
     unsigned *free_slots; /* owned stack of indexes */
-    unsigned capacity, free_count;
+    unsigned connections;
+    unsigned capacity, free_count; /* of slots */
     unsigned background_busy; /* slots of loads that nobody waited for when they were sent */
     uint64_t next_request;
     struct list queue;      /* struct flight::in_queue: somebody waits */

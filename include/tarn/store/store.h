@@ -274,6 +274,13 @@ struct store_counters *store_counters(struct store *s);
 /* Bytes this store holds from the system: what the limit is compared with, beside other memory. */
 size_t store_used_memory(const struct store *s);
 
+/* Bytes that negative entries take with their share of the index. Those that expired count until
+ * upkeep has taken them out. */
+size_t store_negative_bytes(const struct store *s);
+/* False: negative entries take `part` (0.05: five per cent) of the memory limit already, and one
+ * more should not be written. Without a limit always true. */
+bool store_negative_fits(const struct store *s, double part);
+
 /* Bytes an entry costs with its share of the index; 0 when absent. MEMORY USAGE. */
 size_t store_entry_memory(struct store *s, const struct store_key *k);
 
