@@ -9,6 +9,7 @@
 
 #include "flight.h"
 #include "freshness.h"
+#include "probe.h"
 #include "tarn/base/num.h"
 
 #define COUNTER(s, f, text)                                                               \
@@ -124,6 +125,7 @@ bool sources_describe(struct sources *s, struct strview source, source_field_fn 
     struct fields f = {each, ctx};
     field_text(&f, "driver", src->driver->name);
     field_text(&f, "state", state_name(src));
+    field_text(&f, "breaker", source_breaker_name(src));
     field_number(&f, "conns", src->capacity);
     field_number(&f, "busy", src->capacity - src->free_count);
     field_number(&f, "queue", (int64_t)src->queue_len);

@@ -33,6 +33,7 @@
 
 #include "admission.h"
 #include "aux.h"
+#include "breaker.h"
 #include "flight_table.h"
 #include "latency.h"
 #include "map_index.h"
@@ -98,7 +99,7 @@ struct source {
     unsigned *free_slots; /* owned stack of indexes */
     unsigned connections;
     unsigned capacity, free_count; /* of slots */
-    unsigned background_busy; /* slots of loads that nobody waited for when they were sent */
+    unsigned background_busy;      /* slots of loads that nobody waited for when they were sent */
     uint64_t next_request;
     struct list queue;      /* struct flight::in_queue: somebody waits */
     struct list background; /* the same: nobody does */
@@ -108,6 +109,8 @@ struct source {
     struct deadlines deadlines; /* of pings */
     enum driver_state state;
     bool is_paused;
+    struct breaker breaker;
+    int64_t answered_ms; /* when the database last gave an answer to a query */
     struct source_stats stats;
     struct latency latency; /* from sending a query to its answer, us */
     struct log_limit log_limits[LOAD_ERRORS];
@@ -137,7 +140,12 @@ struct source_map {
 };
 
 enum flight_state { FLIGHT_QUEUED, FLIGHT_SENT, FLIGHT_HELD };
-enum flight_purpose { FLIGHT_READ, FLIGHT_TEST, FLIGHT_PING };
+enum flight_purpose {
+    FLIGHT_READ,
+    FLIGHT_TEST,
+    FLIGHT_PING,
+    FLIGHT_PROBE, /* of the breaker: nobody waits */
+};
 
 struct flight {
     struct list by_deadline; /* deadlines::flights or ::held */
@@ -157,6 +165,7 @@ struct flight {
     bool is_void;
     bool is_background; /* nobody has asked for it yet */
     bool is_admitted;   /* its result may be stored */
+    bool is_retried;    /* its first connection broke */
     bool is_late;       /* the row changed after the query was sent, see min-reload-interval */
     bool is_answering;  /* may not be freed by what a callback does */
     bool is_released;   /* to be freed once it is not answering */

@@ -210,7 +210,7 @@ static void freshness__failing_reload_keeps_the_old_value(void **state)
     world_line(w, "map-set user stale-ttl 20s stale-error-ttl 60s");
     load(w, "user:1");
     world_pass(w, TTL);
-    world_mock(w, "FAIL down");
+    world_mock(w, "FAIL err");
     for (int i = 0; i < 19; i++) {
         assert_hit(w, "user:1", "mock:1:1");
         world_turn(w);

@@ -64,6 +64,7 @@ static void limits__queued_load_times_out_in_the_queue(void **state)
     struct world *w = *state;
     struct reader r[10] = {{.world = w}};
     char key[32];
+    world_line(w, "source-set m breaker '1000 100% 10s'");
     world_mock(w, "HOLD");
     for (int i = 0; i < 10; i++) {
         (void)snprintf(key, sizeof(key), "page:p%d", i);
