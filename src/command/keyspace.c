@@ -435,6 +435,22 @@ bool key_rename(struct cmd_ctx *ctx, const struct store_key *from, const struct 
     return true;
 }
 
+bool key_restore(struct cmd_ctx *ctx, const struct store_key *k, struct rdb_value *value,
+                 int64_t expires_at_ms)
+{
+    const bool was_new = (ctx->env->observed & OBSERVED_NEW) != 0; /* replaced is new as well */
+    void_flight(ctx, k);
+    if (value->is_over || expires_at_ms <= ctx->env->clock->mono_ms) {
+        (void)key_remove(ctx, k);
+        return true;
+    }
+    if (!accept(ctx, k, was_new, rdb_value_put(ctx->env->types, value, k, expires_at_ms))) {
+        return false;
+    }
+    key_changed(ctx, k, NULL);
+    return true;
+}
+
 bool key_remove(struct cmd_ctx *ctx, const struct store_key *k)
 {
     struct entry_view e;

@@ -16,6 +16,7 @@
 #include "observers.h"
 #include "tarn/store/store.h"
 #include "tarn/types/hashmap.h"
+#include "tarn/types/rdb_value.h"
 
 /* Keys that are prefetched together by commands with many of them. */
 #define KEY_BATCH 32
@@ -86,6 +87,10 @@ bool key_copy(struct cmd_ctx *ctx, const struct store_key *from,
               const struct store_key *to) WARN_UNUSED;
 bool key_rename(struct cmd_ctx *ctx, const struct store_key *from,
                 const struct store_key *to) WARN_UNUSED;
+
+/* Puts a value that came from RESTORE under the key; `value` is spent. */
+bool key_restore(struct cmd_ctx *ctx, const struct store_key *k, struct rdb_value *value,
+                 int64_t expires_at_ms) WARN_UNUSED;
 
 /* True when readers would have seen the key. */
 bool key_remove(struct cmd_ctx *ctx, const struct store_key *k);

@@ -163,6 +163,15 @@ bool sources_define_map(struct sources *s, struct strview map, source_field_fn e
     return true;
 }
 
+uint64_t sources_count_loads(const struct sources *s, uint64_t within_us)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < s->sources_count; i++) {
+        count += latency_count(&s->sources[i]->latency, within_us);
+    }
+    return count;
+}
+
 static void reset(const struct metric_table *t, void *values)
 {
     for (size_t i = 0; i < t->count; i++) {

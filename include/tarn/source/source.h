@@ -211,6 +211,9 @@ enum load_start sources_ping(struct sources *s, struct strview source, struct lo
 /* SOURCE PAUSE|RESUME. False: no such source. */
 bool sources_pause(struct sources *s, struct strview source, bool is_paused);
 
+/* Loads of all sources that were answered within so many microseconds; UINT64_MAX: at all. */
+uint64_t sources_count_loads(const struct sources *s, uint64_t within_us);
+
 /* SOURCE RESETSTAT, CONFIG RESETSTAT. */
 void sources_reset_stats(struct sources *s);
 

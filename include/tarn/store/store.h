@@ -161,6 +161,10 @@ bool store_peek(struct store *s, const struct store_key *k, struct entry_view *o
  * use. */
 bool store_idle(struct store *s, const struct store_key *k, int64_t *idle_ms_out, int *freq_out);
 
+/* Makes the policy believe that a live entry was last used that long ago, and that often; negative:
+ * leaves it as it is. What a policy keeps is limited: 18 hours, and 255. */
+void store_set_use(struct store *s, const struct store_key *k, int64_t idle_ms, int freq);
+
 /* ---- change ---- */
 
 /* Inserts or replaces. `value` may be borrowed from the store itself. */
