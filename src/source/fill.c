@@ -122,8 +122,8 @@ static bool store_entry(struct flight *f, const struct shaped *shaped)
     if (!is_stored && was_there) {
         (void)store_remove(s->store, &p.key); /* it is there */
     }
-    if (s->fill_fn != NULL && (is_stored || was_there)) {
-        s->fill_fn(s->fill_ctx, p.key.key, was_there);
+    if (s->observer.filled != NULL && (is_stored || was_there)) {
+        s->observer.filled(s->observer.ctx, &p.key, was_there);
     }
     return is_stored;
 }

@@ -30,6 +30,11 @@ bool source_map_exists_loads(const struct source_map *m)
     return m->options.exists_loads != 0;
 }
 
+struct strview source_map_name(const struct source_map *m)
+{
+    return strview_str(m->name);
+}
+
 struct strview source_map_source_name(const struct source_map *m)
 {
     return strview_str(m->source->name);

@@ -22,6 +22,7 @@ static_assert(DRIVER_LIST_MAX == SETTING_LIST_MAX, "a LIST");
 
 static const char *const no_yes[] = {"no", "yes", NULL};
 static const char *const read_from_names[] = {"primary", "replica", "nearest", NULL};
+static const char *const on_gap_names[] = {"expire", "soft", "keep", NULL};
 static const char *const feed_names[] = {"none", "notify <channel>", "changelog <table>",
                                          "data-version", NULL};
 
@@ -170,6 +171,19 @@ static const struct setting source_rows[] = {
      .def = "none",
      .is_fixed = true,
      .help = "how the database tells what changed"},
+    {.name = "gap-ttl",
+     FIELD(gap_ttl_ms),
+     .type = SETTING_DURATION,
+     .def = "10s",
+     .min = 0,
+     .max = YEAR,
+     .help = "while its feed is down, values live so long and not longer"},
+    {.name = "on-gap",
+     FIELD(on_gap),
+     .type = SETTING_CHOICE,
+     .names = on_gap_names,
+     .def = "expire",
+     .help = "what becomes of values when the feed is up again"},
     {.name = "breaker",
      FIELD(breaker),
      .type = SETTING_TUPLE,

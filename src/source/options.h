@@ -20,6 +20,7 @@ struct source_options {
     struct driver_options driver;
     int64_t background_share;
     struct breaker_options breaker;
+    int64_t gap_ttl_ms, on_gap;
 };
 extern const struct setting_table source_settings;
 

@@ -85,7 +85,7 @@ struct slot {
 };
 
 struct source_stats {
-    uint64_t loads, errors, timeouts, rejected, reconnects;
+    uint64_t loads, errors, timeouts, rejected, reconnects, feed_gaps;
 };
 extern const struct metric_table source_stat_table;
 
@@ -109,6 +109,7 @@ struct source {
     struct deadlines deadlines; /* of pings */
     enum driver_state state;
     bool is_paused;
+    bool is_blind; /* it has a feed, which is not up */
     struct breaker breaker;
     int64_t answered_ms; /* when the database last gave an answer to a query */
     struct source_stats stats;
@@ -135,6 +136,8 @@ struct source_map {
     int statement_id; /* the upstream's; negative before the start */
     uint32_t epoch;
     int64_t epoch_at_ms; /* when it was last stepped */
+    int64_t soft_at_ms;  /* values from before are past their life; -1: none are */
+    int64_t blind_at_ms; /* since when its feed is down; INT64_MAX: it is not */
     struct deadlines deadlines;
     struct map_stats stats;
 };
@@ -183,8 +186,7 @@ struct sources {
     struct ev_loop *loop; /* borrowed, like the next two */
     struct store *store;
     const struct clock *clock;
-    source_fill_fn fill_fn; /* NULL: nobody wants to hear of fills */
-    void *fill_ctx;
+    struct source_observer observer;
     struct source *sources[SOURCES_MAX]; /* owned */
     size_t sources_count;
     struct source_map **maps; /* owned array of owned maps */
