@@ -132,7 +132,7 @@ void cmd_copy(struct cmd_ctx *ctx)
     }
     const struct store_key from = key_at(ctx, 1);
     struct store_key to = key_at(ctx, 2);
-    to.db = args.db;
+    store_key_use_db(&to, args.db);
     if (from.db == to.db && strview_eq(from.key, to.key)) {
         reply_error(ctx, ERROR_SAME_OBJECT);
         return;
@@ -151,9 +151,11 @@ void cmd_move(struct cmd_ctx *ctx)
     const struct store_key from = key_at(ctx, 1);
     struct store_key to = from;
     struct entry_view e;
-    if (!arg_db(ctx, 2, &to.db)) {
+    unsigned db;
+    if (!arg_db(ctx, 2, &db)) {
         return;
     }
+    store_key_use_db(&to, db);
     if (from.db == to.db) {
         reply_error(ctx, ERROR_SAME_OBJECT);
         return;
