@@ -84,7 +84,7 @@ void batch_add(struct net *net, struct conn *c, const char *start, size_t len)
     c->queued_end = start + len;
     command_prepare(net->env, &b->call);
     if (batch->count == BATCH_CALLS || batch->args_used > BATCH_ARGS - BATCH_CALL_ARGS ||
-        !is_kept) {
+        !is_kept || len > BATCH_CALL_BYTES) {
         batch_run(net);
         clock_update(
             net->env->clock); /* a full batch is a few microseconds: the turn may become long */
