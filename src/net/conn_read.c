@@ -155,7 +155,7 @@ static size_t parse(struct conn *c, struct strview in)
             limits = limits_of(c);
         }
         at += used;
-        if (UNLIKELY(--budget == 0)) {
+        if (UNLIKELY(--budget == 0 || (net->batch.count == 0 && turn_is_long(net)))) {
             conn_add_work(c, CONN_WORK_PARSE);
             break;
         }
@@ -326,11 +326,21 @@ static void read_into_ring(struct conn *c)
     }
 }
 
-void conn_read(struct conn *c)
+void conn_read_now(struct conn *c)
 {
     if (c->hold != 0 || buf_len(&c->in) > RING_PREFIX_MAX) {
         read_into_own(c);
     } else {
         read_into_ring(c);
     }
+}
+
+void conn_read(struct conn *c)
+{
+    if (UNLIKELY(c->net->is_behind || turn_is_long(c->net))) {
+        c->net->is_behind = true;
+        conn_add_work(c, CONN_WORK_READ);
+        return;
+    }
+    conn_read_now(c);
 }

@@ -136,6 +136,24 @@ static void conn__answers_a_pipeline_in_order(void **state)
     close(fd);
 }
 
+static void conn__is_read_later_when_the_turn_is_long(void **state)
+{
+    struct world *w = *state;
+    int a = open_client(w), b = open_client(w), gone = open_client(w);
+    turns(w, 1);
+    w->net->is_behind = true; /* as after a turn that had no time for somebody */
+    say(gone, "PING\r\n");
+    say(a, "ECHO 1\r\nECHO 2\r\n");
+    say(b, "ECHO 3\r\n");
+    close(gone);
+    turns(w, 1);
+    assert_false(w->net->is_behind);
+    assert_string_equal(heard(w, a), "$1\r\n1\r\n$1\r\n2\r\n");
+    assert_string_equal(heard(w, b), "$1\r\n3\r\n");
+    close(a);
+    close(b);
+}
+
 static void conn__answers_a_request_cut_at_every_byte(void **state)
 {
     struct world *w = *state;
@@ -561,6 +579,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(conn__answers_a_pipeline_in_order),
+        CASE(conn__is_read_later_when_the_turn_is_long),
         CASE(conn__answers_a_request_cut_at_every_byte),
         CASE(conn__runs_nothing_after_quit),
         CASE(conn__answers_what_came_before_a_protocol_error),
