@@ -217,8 +217,8 @@ static double lookup_batch(struct bench *b, size_t from, size_t keys, size_t rou
         for (unsigned k = 0; k < BATCH; k++) {
             const uint64_t *slot = index_prefetched(b->ix, hash[k]);
 
-            if (slot != 0) {
-                PREFETCH(entry_at(b, slot_ref(slot)));
+            if (slot != NULL) {
+                PREFETCH(entry_at(b, slot_ref(*slot)));
             }
         }
         for (unsigned k = 0; k < BATCH; k++) {
