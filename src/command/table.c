@@ -10,9 +10,11 @@
 #include "table.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tarn/base/compiler.h"
+#include "timing.h"
 #include "tarn/base/num.h"
 
 #define COMMAND(key, ...)                         \
@@ -103,6 +105,7 @@ static size_t next_slot(size_t i)
 
 void command_table_init(struct command_table *t)
 {
+    command_table_reset_stats(t);
     for (size_t row = 0; row < COMMAND_ROWS; row++) {
         const struct command *c = &command_rows[row];
         if (c->parent != NULL) {
@@ -117,6 +120,14 @@ void command_table_init(struct command_table *t)
         }
         t->slots[i] = (struct command_slot){
             .low = low, .high = high, .len = strlen(c->name), .command = c};
+    }
+}
+
+void command_table_reset_stats(struct command_table *t)
+{
+    for (size_t row = 0; row < COMMAND_ROWS; row++) {
+        free(t->stats[row].timing);
+        t->stats[row] = (struct command_stat){.calls = 0};
     }
 }
 

@@ -9,6 +9,8 @@
  *     NULL             the value is SQL NULL
  *     BYTES <n>        the value has n bytes
  *     QUERIES, HELD    how many queries there were, how many wait at the gate
+ *     FEED KEY|MAP|ALL|UP|DOWN [text]   the feed says so; needs `invalidate notify` on the source
+ *     NOTICE <text>    the feed gets a notice as triggers write it
  *     RESET            as at the beginning, the count of queries included
  *
  * What a query will see (rows, value) is fixed when it arrives, as with a snapshot; whether it
@@ -328,12 +330,40 @@ static int open_gate(struct upstream *u, const struct strview *argv, int argc, s
     return 0;
 }
 
+static int feed(struct upstream *u, const struct strview *argv, int argc, struct errtext *err)
+{
+    static const char *const words[] = {
+        [FEED_KEY] = "key", [FEED_MAP] = "map",   [FEED_ALL] = "all",
+        [FEED_UP] = "up",   [FEED_DOWN] = "down",
+    };
+    const struct driver_events *events = &u->config.events;
+    bool is_notice = strview_eq_nocase(argv[0], "notice");
+    if (argc < 2 || events->feed == NULL || u->config.options->feed == DRIVER_FEED_NONE) {
+        errtext_set(err, "FEED takes an event, NOTICE a text, and the source needs a feed");
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(words) && !is_notice; i++) {
+        if (strview_eq_nocase(argv[1], words[i])) {
+            struct strview text = argc > 2 ? argv[2] : strview_of("", 0);
+            events->feed(events->ctx, (enum feed_event)i, text);
+            return 0;
+        }
+    }
+    if (!is_notice) {
+        errtext_set(err, "FEED takes key, map, all, up or down");
+        return -EINVAL;
+    }
+    driver_feed_notice(events, argv[1]);
+    return 0;
+}
+
 static int debug(struct upstream *u, const struct strview *argv, int argc, struct buf *reply,
                  struct errtext *err)
 {
     int r = 0;
     if (argc < 1) {
-        errtext_set(err, "HOLD, RELEASE, FAIL, ROWS, NULL, BYTES, QUERIES, HELD or RESET");
+        errtext_set(err,
+                    "HOLD, RELEASE, FAIL, ROWS, NULL, BYTES, QUERIES, HELD, FEED, NOTICE or RESET");
         return -EINVAL;
     }
     if (strview_eq_nocase(argv[0], "queries") || strview_eq_nocase(argv[0], "held")) {
@@ -351,6 +381,8 @@ static int debug(struct upstream *u, const struct strview *argv, int argc, struc
         r = set_rows(u, argv, argc, err);
     } else if (strview_eq_nocase(argv[0], "bytes")) {
         r = set_bytes(u, argv, argc, err);
+    } else if (strview_eq_nocase(argv[0], "feed") || strview_eq_nocase(argv[0], "notice")) {
+        r = feed(u, argv, argc, err);
     } else if (strview_eq_nocase(argv[0], "null")) {
         u->script = (struct mock_script){.kind = MOCK_NULL, .rows = 1};
     } else if (strview_eq_nocase(argv[0], "reset")) {
@@ -405,6 +437,7 @@ const struct source_driver driver_mock = {
     .name = "mock",
     .help = "answers made up, with gates; for tests",
     .connections_default = 8,
+    .abilities = DRIVER_CAN_NOTIFY,
     .placeholder = '?',
     .bracket_quotes = true,
     .is_for_tests = true,

@@ -98,13 +98,15 @@ void sources_destroy(struct sources *s)
     free(s->maps);
     map_index_fini(&s->map_index);
     flight_table_fini(&s->flights);
+    admission_fini(&s->admission);
     buf_fini(&s->scratch);
     free(s);
 }
 
 size_t sources_memory(const struct sources *s)
 {
-    size_t bytes = flight_table_memory(&s->flights) + s->scratch.cap;
+    size_t bytes = flight_table_memory(&s->flights) + s->scratch.cap +
+                   admission_memory(&s->admission);
     for (size_t i = 0; i < s->sources_count; i++) {
         const struct source *src = s->sources[i];
         bytes += src->bytes;
@@ -225,7 +227,8 @@ static int add_source(struct sources *s, const struct strview *argv, int argc, s
     settings_defaults(&source_settings, &options);
     if (check_name(argv[0], err) != 0 || driver == NULL ||
         check_text(argv[2], DSN_BYTES_MAX, "a dsn", err) != 0 ||
-        settings_apply(&source_settings, &options, argv + 3, argc - 3, false, err) != 0) {
+        settings_apply(&source_settings, &options, argv + 3, argc - 3, false, err) != 0 ||
+        source_options_check(&options, driver, err) != 0) {
         return -EINVAL;
     }
     struct source *src = malloc(sizeof(*src));
@@ -242,6 +245,7 @@ static int add_source(struct sources *s, const struct strview *argv, int argc, s
         return out_of_memory(err);
     }
     list_init(&src->queue);
+    list_init(&src->background);
     deadlines_init(&src->deadlines);
     s->sources[s->sources_count++] = src;
     return 0;
@@ -256,6 +260,7 @@ static int set_source(struct sources *s, const struct strview *argv, int argc, s
     }
     struct source_options options = src->options;
     int r = settings_apply(&source_settings, &options, argv + 1, argc - 1, s->is_running, err);
+    r = r != 0 ? r : source_options_check(&options, src->driver, err);
     if (r == 0) {
         src->options = options;
     }
