@@ -68,6 +68,8 @@ struct command_slot {
     const struct command *command;
 };
 
+#define COMMAND_RECENT 8
+
 /* Error replies by the word they begin with. There are not many in this program; a bound all the
  * same, because parts of texts come from databases. */
 #define ERROR_CODES_MAX 64
@@ -82,7 +84,6 @@ struct error_stats {
     struct error_count codes[ERROR_CODES_MAX];
     size_t count;
 };
-#define COMMAND_RECENT 8
 
 struct command_table {
     struct command_slot slots[1 << COMMAND_SLOTS_LOG2];

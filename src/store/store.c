@@ -268,22 +268,21 @@ uint64_t *store_lookup_live(struct store *s, const struct store_key *k)
     return slot;
 }
 
-void store_prefetch(const struct store *s, const struct store_key *k)
+void store_prefetch(const struct store *s, struct store_key *k)
 {
     const struct index *ix = s->spaces[s->db_space[k->db]].ix;
     if (LIKELY(ix != NULL)) {
-        index_prefetch(ix, k->hash);
+        k->home = index_prefetch(ix, k->hash);
+        k->slot_moves = s->slot_moves;
     }
 }
 
 void store_prefetch_entry(const struct store *s, struct store_key *k)
 {
-    const struct index *ix = s->spaces[s->db_space[k->db]].ix;
-    if (UNLIKELY(ix == NULL)) {
+    if (UNLIKELY(k->home == NULL || k->slot_moves != s->slot_moves)) {
         return;
     }
-    k->slot = index_prefetched(ix, k->hash);
-    k->slot_moves = s->slot_moves;
+    k->slot = index_prefetched(k->home, k->hash);
     if (k->slot == NULL) {
         ghost_prefetch(&s->adaptive.ghost, k->hash); /* an insert would ask for it */
         return;

@@ -182,6 +182,9 @@ bool store_reserve(struct store *s, size_t bytes, bool *moved)
 
 enum store_result store_make_room(struct store *s)
 {
+    if (s->limit == 0) {
+        return STORE_OK; /* asking others takes 130 instructions */
+    }
     store_ask_others(s);
     bool moved = false;
     return store_reserve(s, 0, &moved) ? STORE_OK : STORE_FULL;

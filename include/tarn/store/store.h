@@ -38,8 +38,9 @@
 #define STORE_VALUE_MAX (512u * 1024 * 1024)
 #define STORE_NO_EXPIRY INT64_MAX
 
-struct store; /* opaque */
-struct large; /* opaque */
+struct index_bucket; /* opaque */
+struct store;        /* opaque */
+struct large;        /* opaque */
 
 enum store_result {
     STORE_OK = 0,
@@ -69,7 +70,8 @@ struct store_key {
     struct strview key;
     uint64_t hash;
     unsigned db; /* < STORE_DATABASES; changed only by store_key_use_db() */
-    /* The store's: where store_prefetch_entry() saw the key, and when; NULL: not looked for. */
+    /* The store's: where the prefetches saw the key, and when; NULL: not looked for. */
+    struct index_bucket *home;
     const uint64_t *slot;
     uint64_t slot_moves;
 };
@@ -157,13 +159,14 @@ static inline void store_key_use_db(struct store_key *k, unsigned db)
 {
     if (UNLIKELY(k->db != db)) {
         k->db = db;
+        k->home = NULL;
         k->slot = NULL;
     }
 }
 
-void store_prefetch(const struct store *s, const struct store_key *k);
-/* Remembers in the key what it finds; whatever happens meanwhile, the operation that follows does
- * not rely on it. */
+/* Both remember in the key what they find; whatever happens meanwhile, the operation that follows
+ * does not rely on it. */
+void store_prefetch(const struct store *s, struct store_key *k);
 void store_prefetch_entry(const struct store *s, struct store_key *k);
 
 /* The live entry; counts as a use for the policy. False: absent or expired. */
