@@ -236,6 +236,7 @@ static bool received(struct conn *c, ssize_t n)
 {
     if (LIKELY(n > 0)) {
         c->net->stats.total_net_input_bytes += (uint64_t)n;
+        c->net->stats.total_reads_processed++;
         idle_touch(c);
         return true;
     }

@@ -56,6 +56,8 @@ static const struct metric net_metric_rows[] = {
      FIELD(rejected_connections), METRIC_COUNTER},
     {"total_net_input_bytes", "bytes read from clients", FIELD(total_net_input_bytes), METRIC_COUNTER},
     {"total_net_output_bytes", "bytes written to clients", FIELD(total_net_output_bytes), METRIC_COUNTER},
+    {"total_reads_processed", "reads from clients' sockets", FIELD(total_reads_processed), METRIC_COUNTER},
+    {"total_writes_processed", "writes to clients' sockets", FIELD(total_writes_processed), METRIC_COUNTER},
     {"client_query_buffer_limit_disconnections", "connections closed because of client-query-buffer-limit",
      FIELD(client_query_buffer_limit_disconnections), METRIC_COUNTER},
     {"client_output_buffer_limit_disconnections", "connections closed because of client-output-buffer-limit",
