@@ -18,9 +18,10 @@ NPM_SECONDS = 180
 SOURCES = os.path.join(HERE, "node")
 FOLDER = os.path.abspath(os.path.join(BUILD, "node"))
 
-# What npm says when the registry cannot be reached, as opposed to a lock file that is wrong.
+# What npm says when the registry cannot be reached or trusted, as opposed to a lock file that is wrong.
 UNREACHABLE = re.compile(r"\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|"
-                         r"ERR_SOCKET_TIMEOUT|ENOTCACHED|E40[37]|E429|E5\d\d)\b")
+                         r"ERR_SOCKET_TIMEOUT|ENOTCACHED|E40[37]|E429|E5\d\d|SELF_SIGNED_CERT_IN_CHAIN|"
+                         r"UNABLE_TO_GET_ISSUER_CERT_LOCALLY|UNABLE_TO_VERIFY_LEAF_SIGNATURE|CERT_\w+)\b")
 
 
 def lock_digest():
@@ -32,9 +33,9 @@ def npm_install():
     """Returns None, or why the packages are not here."""
     try:
         done = subprocess.run(["npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund",
-                               "--fetch-retries=1", "--fetch-timeout=20000"], cwd=FOLDER, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=NPM_SECONDS,
-                              check=False)
+                               "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=20000"],
+                              cwd=FOLDER, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=NPM_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return f"npm ci did not end within {NPM_SECONDS} s"
     if done.returncode == 0:
