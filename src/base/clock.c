@@ -42,3 +42,12 @@ int64_t clock_now_us(void)
 {
     return MONO_BASE_US + read_us(CLOCK_BOOTTIME);
 }
+
+uint64_t clock_now_ns(void)
+{
+    struct timespec t;
+    if (clock_gettime(CLOCK_MONOTONIC, &t) != 0) {
+        abort();
+    }
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}

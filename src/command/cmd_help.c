@@ -76,6 +76,16 @@ void cmd_pubsub_help(struct cmd_ctx *ctx)
     write_help(ctx);
 }
 
+void cmd_slowlog_help(struct cmd_ctx *ctx)
+{
+    write_help(ctx);
+}
+
+void cmd_latency_help(struct cmd_ctx *ctx)
+{
+    write_help(ctx);
+}
+
 void cmd_source_help(struct cmd_ctx *ctx)
 {
     write_help(ctx);

@@ -34,7 +34,9 @@ struct cmd_ctx {
     /* Set by keyspace.c for dispatch: */
     unsigned loads_pending; /* > 0: roll back and suspend */
     struct strview
-        load_error; /* len > 0: the reply becomes this error; borrowed from session->loads */
+        load_error;      /* len > 0: the reply becomes this error; borrowed from session->loads */
+    uint64_t took_ns;    /* by the run, when it was timed */
+    unsigned stands_for; /* so many runs; 0: it was not timed */
     unsigned hits,
         misses; /* of this run; counted when the command completes, not when it is suspended */
 };

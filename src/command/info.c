@@ -204,6 +204,8 @@ static const struct section sections[] = {
     {"CPU", info_cpu, true},
     {"Modules", info_modules, true},
     {"Commandstats", command_stats_append_commands, false},
+    {"Errorstats", command_stats_append_errors, true},
+    {"Latencystats", command_stats_append_latencies, false},
     {"Cluster", info_cluster, true},
     {"Keyspace", info_keyspace, true},
     {"Sources", info_sources, true},

@@ -21,7 +21,7 @@
 size_t observers_memory(const struct command_env *env)
 {
     const struct observers *o = env->observers;
-    size_t bytes = sizeof(*o) + o->transactions_bytes + o->tracking.bytes +
+    size_t bytes = sizeof(*o) + o->transactions_bytes + o->tracking.bytes + o->slowlog.bytes +
                    hmap_memory(&o->tracking.keys);
     for (int kind = 0; kind < TOPIC_KINDS; kind++) {
         bytes += topics_memory(&o->topics[kind]);
@@ -220,6 +220,7 @@ int observers_init(struct command_env *env)
         topics_init(&o->topics[kind]);
     }
     tracking_init(&o->tracking);
+    slowlog_init(&o->slowlog);
     list_init(&o->monitors);
     env->observers = o;
     if (env->sources != NULL) {
@@ -245,6 +246,7 @@ void observers_fini(struct command_env *env)
         sources_set_fill(env->sources, NULL, NULL);
     }
     tracking_fini(&o->tracking);
+    slowlog_fini(&o->slowlog);
     buf_fini(&o->pending);
     buf_fini(&o->channel);
     free(o);

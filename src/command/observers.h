@@ -14,7 +14,9 @@
 
 #include "auth.h"
 #include "handler.h"
+#include "latency.h"
 #include "pause.h"
+#include "slowlog.h"
 #include "tarn/base/buf.h"
 #include "tarn/command/command.h"
 #include "topic.h"
@@ -34,6 +36,7 @@ enum observed {
 enum attention {
     ATTENTION_MONITOR = 1 << 0, /* somebody is shown every command */
     ATTENTION_PAUSE = 1 << 1,   /* commands may have to wait */
+    ATTENTION_TIMES = 1 << 2,   /* every command is timed */
 };
 
 struct observers {
@@ -46,6 +49,8 @@ struct observers {
     struct tracking tracking;
     struct list monitors; /* struct interests::monitors */
     struct pause pause;
+    struct slowlog slowlog;
+    struct latency_series latency[LATENCY_EVENTS];
     struct buf channel; /* notify.c: the name it is publishing to */
 };
 

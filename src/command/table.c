@@ -9,9 +9,11 @@
 #include "table.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tarn/base/compiler.h"
+#include "timing.h"
 #include "tarn/base/num.h"
 
 #define COMMAND(key, ...)                         \
@@ -94,6 +96,7 @@ static size_t next_slot(size_t i)
 
 void command_table_init(struct command_table *t)
 {
+    command_table_reset_stats(t);
     for (size_t row = 0; row < COMMAND_ROWS; row++) {
         const struct command *c = &command_rows[row];
         if (c->parent != NULL) {
@@ -108,6 +111,14 @@ void command_table_init(struct command_table *t)
         }
         t->slots[i] = (struct command_slot){
             .low = low, .high = high, .len = strlen(c->name), .command = c};
+    }
+}
+
+void command_table_reset_stats(struct command_table *t)
+{
+    for (size_t row = 0; row < COMMAND_ROWS; row++) {
+        free(t->stats[row].timing);
+        t->stats[row] = (struct command_stat){.calls = 0};
     }
 }
 

@@ -273,10 +273,11 @@ static enum server_exit build_layers(struct server *s, struct errtext *err)
     fill_host(s);
     int result = command_env_init(&s->env);
     if (result < 0) {
-        errtext_set(err, result == -EINVAL
-                             ? "notify-keyspace-events: the letters are Ag$lshzxeKEtmdn"
-                             : "no memory for the command table");
-        return result == -EINVAL ? SERVER_EXIT_CONFIG : SERVER_EXIT_OS;
+        errtext_set(err,
+                    result == -EINVAL   ? "notify-keyspace-events: the letters are Ag$lshzxeKEtmdn"
+                    : result == -ERANGE ? "latency-tracking-info-percentiles: numbers from 0 to 100"
+                                        : "no memory for the command table");
+        return result == -ENOMEM ? SERVER_EXIT_OS : SERVER_EXIT_CONFIG;
     }
     s->has_env = true;
     result = net_create(&s->net, s->loop, &s->values.net, &s->env, err);

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "flight.h"
+#include "freshness.h"
 #include "tarn/base/num.h"
 
 #define COUNTER(s, f, text)                                                               \
@@ -40,6 +41,9 @@ static const struct metric map_stat_rows[] = {
     COUNTER(map_stats, nofill, "answers not stored: too large, no ttl, no memory"),
     COUNTER(map_stats, errors, "loads that failed"),
     COUNTER(map_stats, timeouts, "loads that took too long"),
+    COUNTER(map_stats, refreshes, "loads started in the background by hits"),
+    COUNTER(map_stats, stale_error, "reads answered with an old value because the load failed"),
+    COUNTER(map_stats, soft_timeouts, "reads answered with an old value because the load is slow"),
     COUNTER(map_stats, invalidated, "invalidations that found something, and of the whole map"),
 };
 const struct metric_table map_stat_table = {"Maps", map_stat_rows, ARRAY_LEN(map_stat_rows)};
@@ -157,6 +161,15 @@ bool sources_define_map(struct sources *s, struct strview map, source_field_fn e
     return true;
 }
 
+uint64_t sources_count_loads(const struct sources *s, uint64_t within_us)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < s->sources_count; i++) {
+        count += latency_count(&s->sources[i]->latency, within_us);
+    }
+    return count;
+}
+
 static void reset(const struct metric_table *t, void *values)
 {
     for (size_t i = 0; i < t->count; i++) {
@@ -200,7 +213,6 @@ static void explain_params(const struct fields *f, const struct source_map *m, s
 static bool explain_entry(const struct fields *f, struct sources *s, const struct store_key *k)
 {
     struct entry_view e;
-    struct aux aux;
     if (!store_peek(s->store, k, &e)) {
         field_text(f, "cached", "no");
         return true;
@@ -209,15 +221,23 @@ static bool explain_entry(const struct fields *f, struct sources *s, const struc
         field_text(f, "cached", "written by a client");
         return false;
     }
-    if (entry_live_map(s, &e, &aux) == NULL) {
-        field_text(f, "cached", "invalidated");
-        return true;
+    static const char *const words[] = {[SOURCE_FRESH] = "yes",
+                                        [SOURCE_STALE] = "stale",
+                                        [SOURCE_ABSENT] = "negative",
+                                        [SOURCE_GONE] = "invalidated"};
+    const struct freshness fr = freshness_of(s, &e);
+    const int64_t now_ms = s->clock->mono_ms;
+    const enum source_freshness freshness = sources_peek(s, &e);
+    if (freshness == SOURCE_GONE && fr.is_current) {
+        field_text(f, "cached", "expired");
+    } else {
+        field_text(f, "cached", words[freshness]);
     }
-    int64_t now_ms = s->clock->mono_ms;
-    field_text(f, "cached", e.type == ENTRY_NEGATIVE ? "negative" : "yes");
-    field_number(f, "age_ms", now_ms - aux.sent_ms);
-    field_number(f, "ttl_ms", e.expires_at_ms == STORE_NO_EXPIRY ? -1 : e.expires_at_ms - now_ms);
-    return false;
+    if (freshness != SOURCE_GONE) {
+        field_number(f, "age_ms", now_ms - fr.sent_ms);
+        field_number(f, "ttl_ms", fr.ends_ms > now_ms ? fr.ends_ms - now_ms : 0);
+    }
+    return freshness == SOURCE_GONE;
 }
 
 bool sources_explain(struct sources *s, const struct store_key *k, source_field_fn each, void *ctx)

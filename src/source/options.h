@@ -16,6 +16,7 @@ struct source_options {
     int64_t max_waiters, max_waiters_per_key;
     int64_t inflight_memory;
     int64_t max_client_loads;
+    int64_t background_share;
     struct driver_options driver;
 };
 extern const struct setting_table source_settings;
@@ -27,6 +28,10 @@ int source_options_check(const struct source_options *o, const struct source_dri
 struct map_options {
     int64_t as, null, rows, bytes, invalid_utf8; /* the enums of shape.h */
     int64_t ttl_ms, jitter, negative_ttl_ms;
+    int64_t stale_ttl_ms, stale_error_ttl_ms;
+    int64_t refresh_ahead; /* share of a life after which a hit reloads; 0: never */
+    int64_t soft_timeout_ms, min_reload_ms;
+    int64_t admit;
     int64_t load_timeout_ms; /* 0: the source's */
     int64_t error_hold_ms;
     int64_t max_value, max_row, max_param;

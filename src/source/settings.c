@@ -76,8 +76,8 @@ static bool parse_choice(const struct setting *row, struct strview v, int64_t *o
 
 static bool parse_percent(struct strview v, int64_t *out)
 {
-    double share;
-    if (!num_parse_percent(v, &share)) {
+    double share = 0;
+    if (!strview_eq(v, strview_str("0")) && !num_parse_percent(v, &share)) {
         return false;
     }
     *out = (int64_t)llround(share * SETTING_PERCENT_UNITS);

@@ -98,13 +98,15 @@ void sources_destroy(struct sources *s)
     free(s->maps);
     map_index_fini(&s->map_index);
     flight_table_fini(&s->flights);
+    admission_fini(&s->admission);
     buf_fini(&s->scratch);
     free(s);
 }
 
 size_t sources_memory(const struct sources *s)
 {
-    size_t bytes = flight_table_memory(&s->flights) + s->scratch.cap;
+    size_t bytes = flight_table_memory(&s->flights) + s->scratch.cap +
+                   admission_memory(&s->admission);
     for (size_t i = 0; i < s->sources_count; i++) {
         const struct source *src = s->sources[i];
         bytes += src->bytes;
@@ -243,6 +245,7 @@ static int add_source(struct sources *s, const struct strview *argv, int argc, s
         return out_of_memory(err);
     }
     list_init(&src->queue);
+    list_init(&src->background);
     deadlines_init(&src->deadlines);
     s->sources[s->sources_count++] = src;
     return 0;

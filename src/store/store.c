@@ -320,6 +320,25 @@ bool store_idle(struct store *s, const struct store_key *k, int64_t *idle_ms_out
     return true;
 }
 
+void store_set_use(struct store *s, const struct store_key *k, int64_t idle_ms, int freq)
+{
+    uint64_t *slot = store_lookup_live(s, k);
+    if (slot == NULL) {
+        return;
+    }
+    uint32_t bits = slot_policy(*slot);
+    if (idle_ms >= 0) {
+        const int64_t idle_s = idle_ms / 1000;
+        const uint32_t kept_s = idle_s < POLICY_TIME_MASK ? (uint32_t)idle_s : POLICY_TIME_MASK;
+        bits = policy_bits_make(store_time_s(s) - kept_s, policy_freq(bits));
+    }
+    if (freq >= 0) {
+        const uint32_t kept = freq < (int)POLICY_FREQ_MASK ? (uint32_t)freq : POLICY_FREQ_MASK;
+        bits = policy_bits_make(policy_time(bits), kept);
+    }
+    *slot = slot_make(slot_ref(*slot), bits);
+}
+
 /* ---- death ---- */
 
 void store_note_garbage(struct store *s, uint32_t id)

@@ -106,6 +106,22 @@ void store_stats(const struct store *s, struct store_stats *out)
     }
 }
 
+size_t store_negative_bytes(const struct store *s)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < SPACES; i++) {
+        count += s->spaces[i].count_negative;
+    }
+    /* At most as many as there are entries, so the product is a part of the index' memory. */
+    double part = s->count > 0 ? (double)count / (double)s->count : 0;
+    return s->negative_bytes + (size_t)(part * (double)s->index_memory);
+}
+
+bool store_negative_fits(const struct store *s, double part)
+{
+    return s->limit == 0 || (double)store_negative_bytes(s) < part * (double)s->limit;
+}
+
 size_t store_entry_memory(struct store *s, const struct store_key *k)
 {
     const uint64_t *slot = store_lookup_live(s, k);

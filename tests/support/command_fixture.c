@@ -59,7 +59,8 @@ int fixture_setup(void **state)
     f->store_options = (struct store_options){.maxmemory = 64 << 20, .hash_seed = 1};
     f->types_options = (struct types_options){.hash_max_listpack_entries = 128,
                                               .hash_max_listpack_value = 64};
-    f->options = (struct command_options){.proto_max_bulk_len = 1 << 20};
+    f->options = (struct command_options){.proto_max_bulk_len = 1 << 20,
+                                          .slowlog_log_slower_than = -1};
     if (store_create(&f->store, &f->store_options, &f->clock, &err) != 0) {
         fail_msg("%s", err.text);
     }

@@ -76,7 +76,12 @@ struct command_options {
     bool enable_debug_command;
     struct option_password requirepass;
     int64_t tracking_table_max_keys; /* 0: no limit */
-    char *notify_keyspace_events;    /* letters, see docs/configuration.md */
+    int64_t slowlog_log_slower_than; /* microseconds; negative: no slow log */
+    int64_t slowlog_max_len;
+    int64_t latency_monitor_threshold; /* milliseconds; 0: off */
+    bool latency_tracking;
+    char *latency_tracking_info_percentiles; /* numbers separated by blanks */
+    char *notify_keyspace_events;            /* letters, see docs/configuration.md */
 };
 extern const struct option_table command_option_table;
 
@@ -107,7 +112,7 @@ struct command_env {
     struct session *running; /* borrowed: whose command is being run, NULL in between */
     struct observers *observers;
     unsigned observed;  /* enum observed: 0 while nobody cares for changes of keys */
-    unsigned attention; /* enum attention: 0 unless commands are paused or shown to somebody */
+    unsigned attention; /* enum attention: 0 unless commands are paused, shown or timed */
     struct command_metrics stats;
     struct histogram *turn_us; /* microseconds per turn of the loop; NULL in tests without a loop */
     size_t loads_bytes;        /* held by commands that wait for loads */
@@ -116,7 +121,8 @@ struct command_env {
 };
 
 /* Builds the table of all commands; `env` is filled by the caller apart from table, observers and
- * sessions. 0, -ENOMEM, or -EINVAL when notify-keyspace-events has letters that mean nothing. */
+ * sessions. 0, -ENOMEM, -EINVAL when notify-keyspace-events has letters that mean nothing, or
+ * -ERANGE when latency-tracking-info-percentiles are none. */
 int command_env_init(struct command_env *env) WARN_UNUSED;
 void command_env_fini(struct command_env *env);
 

@@ -14,7 +14,8 @@
  *  - an error is never reported as an absent row and never becomes a negative entry.
  *
  * Entries written by this layer carry STORE_AUX_BYTES of aux (drawn in src/source/aux.h): map,
- * epoch, time of the query. Negative entries have type ENTRY_NEGATIVE.
+ * epoch, time of the query, life. They stay in the store beyond their life, for the windows in
+ * which an old value may be served. Negative entries have type ENTRY_NEGATIVE.
  */
 #ifndef TARN_SOURCE_SOURCE_H
 #define TARN_SOURCE_SOURCE_H
@@ -90,17 +91,28 @@ struct strview source_map_source_name(const struct source_map *m);
 /* May EXISTS load on this map (option exists-loads)? */
 bool source_map_exists_loads(const struct source_map *m);
 
-/* Judges a live entry that carries aux, and counts the hit in its map's metrics. */
 enum source_freshness {
     SOURCE_FRESH,  /* serve it */
+    SOURCE_STALE,  /* past its life, but within stale-ttl: serve it */
     SOURCE_ABSENT, /* a negative entry: the row is known not to exist; reply as for an absent key,
                       no load */
-    SOURCE_GONE,   /* invalidated by epoch or a lowered ttl: treat as a miss */
+    SOURCE_GONE,   /* over, or invalidated: treat as a miss */
 };
-enum source_freshness sources_judge(struct sources *s, const struct entry_view *e);
-/* The same without counting: for whoever looks at an entry but does not read it (TTL, SCAN, DEL).
- */
+/* Judges a live entry that carries aux, for a reader: counts the hit in its map's metrics and, if
+ * `may_load`, starts the load in the background that is due for an ageing or a stale value. Does
+ * not touch the store. */
+enum source_freshness sources_judge(struct sources *s, const struct store_key *k,
+                                    const struct entry_view *e, bool may_load);
+/* The same for whoever looks at an entry but does not read it (TTL, SCAN, DEL): nothing is counted
+ * or started. */
 enum source_freshness sources_peek(struct sources *s, const struct entry_view *e);
+
+/* When the life of such an entry ends (the store keeps it longer, for the stale windows); never in
+ * the past. Monotonic. */
+int64_t sources_expires_at(struct sources *s, const struct entry_view *e);
+
+/* Ends the life of a live entry that carries aux earlier; a later time changes nothing. */
+void sources_shorten(struct sources *s, const struct store_key *k, int64_t expires_at_ms);
 
 enum load_status { LOAD_FOUND, LOAD_ABSENT, LOAD_FAILED };
 
@@ -109,6 +121,8 @@ struct load_result {
     enum entry_type type;
     struct strview value; /* LOAD_FOUND; borrowed during the callback (or until the next call, for a
                              result at once) */
+    int64_t sent_ms;      /* LOAD_FOUND: when its query was sent */
+    bool is_stale;        /* LOAD_FOUND: an old value, because the load failed or is slow */
     struct strview error; /* LOAD_FAILED: "SOURCETIMEOUT map 'user' source 'shop' after 1000 ms
                              id=7f3a", same lifetime */
 };
@@ -120,6 +134,9 @@ struct load_waiter {
     struct list by_deadline; /* in the map's list of waiters, earliest deadline first */
     struct flight *flight;   /* borrowed; NULL when not waiting */
     int64_t deadline_ms;
+    int64_t last_ms; /* while deadline_ms is that of soft-timeout: the real one */
+    bool is_soft;    /* deadline_ms is that of soft-timeout */
+    bool wants_new;  /* the owner's: an old value will not do, whatever happens */
     void (*done)(struct load_waiter *w, const struct load_result *r);
     unsigned client_loads; /* loads this party's client has under way; checked against
                               max-client-loads */
@@ -193,6 +210,9 @@ enum load_start sources_ping(struct sources *s, struct strview source, struct lo
 
 /* SOURCE PAUSE|RESUME. False: no such source. */
 bool sources_pause(struct sources *s, struct strview source, bool is_paused);
+
+/* Loads of all sources that were answered within so many microseconds; UINT64_MAX: at all. */
+uint64_t sources_count_loads(const struct sources *s, uint64_t within_us);
 
 /* SOURCE RESETSTAT, CONFIG RESETSTAT. */
 void sources_reset_stats(struct sources *s);

@@ -161,6 +161,10 @@ bool store_peek(struct store *s, const struct store_key *k, struct entry_view *o
  * use. */
 bool store_idle(struct store *s, const struct store_key *k, int64_t *idle_ms_out, int *freq_out);
 
+/* Makes the policy believe that a live entry was last used that long ago, and that often; negative:
+ * leaves it as it is. What a policy keeps is limited: 18 hours, and 255. */
+void store_set_use(struct store *s, const struct store_key *k, int64_t idle_ms, int freq);
+
 /* ---- change ---- */
 
 /* Inserts or replaces. `value` may be borrowed from the store itself. */
@@ -273,6 +277,13 @@ struct store_counters *store_counters(struct store *s);
 
 /* Bytes this store holds from the system: what the limit is compared with, beside other memory. */
 size_t store_used_memory(const struct store *s);
+
+/* Bytes that negative entries take with their share of the index. Those that expired count until
+ * upkeep has taken them out. */
+size_t store_negative_bytes(const struct store *s);
+/* False: negative entries take `part` (0.05: five per cent) of the memory limit already, and one
+ * more should not be written. Without a limit always true. */
+bool store_negative_fits(const struct store *s, double part);
 
 /* Bytes an entry costs with its share of the index; 0 when absent. MEMORY USAGE. */
 size_t store_entry_memory(struct store *s, const struct store_key *k);
