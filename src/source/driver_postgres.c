@@ -4,9 +4,9 @@
  *     load() ──> struct pg_request ──> pg_server (waiting) ──> pg_pipe (pipeline) ──> finished ──>
  * done()
  *
- * This file makes requests, decides which server gets them, tries once more when a connection broke
- * under one, and reports. Reporting happens in one place, on_kick(), which libev calls in the same
- * turn as whatever asked for it: so no event of a connection ever runs into the layer above.
+ * This file makes requests, decides which server gets them, and reports. Reporting happens in one
+ * place, on_kick(), which libev calls in the same turn as whatever asked for it: so no event of a
+ * connection ever runs into the layer above.
  */
 #include "tarn/source/driver.h"
 
@@ -16,11 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pg_feed.h"
 #include "pg_rows.h"
 #include "pg_server.h"
 #include "tarn/base/clock.h"
-
-#define LOSSES_MAX 1 /* connections that may break under a request before it fails */
 
 static const char ping_sql[] = "SELECT 1";
 
@@ -28,6 +27,7 @@ struct upstream {
     struct upstream_config config;
     struct resolver *resolver;
     struct pg_server primary;
+    struct pg_feed feed;
     struct pg_statement **statements; /* owned */
     unsigned statements_count;
     struct list finished; /* struct pg_request::link, not yet reported */
@@ -86,7 +86,7 @@ static struct pg_request *make_request(const struct upstream *u, const struct dr
         .statement = q->task != DRIVER_PING ? u->statements[q->statement] : NULL,
         .sql = ping_sql,
         .deadline_us = clock_now_us() + q->timeout_ms * 1000,
-        .row_bytes_max = q->row_bytes_max,
+        .row_bytes_max = q->task == DRIVER_PING ? SIZE_MAX : q->row_bytes_max,
         .wants_more = q->wants_more,
         .needs_primary = q->needs_primary,
         .memory = memory,
@@ -153,19 +153,12 @@ static void on_finished(void *ctx, struct pg_request *r)
     finish(u, r);
 }
 
-/* A reading whose connection broke is worth another try, elsewhere, while there is time. */
 static void on_refused(void *ctx, struct pg_server *s, struct pg_request *r)
 {
-    struct upstream *u = ctx;
+    (void)s;
     bool has_time = !r->is_cancelled && clock_now_us() < r->deadline_us;
-    bool may_try = r->losses > 0 && r->losses <= LOSSES_MAX && s->health == PG_HEALTH_UP;
-    if (has_time && may_try) {
-        pg_server_submit(s, r);
-        kick(u);
-        return;
-    }
     r->status = has_time ? DRIVER_DOWN : DRIVER_TIMEOUT;
-    finish(u, r);
+    finish(ctx, r);
 }
 
 static enum driver_state state_of(const struct upstream *u)
@@ -201,8 +194,11 @@ static void report_finished(struct upstream *u)
     }
     while (!list_is_empty(&batch)) {
         struct pg_request *r = container_of(batch.next, struct pg_request, link);
-        struct driver_result result = {
-            .id = r->id, .status = r->status, .rows = r->rows, .detail = r->detail};
+        struct driver_result result = {.id = r->id,
+                                       .status = r->status,
+                                       .rows = r->rows,
+                                       .detail = r->detail,
+                                       .is_lost = r->is_lost && r->status == DRIVER_DOWN};
         u->config.events.done(u->config.events.ctx, &result);
         free_request(u, r);
     }
@@ -290,6 +286,7 @@ static void close_upstream(struct upstream *u, int64_t wait_ms)
     if (u == NULL) {
         return;
     }
+    pg_feed_stop(&u->feed);
     pg_server_fini(&u->primary, free_request, u);
     while (!list_is_empty(&u->finished)) {
         free_request(u, container_of(u->finished.next, struct pg_request, link));
@@ -336,6 +333,10 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
         .ctx = u, .finished = on_finished, .refused = on_refused, .changed = on_changed};
     pg_server_init(&u->primary, &target, &events, config->connections,
                    (unsigned)config->options->pipeline);
+    pg_feed_init(&u->feed, &target, &config->events);
+    if (config->options->feed == DRIVER_FEED_NOTIFY && config->events.feed != NULL) {
+        pg_feed_start(&u->feed);
+    }
     *out = u;
     return 0;
 }
@@ -344,7 +345,7 @@ const struct source_driver driver_postgres = {
     .name = "postgres",
     .help = "a PostgreSQL server",
     .connections_default = 8,
-    .abilities = DRIVER_CAN_LOG_IN | DRIVER_CAN_PIPELINE | DRIVER_CAN_PREPARE,
+    .abilities = DRIVER_CAN_LOG_IN | DRIVER_CAN_PIPELINE | DRIVER_CAN_PREPARE | DRIVER_CAN_NOTIFY,
     .placeholder = '$',
     .open = open_upstream,
     .close = close_upstream,

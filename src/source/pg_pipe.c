@@ -136,6 +136,7 @@ static void note_failure(struct pg_request *r, const PGresult *result)
         return; /* the first one says why */
     }
     r->status = status_of(state);
+    r->is_lost = r->status == DRIVER_DOWN && (has_class(state, "40") || has_class(state, "57"));
     r->failed_step = (enum pg_step)r->steps[r->step];
     r->is_outdated = r->task == DRIVER_LOAD && is_outdated(state, result);
     r->is_too_wide = r->has_wide && strcmp(state, STATE_OUT_OF_RANGE) == 0;

@@ -47,8 +47,7 @@ struct pg_request {
     int64_t deadline_us;                  /* clock_now_us() */
     size_t row_bytes_max;
     bool wants_more, needs_primary, is_cancelled;
-    unsigned losses; /* connections that broke under it */
-    size_t memory;   /* of the request */
+    size_t memory; /* of the request */
     /* On the wire: */
     unsigned char steps[PG_STEPS_MAX]; /* enum pg_step */
     unsigned steps_count, step;
@@ -58,6 +57,7 @@ struct pg_request {
     bool is_too_wide, was_widened;
     /* The answer: */
     enum driver_status status;
+    bool is_lost; /* as in struct driver_result */
     enum pg_step failed_step;
     bool has_begun, has_row, has_more;
     struct rows_builder builder;

@@ -114,8 +114,7 @@ static void on_down(void *ctx, struct pg_pipe *c, enum pg_failure failure, const
         list_remove(&r->link);
         c->requests_count--;
         s->requests--;
-        r->losses++;
-        r->status = DRIVER_DOWN;
+        r->is_lost = true;
         (void)snprintf(r->detail, sizeof(r->detail), "%s", text);
         s->events.refused(s->events.ctx, s, r);
     }
@@ -206,7 +205,6 @@ static void refuse(struct pg_server *s, struct pg_request *r)
 {
     list_remove(&r->link);
     s->requests--;
-    r->status = DRIVER_DOWN;
     (void)snprintf(r->detail, sizeof(r->detail), "%s", s->problem);
     s->events.refused(s->events.ctx, s, r);
 }

@@ -23,7 +23,7 @@ struct pg_server_events {
     void *ctx;
     /* The request has its answer. */
     void (*finished)(void *ctx, struct pg_request *r);
-    /* It has none: its connection broke under it (losses > 0), or the server is out of reach. */
+    /* It has none: its connection broke under it (is_lost), or the server is out of reach. */
     void (*refused)(void *ctx, struct pg_server *s, struct pg_request *r);
     /* Something changed that pg_server_pump() should look at, or the health did. */
     void (*changed)(void *ctx, struct pg_server *s);
