@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "categories.h"
 #include "tarn/base/compiler.h"
-#include "timing.h"
 #include "tarn/base/num.h"
 
 #define COMMAND(key, ...)                         \

@@ -174,7 +174,7 @@ int store_apply_options(struct store *s, struct errtext *err)
         s->policy = row->policy;
         s->volatile_only = row->volatile_only;
         if (!s->policy->has_ghosts) {
-            ghost_fini(&s->adaptive.ghost);
+            ghost_forget(&s->adaptive.ghost);
         }
     }
     store_update_pressure(s);

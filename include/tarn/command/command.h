@@ -64,9 +64,11 @@ struct command_host {
     void (*shutdown)(void *ctx);
     /* Cheap. NULL: nothing beside the store and the commands. */
     void (*memory)(void *ctx, struct command_memory *out);
+    /* Writes the options into the configuration file. 0, or -1 with text. */
+    int (*rewrite_config)(void *ctx, struct errtext *err);
     int64_t started_wall_ms, started_mono_ms;
     char run_id[41];
-    const char *config_file; /* borrowed; "" when none */
+    const char *config_file; /* borrowed; "" when there is none to be rewritten */
     const char *executable;  /* borrowed */
     int tcp_port;
 };

@@ -140,6 +140,8 @@ struct driver_result {
     enum driver_status status;
     const struct rows *rows; /* LOAD, CHECK with DRIVER_OK; borrowed during done() */
     const char *detail;      /* for the log, never for clients; may hold the database's own words */
+    bool is_lost; /* with DRIVER_DOWN: the connection broke before the statement was answered, so
+                     another one may do better: a load is sent once more */
 };
 
 enum driver_state {

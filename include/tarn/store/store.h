@@ -263,6 +263,9 @@ bool store_random(struct store *s, unsigned db, struct entry_view *out);
  * every turn with work and at least ten times a second. */
 bool store_tick(struct store *s, int64_t budget_us);
 
+/* For tests: false leaves expired entries in memory until somebody meets them. */
+void store_set_active_expiry(struct store *s, bool is_active);
+
 /* Before a command that may grow memory: evicts until it fits, in a slice. STORE_FULL: answer -OOM.
  */
 enum store_result store_make_room(struct store *s) WARN_UNUSED;
