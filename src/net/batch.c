@@ -42,6 +42,8 @@ static void run_call(struct net *net, struct command_call *call, const struct ba
         conn_hold(c, CONN_HOLD_LOAD, bytes->start);
     } else if (UNLIKELY(c->session.blocked_until_ms != 0)) {
         conn_hold(c, CONN_HOLD_DELAY, bytes->start + bytes->len);
+    } else if (UNLIKELY(buf_len(&c->out) > NET_OUT_EARLY_BYTES)) {
+        conn_send_early(c);
     }
 }
 

@@ -154,6 +154,11 @@ static void session_buffers(const struct session *s, size_t *query_out, size_t *
     *memory_out = sizeof(*c) + conn_buffer_bytes(c);
 }
 
+static bool session_send_bulk(struct session *s, struct strview bytes)
+{
+    return conn_send_bulk(conn_of(s), bytes);
+}
+
 static void session_wake(struct session *s)
 {
     struct conn *c = conn_of(s);
@@ -170,6 +175,7 @@ static const struct session_ops conn_session_ops = {
     .close = session_close,
     .resume = session_resume,
     .buffers = session_buffers,
+    .send_bulk = session_send_bulk,
     .wake = session_wake,
 };
 

@@ -125,6 +125,12 @@ void conn_run_input(struct conn *c);
  * connection is over. */
 void conn_flush(struct conn *c);
 
+/* conn_write.c: sends what the connection has, in the middle of a turn. */
+void conn_send_early(struct conn *c);
+
+/* conn_write.c: session_ops::send_bulk. */
+bool conn_send_bulk(struct conn *c, struct strview bytes);
+
 /* conn_write.c: the socket can take more. */
 void conn_on_writable(struct conn *c);
 

@@ -28,6 +28,7 @@
     (256 * 1024) /* requests of one turn; small enough to stay in the second-level cache */
 #define NET_OUT_SOFT_BYTES \
     (1024 * 1024) /* unsent output above which a connection's requests wait */
+#define NET_OUT_EARLY_BYTES    (64 * 1024) /* are sent before the turn ends */
 #define NET_OUT_STRANGER_BYTES (64 * 1024) /* unsent output of a client before authentication */
 #define NET_HELD_IN_BYTES      (64 * 1024) /* input read for a connection whose requests wait */
 #define NET_TURN_REQUESTS      4096        /* of one connection per turn */

@@ -54,6 +54,9 @@ struct session_ops {
     /* Bytes of unread input, unsent output, and memory held, for CLIENT LIST. */
     void (*buffers)(const struct session *s, size_t *query_out, size_t *query_free_out,
                     size_t *output_out, size_t *memory_out);
+    /* Sends what is in `out` and a bulk with these bytes behind it, which need not outlive the
+     * call. False: nothing was done. NULL in tests. */
+    bool (*send_bulk)(struct session *s, struct strview bytes);
     /* Replies were appended from outside of the session's own command (pushes): write them. */
     void (*wake)(struct session *s);
 };
