@@ -76,7 +76,7 @@ struct store_counters *store_counters(struct store *s)
 size_t store_other_bytes(const struct store *s)
 {
     return sizeof(*s) + s->segs.high * sizeof(struct segment) +
-           s->due.touched * sizeof(struct due) + s->adaptive.ghost.bytes;
+           s->due.touched * sizeof(struct due) + ghost_memory(&s->adaptive.ghost);
 }
 
 void store_stats(const struct store *s, struct store_stats *out)
@@ -104,6 +104,22 @@ void store_stats(const struct store *s, struct store_stats *out)
         out->index_slots += ix != NULL ? index_slots(ix) : 0;
         out->index_entries += ix != NULL ? index_count(ix) : 0;
     }
+}
+
+size_t store_negative_bytes(const struct store *s)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < SPACES; i++) {
+        count += s->spaces[i].count_negative;
+    }
+    /* At most as many as there are entries, so the product is a part of the index' memory. */
+    double part = s->count > 0 ? (double)count / (double)s->count : 0;
+    return s->negative_bytes + (size_t)(part * (double)s->index_memory);
+}
+
+bool store_negative_fits(const struct store *s, double part)
+{
+    return s->limit == 0 || (double)store_negative_bytes(s) < part * (double)s->limit;
 }
 
 size_t store_entry_memory(struct store *s, const struct store_key *k)

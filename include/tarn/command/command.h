@@ -4,8 +4,8 @@
  *
  * Net queues requests from all connections and takes each through three steps, batch by batch:
  *
- *     command_prepare()   find the command, hash its first key, prefetch the index bucket
- *     command_prefetch()  prefetch the entry
+ *     command_prepare()   find the command, hash its first key
+ *     command_prefetch()  for all calls: prefetch the index bucket, then the entry
  *     command_run()       check, run the handler, account; the only caller of handlers
  *
  * A handler whose keys have to be loaded first is rolled back and its session is suspended; net
@@ -146,7 +146,7 @@ void command_turn_end(struct command_env *env);
 void command_tick(struct command_env *env);
 
 void command_prepare(struct command_env *env, struct command_call *call);
-void command_prefetch(struct command_env *env, const struct command_call *call);
+void command_prefetch(struct command_env *env, struct command_call *calls, unsigned count);
 enum command_result command_run(struct command_env *env, struct command_call *call) WARN_UNUSED;
 
 /* The number of commands with a row of their own; and the row's name, for tests that want one test

@@ -68,7 +68,10 @@ struct entry_view {
 struct store_key {
     struct strview key;
     uint64_t hash;
-    unsigned db; /* < STORE_DATABASES */
+    unsigned db; /* < STORE_DATABASES; changed only by store_key_use_db() */
+    /* The store's: where store_prefetch_entry() saw the key, and when; NULL: not looked for. */
+    const uint64_t *slot;
+    uint64_t slot_moves;
 };
 
 /* How a value is to be written. Zeroed: a string without expiry and without aux. */
@@ -149,8 +152,19 @@ static inline struct store_key store_key_init(const struct store *s, unsigned db
     return (struct store_key){.key = key, .hash = store_hash(s, key), .db = db};
 }
 
+/* The same key in another database. */
+static inline void store_key_use_db(struct store_key *k, unsigned db)
+{
+    if (UNLIKELY(k->db != db)) {
+        k->db = db;
+        k->slot = NULL;
+    }
+}
+
 void store_prefetch(const struct store *s, const struct store_key *k);
-void store_prefetch_entry(const struct store *s, const struct store_key *k);
+/* Remembers in the key what it finds; whatever happens meanwhile, the operation that follows does
+ * not rely on it. */
+void store_prefetch_entry(const struct store *s, struct store_key *k);
 
 /* The live entry; counts as a use for the policy. False: absent or expired. */
 bool store_find(struct store *s, const struct store_key *k, struct entry_view *out);
@@ -160,6 +174,10 @@ bool store_peek(struct store *s, const struct store_key *k, struct entry_view *o
 /* What the policy knows of a live entry; negative when it does not track that. Does not count as a
  * use. */
 bool store_idle(struct store *s, const struct store_key *k, int64_t *idle_ms_out, int *freq_out);
+
+/* Makes the policy believe that a live entry was last used that long ago, and that often; negative:
+ * leaves it as it is. What a policy keeps is limited: 18 hours, and 255. */
+void store_set_use(struct store *s, const struct store_key *k, int64_t idle_ms, int freq);
 
 /* ---- change ---- */
 
@@ -242,6 +260,9 @@ bool store_random(struct store *s, unsigned db, struct entry_view *out);
  * every turn with work and at least ten times a second. */
 bool store_tick(struct store *s, int64_t budget_us);
 
+/* For tests: false leaves expired entries in memory until somebody meets them. */
+void store_set_active_expiry(struct store *s, bool is_active);
+
 /* Before a command that may grow memory: evicts until it fits, in a slice. STORE_FULL: answer -OOM.
  */
 enum store_result store_make_room(struct store *s) WARN_UNUSED;
@@ -273,6 +294,13 @@ struct store_counters *store_counters(struct store *s);
 
 /* Bytes this store holds from the system: what the limit is compared with, beside other memory. */
 size_t store_used_memory(const struct store *s);
+
+/* Bytes that negative entries take with their share of the index. Those that expired count until
+ * upkeep has taken them out. */
+size_t store_negative_bytes(const struct store *s);
+/* False: negative entries take `part` (0.05: five per cent) of the memory limit already, and one
+ * more should not be written. Without a limit always true. */
+bool store_negative_fits(const struct store *s, double part);
 
 /* Bytes an entry costs with its share of the index; 0 when absent. MEMORY USAGE. */
 size_t store_entry_memory(struct store *s, const struct store_key *k);

@@ -264,6 +264,35 @@ static void store__negative_entries_are_not_counted(void **state)
     assert_int_equal(f->events[STORE_EVENT_EXPIRED], 0);
 }
 
+static void store__negative_entries_can_be_held_to_a_part(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(store_negative_bytes(f->s), 0);
+    assert_true(store_negative_fits(f->s, 0));
+    f->options.maxmemory = 4 << 20;
+    struct errtext err;
+    assert_int_equal(store_apply_options(f->s, &err), 0);
+    assert_int_equal(fixture_set_n(f, 1, 100, 0), STORE_OK);
+    const size_t part = (4 << 20) / 20;
+    char name[32];
+    unsigned written = 0;
+    struct store_write w = {.type = ENTRY_NEGATIVE, .expires_at_ms = f->clock.mono_ms + 1000};
+    while (store_negative_fits(f->s, 0.05)) {
+        (void)snprintf(name, sizeof(name), "missing:%u", written++);
+        struct store_key k = fixture_key(f, name);
+        assert_int_equal(store_set(f->s, &k, strview_str(""), &w), STORE_OK);
+    }
+    assert_true(written > 1000);
+    assert_true(store_negative_bytes(f->s) >= part);
+    assert_true(store_negative_bytes(f->s) < part + part / 20);
+    fixture_wait(f, 2000);
+    fixture_settle(f);
+    assert_int_equal(store_negative_bytes(f->s), 0);
+    assert_true(fixture_get_n(f, 1));
+    assert_int_equal(fixture_set_n(f, 2, 100, 0), STORE_OK);
+    assert_true(store_negative_fits(f->s, 0.05));
+}
+
 static void store__flush_empties_one_database(void **state)
 {
     struct fixture *f = *state;
@@ -481,6 +510,7 @@ int main(void)
         CASE(store__rename_and_copy_replace),
         CASE(store__rename_of_a_large_value_moves_the_block),
         CASE(store__negative_entries_are_not_counted),
+        CASE(store__negative_entries_can_be_held_to_a_part),
         CASE(store__flush_empties_one_database),
         CASE(store__flush_of_all_gives_the_memory_back),
         CASE(store__flush_again_and_again),
