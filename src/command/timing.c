@@ -128,7 +128,7 @@ void timing_configure(struct command_env *env)
     const bool is_low = o->slowlog_log_slower_than >= 0 &&
                         o->slowlog_log_slower_than < ALWAYS_BELOW_US;
     env->attention &= ~(unsigned)ATTENTION_TIMES;
-    if (is_low || o->latency_monitor_threshold > 0) {
+    if (is_low || o->latency_monitor_threshold > 0 || (env->attention & ATTENTION_HOTKEYS) != 0) {
         env->attention |= ATTENTION_TIMES;
     }
     for (size_t row = 0; env->table != NULL && row < COMMAND_ROWS; row++) {
