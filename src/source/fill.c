@@ -39,6 +39,16 @@ static int64_t draw_life(struct sources *s, int64_t ttl_ms, int64_t jitter)
     return ttl_ms - (int64_t)((double)ttl_ms * share);
 }
 
+/* A row that the database itself forgets sooner than the map does takes its life from there. */
+static void limit_life(const struct source_map *m, const struct driver_result *r, struct shaped *s)
+{
+    const int64_t life_ms = s->has_ttl ? s->ttl_ms : m->options.ttl_ms;
+    if (r->has_life && r->life_ms < life_ms) {
+        s->has_ttl = true;
+        s->ttl_ms = r->life_ms;
+    }
+}
+
 /* What is to be written, decided. */
 struct fill_plan {
     struct store_key key;
@@ -163,6 +173,7 @@ void fill_from_result(struct flight *f, const struct driver_result *r)
     s->scratch = (struct buf){0};
     struct shape shape = map_shape(f->map);
     struct shaped shaped = shape_rows(&shape, r->rows, &scratch);
+    limit_life(f->map, r, &shaped);
     if (shaped.status == SHAPE_MISFIT) {
         flight_fail(f, LOAD_ERROR_REFUSED, shaped.problem);
     } else {

@@ -11,6 +11,7 @@
 
 #include "flight.h"
 #include "sql_params.h"
+#include "word_params.h"
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -275,6 +276,10 @@ static int rewrite_sql(struct source_map *m, struct errtext *err)
         names[i] = m->pattern.params[i].name;
     }
     const struct source_driver *driver = m->source->driver;
+    if (driver->takes_words) {
+        return word_params_mark(&m->statement, strview_str(m->sql), names, m->pattern.params_count,
+                                err);
+    }
     struct sql_dialect dialect = {.placeholder = driver->placeholder,
                                   .bracket_quotes = driver->bracket_quotes};
     return sql_params_rewrite(&m->statement, strview_str(m->sql), &dialect, names,

@@ -32,6 +32,9 @@ struct upstream; /* the driver's own */
 
 #define DRIVER_PARAMS_MAX 16
 
+/* In statements of drivers that take words: this byte and the letter 'A' + i are parameter i. */
+#define WORD_PARAM_MARK '\0'
+
 /* ---- rows ------------------------------------------------------------------------------------ */
 
 enum cell_type {
@@ -142,6 +145,8 @@ struct driver_result {
     const char *detail;      /* for the log, never for clients; may hold the database's own words */
     bool is_lost; /* with DRIVER_DOWN: the connection broke before the statement was answered, so
                      another one may do better: a load is sent once more */
+    bool has_life;           /* LOAD: the database itself forgets the row, */
+    int64_t life_ms;         /* so long after the request was sent */
 };
 
 enum driver_state {
@@ -249,6 +254,7 @@ struct source_driver {
     unsigned abilities;  /* enum driver_ability */
     char placeholder;    /* '?' for ?1 ?2, '$' for $1 $2 */
     bool bracket_quotes; /* [x] is a quoted identifier in this dialect */
+    bool takes_words;    /* statements are commands, see WORD_PARAM_MARK; no placeholders */
     bool is_for_tests;
 
     /* Reaches for nothing yet: a database that is down does not fail it. 0 or -errno with text. */
