@@ -13,14 +13,19 @@
 static_assert(sizeof(struct chunk) <= CHUNK_HEAD_BYTES, "the head fits");
 
 #define RESERVE_BYTES_MIN ((size_t)1 << 36)
+#define RESERVE_BYTES_OK  ((size_t)1 << 28) /* better than nothing, where addresses are short */
 #define FREE_CAP_MIN      64u
 
 /* Twice the machine's memory, as the store reserves for its log. */
 static bool reserve(struct chunks *c)
 {
-    const size_t bytes = size_max(2 * (size_t)option_memory_total(), RESERVE_BYTES_MIN);
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
+    size_t bytes = size_max(2 * (size_t)option_memory_total(), RESERVE_BYTES_MIN);
+    void *p = MAP_FAILED;
+    while (p == MAP_FAILED && bytes >= RESERVE_BYTES_OK) {
+        p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                 -1, 0);
+        bytes = p == MAP_FAILED ? bytes / 2 : bytes;
+    }
     if (p == MAP_FAILED) {
         return false;
     }
