@@ -383,6 +383,10 @@ static const struct setting map_rows[] = {
      FIELD(ttl_column),
      .type = SETTING_NAME,
      .help = "column with the row's own ttl in seconds, not part of the value"},
+    {.name = "table",
+     FIELD(table),
+     .type = SETTING_NAME,
+     .help = "table of the rows, its columns named like the pattern's parameters; for SOURCE DDL"},
 };
 
 const struct setting_table map_settings = {map_rows, sizeof(map_rows) / sizeof(map_rows[0])};

@@ -45,6 +45,7 @@ struct map_options {
     int64_t exists_loads;
     int64_t writes;
     char ttl_column[SETTING_NAME_MAX];
+    char table[SETTING_NAME_MAX];
 };
 extern const struct setting_table map_settings;
 
