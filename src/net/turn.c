@@ -41,6 +41,8 @@ static void work_on(struct conn *c)
     conn_flush(c);
     if (c->is_dead) {
         conn_destroy(c);
+    } else if ((c->hold & CONN_HOLD_LOAD) != 0 && !c->is_looked_ahead) {
+        conn_look_ahead(c);
     }
 }
 

@@ -30,7 +30,8 @@
 struct ev_loop;
 struct upstream; /* the driver's own */
 
-#define DRIVER_PARAMS_MAX 16
+#define DRIVER_PARAMS_MAX     16
+#define DRIVER_LIST_ITEMS_MAX 128
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
@@ -119,10 +120,13 @@ struct driver_request {
     unsigned statement; /* from add_statement() */
     unsigned params_count;
     const struct driver_value *params; /* borrowed during load() */
-    int64_t timeout_ms;                /* from now; the driver ends the query by itself then */
-    size_t row_bytes_max;              /* a larger row is DRIVER_TOO_BIG */
-    bool wants_more;                   /* find out whether there is a second row */
-    bool needs_primary;                /* a replica may not know yet what this has to see */
+    bool takes_list;   /* the statement has one parameter, a list: `params` are its elements (LOAD),
+                          at   most DRIVER_LIST_ITEMS_MAX, all of one type */
+    unsigned rows_max; /* LOAD: rows to return at most; 0: one */
+    int64_t timeout_ms;   /* from now; the driver ends the query by itself then */
+    size_t row_bytes_max; /* a larger row is DRIVER_TOO_BIG */
+    bool wants_more;      /* find out whether there is a row beyond those */
+    bool needs_primary;   /* a replica may not know yet what this has to see */
 };
 
 enum driver_status {
@@ -220,6 +224,7 @@ enum driver_ability {
     DRIVER_CAN_NOTIFY = 1 << 4,
     DRIVER_CAN_CHANGELOG = 1 << 5,
     DRIVER_CAN_VERSION = 1 << 6,
+    DRIVER_CAN_BULK = 1 << 7, /* requests with takes_list */
 };
 
 /* ---- the driver ------------------------------------------------------------------------------ */
