@@ -166,7 +166,7 @@ struct strview client_run_argv(struct fixture *f, struct client *c, const struct
     struct command_call call = {.session = &c->session, .argv = argv, .argc = argc};
     buf_clear(&c->out);
     command_prepare(&f->env, &call);
-    command_prefetch(&f->env, &call);
+    command_prefetch(&f->env, &call, 1);
     c->result = command_run(&f->env, &call);
     return buf_view(&c->out);
 }
