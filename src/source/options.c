@@ -417,6 +417,10 @@ static const struct setting map_rows[] = {
      .is_fixed = true,
      .help = "name made of columns, org:{org_id}, by which values can be invalidated; may be given "
              "several times"},
+    {.name = "table",
+     FIELD(table),
+     .type = SETTING_NAME,
+     .help = "table of the rows, its columns named like the pattern's parameters; for SOURCE DDL"},
 };
 
 const struct setting_table map_settings = {map_rows, sizeof(map_rows) / sizeof(map_rows[0])};

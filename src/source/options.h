@@ -49,6 +49,7 @@ struct map_options {
     char canon[SETTING_NAME_MAX], bulk[SETTING_NAME_MAX];
     char bulk_query[SETTING_LIST_MAX];
     char tags[SETTING_LIST_MAX]; /* templates, each ended by a NUL; an empty one ends the list */
+    char table[SETTING_NAME_MAX];
 };
 extern const struct setting_table map_settings;
 

@@ -240,6 +240,18 @@ struct upstream_config {
     size_t result_bytes_max; /* rows that were read and not yet handed to done() */
 };
 
+/* What triggers on a table have to know to name the keys that a changed row touches. */
+struct driver_ddl_part {
+    struct strview text;
+    bool is_column; /* else literal text */
+};
+struct driver_ddl {
+    const char *map, *table;
+    const struct driver_options *options;
+    struct driver_ddl_part parts[2 * DRIVER_PARAMS_MAX + 1]; /* the key, from left to right */
+    unsigned parts_count;
+};
+
 /* What SOURCE INFO shows of an upstream. */
 struct driver_report {
     unsigned connections;            /* open now */
@@ -276,6 +288,8 @@ struct source_driver {
     size_t (*memory)(const struct upstream *u);
     /* NULL: there is nothing to report. */
     void (*report)(const struct upstream *u, struct driver_report *out);
+    /* Appends the statements that make the database write to the feed; NULL: it needs none. */
+    void (*ddl)(const struct driver_ddl *d, struct buf *out);
     /* DEBUG SOURCE; NULL: none. argv[0] is the verb. 0 or -EINVAL with text. */
     int (*debug)(struct upstream *u, const struct strview *argv, int argc, struct buf *reply,
                  struct errtext *err);

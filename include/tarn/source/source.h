@@ -225,6 +225,11 @@ bool sources_define_map(struct sources *s, struct strview map, source_field_fn e
  */
 bool sources_explain(struct sources *s, const struct store_key *k, source_field_fn each, void *ctx);
 
+/* SOURCE DDL: appends the statements that make the database report changes of a map's rows. 0,
+ * -EINVAL with text, or -ENOMEM. */
+int sources_ddl(struct sources *s, struct strview map, struct buf *out,
+                struct errtext *err) WARN_UNUSED;
+
 /* SOURCE TEST: runs the map's query for the key once, stores nothing. `done` gets the mapped value.
  */
 enum load_start sources_test(struct sources *s, struct source_map *m, struct strview key,
