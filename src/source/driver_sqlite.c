@@ -17,12 +17,14 @@
 
 #include "json.h"
 #include "sqlite_conn.h"
+#include "sqlite_feed.h"
 #include "tarn/base/clock.h"
 
 struct upstream {
     struct upstream_config config;
     char *path; /* owned */
     struct worker_pool *pool;
+    struct sqlite_feed *feed;             /* owned; NULL: there is none */
     struct sqlite_conn *conns;            /* owned, config.connections of them */
     void **states;                        /* owned; the same as pointers */
     struct sqlite_statement **statements; /* owned */
@@ -208,7 +210,11 @@ static void free_upstream(struct upstream *u)
 
 static void close_upstream(struct upstream *u, int64_t wait_ms)
 {
-    if (u != NULL && (u->pool == NULL || worker_pool_destroy(u->pool, wait_ms))) {
+    if (u == NULL) {
+        return;
+    }
+    const bool feed_ended = sqlite_feed_close(u->feed, wait_ms);
+    if ((u->pool == NULL || worker_pool_destroy(u->pool, wait_ms)) && feed_ended) {
         free_upstream(u);
     }
 }
@@ -254,9 +260,12 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
     u->states = calloc(config->connections, sizeof(void *));
     u->conns = u->states != NULL ? calloc(config->connections, sizeof(u->conns[0])) : NULL;
     int r = u->path == NULL || u->conns == NULL ? -ENOMEM : start_pool(u);
+    if (r == 0 && config->events.feed != NULL) {
+        r = sqlite_feed_open(&u->feed, &u->config, u->path);
+    }
     if (r != 0) {
         errtext_set(err, "cannot start helper threads: %s", strerror(-r));
-        free_upstream(u);
+        close_upstream(u, 0);
         return r;
     }
     *out = u;
@@ -267,7 +276,7 @@ const struct source_driver driver_sqlite = {
     .name = "sqlite",
     .help = "an SQLite file, opened read-only",
     .connections_default = 2,
-    .abilities = DRIVER_CAN_BULK,
+    .abilities = DRIVER_CAN_BULK | DRIVER_CAN_CHANGELOG | DRIVER_CAN_VERSION,
     .placeholder = '?',
     .bracket_quotes = true,
     .open = open_upstream,
@@ -277,4 +286,5 @@ const struct source_driver driver_sqlite = {
     .cancel = cancel,
     .settle = settle,
     .memory = memory,
+    .ddl = sqlite_feed_ddl,
 };
