@@ -89,6 +89,7 @@ struct command_table {
     struct command_slot recent[COMMAND_RECENT]; /* names as clients spell them, by first letter */
     struct command_stat stats[COMMAND_ROWS];
     struct error_stats errors;
+    size_t timings_bytes; /* of all command_stat::timing */
 };
 
 /* Fills a zeroed table. */
