@@ -74,9 +74,12 @@ static int parse_share(const struct option *option, struct strview text, struct 
     if (text.len == 0 || text.data[text.len - 1] != '%') {
         return parse_bytes(option, text, out, err);
     }
-    if (!num_parse_i64(strview_of(text.data, text.len - 1), &percent) || percent < 0 ||
-        percent > 100) {
+    if (!num_parse_i64(strview_of(text.data, text.len - 1), &percent) || percent < 0) {
         errtext_set(err, "argument must be a memory or percent value");
+        return OPTION_BAD;
+    }
+    if (percent > 100) {
+        errtext_set(err, "percentage argument must be less or equal to 100");
         return OPTION_BAD;
     }
     out->number = -percent;
