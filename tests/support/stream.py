@@ -31,13 +31,20 @@ JUNK = [b"", b"foo", b"-1", b"0", b"NX", b"EX", b"\xff\xfe", b"*", b"1e9", b"nx 
 
 
 
+def crc64_step(byte):
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x95AC9329AC4BC9B5 if byte & 1 else 0)
+    return byte
+
+
+CRC64_STEPS = [crc64_step(byte) for byte in range(256)]
+
+
 def crc64(data):
     """The checksum of DUMP: Jones's polynomial, bits in reverse."""
     crc = 0
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x95AC9329AC4BC9B5 if crc & 1 else 0)
+        crc = CRC64_STEPS[(crc ^ byte) & 0xff] ^ crc >> 8
     return crc
 
 
