@@ -134,6 +134,8 @@ static size_t parse(struct conn *c, struct strview in)
     struct resp_limits limits = limits_of(c);
     size_t at = 0;
     unsigned budget = NET_TURN_REQUESTS;
+    const struct clock *clock = net->env->clock;
+    const int64_t until_us = clock->mono_us + NET_TURN_US;
     assert(net->parsing == NULL);
     net->parsing = c;
     net->held_at = NULL;
@@ -155,7 +157,7 @@ static size_t parse(struct conn *c, struct strview in)
             limits = limits_of(c);
         }
         at += used;
-        if (UNLIKELY(--budget == 0)) {
+        if (UNLIKELY(--budget == 0 || clock->mono_us > until_us)) {
             conn_add_work(c, CONN_WORK_PARSE);
             break;
         }
