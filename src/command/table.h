@@ -3,10 +3,10 @@
  * per family, and nowhere else; from them come the prototypes of the handlers, the ids and the
  * rows.
  *
- *     COMMAND(get, .arity = 2, .flags = ..., .keys = {1, 1, 1}, .group = "string", ...)    handler
- * cmd_get CONTAINER(client, NULL, .arity = -2, ...)                       handler or NULL, then its
- * subcommands: SUBCOMMAND(client, no_evict, "no-evict", .arity = 3, ...)       handler
- * cmd_client_no_evict CONTAINER_END(client)
+ *     COMMAND(get, .arity = 2, .flags = ..., .keys = {1, 1, 1}, ...)            cmd_get
+ *     CONTAINER(client, NULL, .arity = -2, ...)                                 a handler or NULL
+ *     SUBCOMMAND(client, no_evict, "no-evict", .arity = 3, .flags = ..., ...)   cmd_client_no_evict
+ *     CONTAINER_END(client)
  */
 #ifndef TARN_COMMAND_TABLE_H
 #define TARN_COMMAND_TABLE_H

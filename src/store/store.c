@@ -25,7 +25,7 @@
 
 #define SEGMENTS_WANTED       256
 #define SEGMENT_BYTES_LIMITED (1024 * 1024) /* largest one chosen under a limit */
-#define SEGMENT_BYTES_DEFAULT                                          \
+#define SEGMENT_BYTES_DEFAULT \
     (256 * 1024) /* without a limit, which may come later and be small \
                   */
 #define ARENA_BYTES_MIN (INT64_C(1) << 36)

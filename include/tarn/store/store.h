@@ -83,9 +83,9 @@ struct store_write {
     enum entry_type type;
     bool keep_expiry;   /* keep the old entry's expiry; expires_at_ms is then for an absent key */
     bool is_reloadable; /* a source can bring it back: preferred victim under volatile policies */
-    bool owns_object;   /* the last bytes of `value` are the address of a struct store_object, which
-                           is the entry's from   now on; when the call fails it is still the caller's
-                         */
+    /* The last bytes of `value` are the address of a struct store_object, which is the entry's from
+     * now on; when the call fails it is still the caller's. */
+    bool owns_object;
 };
 
 /* ---- objects ---- */
@@ -94,8 +94,8 @@ struct store_write {
  * struct. The store counts it, moves the entry about without touching it, and hands it back when
  * the entry is gone. */
 struct store_object {
-    size_t
-        bytes; /* what it costs, as the allocator rounds; changed by store_object_resized() only */
+    /* What it costs, as the allocator rounds; changed by store_object_resized() only. */
+    size_t bytes;
 };
 
 struct store_object_owner {

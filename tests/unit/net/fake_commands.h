@@ -21,7 +21,7 @@
 #include "tarn/proto/resp_write.h"
 
 #define FAKE_DIRECT_MAX (2 << 20)
-#define LOADED_ARRIVED_MS                                                 \
+#define LOADED_ARRIVED_MS \
     (-2) /* session::active_ms of a session whose WAIT has suspended once \
           */
 
