@@ -4,108 +4,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "fake_commands.h"
-#include "src/net/state.h"
-#include "tarn/base/clock.h"
-#include "tarn/base/log.h"
-#include "tarn/base/option.h"
-
-#define TURNS_MAX 20000
-
-struct world {
-    struct ev_loop *loop;
-    struct clock clock;
-    struct option_set *set;
-    struct net_options options;
-    struct command_options command_options;
-    struct command_env env;
-    struct net *net;
-};
-
-static int world_setup(void **state)
-{
-    struct world *w = calloc(1, sizeof(*w));
-    assert_non_null(w);
-    log_set_level(LOG_NOTHING);
-    w->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    assert_non_null(w->loop);
-    clock_update(&w->clock);
-    assert_int_equal(option_set_create(&w->set), 0);
-    assert_int_equal(option_set_add(w->set, &net_option_table, &w->options, NULL, NULL), 0);
-    w->command_options.proto_max_bulk_len = 64 << 20;
-    w->env.clock = &w->clock;
-    w->env.command_options = &w->command_options;
-    list_init(&w->env.sessions);
-    struct errtext err;
-    w->options.maxclients = 100;
-    assert_int_equal(net_create(&w->net, w->loop, &w->options, &w->env, &err), 0);
-    *state = w;
-    return 0;
-}
-
-static int world_teardown(void **state)
-{
-    struct world *w = *state;
-    net_destroy(w->net);
-    assert_int_equal(w->env.sessions_count, 0);
-    option_set_destroy(w->set);
-    ev_loop_destroy(w->loop);
-    free(w);
-    return 0;
-}
-
-static size_t all_memory(const struct world *w)
-{
-    return net_memory(w->net) + net_buffer_memory(w->net);
-}
-
-static void turns(struct world *w, int n)
-{
-    for (int i = 0; i < n; i++) {
-        (void)ev_run(w->loop, EVRUN_NOWAIT);
-    }
-}
-
-/* The client's end of a new connection. */
-static int open_client(struct world *w)
-{
-    int fds[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    assert_int_equal(conn_open(w->net, fds[0], 0, "client:1", "server:1"), 0);
-    return fds[1];
-}
-
-static void say(int fd, const char *bytes)
-{
-    size_t len = strlen(bytes);
-    assert_int_equal(send(fd, bytes, len, MSG_NOSIGNAL), len);
-}
-
-/* What arrives in a few turns, as a string. */
-static const char *heard(struct world *w, int fd)
-{
-    static char text[65536];
-    size_t len = 0;
-    for (int i = 0; i < 6; i++) {
-        turns(w, 1);
-        ssize_t n = recv(fd, text + len, sizeof(text) - 1 - len, 0);
-        len += n > 0 ? (size_t)n : 0;
-    }
-    text[len] = '\0';
-    return text;
-}
+#include "conn_world.h"
 
 static bool is_closed(struct world *w, int fd)
 {
@@ -327,13 +227,6 @@ static void conn__can_be_killed_while_its_requests_are_queued(void **state)
 
 /* ---- cost ------------------------------------------------------------------------------------ */
 
-/* Sends as much of the rest as fits. */
-static void push(int fd, struct buf *rest)
-{
-    ssize_t n = send(fd, rest->data + rest->head, buf_len(rest), MSG_NOSIGNAL);
-    buf_consume(rest, n > 0 ? (size_t)n : 0);
-}
-
 static void conn__replies_not_read_stop_its_requests(void **state)
 {
     struct world *w = *state;
@@ -361,100 +254,6 @@ static void conn__replies_not_read_stop_its_requests(void **state)
     }
     assert_int_equal(read, all);
     buf_fini(&requests);
-    close(fd);
-}
-
-static void conn__large_values_leave_without_a_copy_or_with_one(void **state)
-{
-    struct world *w = *state;
-    int fd = open_client(w);
-    static const size_t lens[] = {40000, 900000, 1100000, 70000}; /* the third is too large */
-    struct buf requests = {0};
-    size_t all = 0;
-    for (unsigned i = 0; i < 40; i++) {
-        const size_t len = lens[i % ARRAY_LEN(lens)];
-        char head[32];
-        all += (size_t)snprintf(head, sizeof(head), "$%zu\r\n\r\n", len) + len;
-        assert_true(buf_printf(&requests, "*2\r\n$6\r\nDIRECT\r\n$%d\r\n%zu\r\n",
-                               len > 999999  ? 7
-                               : len > 99999 ? 6
-                                             : 5,
-                               len));
-    }
-    push(fd, &requests);
-    turns(w, 20); /* the socket is full in the middle of a value */
-    static char reply[1 << 16];
-    size_t seen = 0, d = 0;
-    for (int i = 0; i < TURNS_MAX && seen < all; i++) {
-        turns(w, 1);
-        ssize_t n = recv(fd, reply, sizeof(reply), 0);
-        for (ssize_t k = 0; k < n; k++) {
-            assert_true(reply[k] != '\0');
-            d += reply[k] == 'd';
-        }
-        seen += n > 0 ? (size_t)n : 0;
-    }
-    assert_int_equal(seen, all);
-    assert_int_equal(d, 10 * (40000 + 900000 + 1100000 + 70000));
-    buf_fini(&requests);
-    close(fd);
-}
-
-/* ---- fairness ---- */
-
-/* Requests as many as the socket takes. */
-static size_t flood(int fd, const char *request)
-{
-    struct buf requests = {0};
-    for (unsigned i = 0; i < 20000; i++) {
-        assert_true(buf_append_str(&requests, request));
-    }
-    const size_t all = buf_len(&requests);
-    push(fd, &requests);
-    const size_t sent = all - buf_len(&requests);
-    buf_fini(&requests);
-    return sent / strlen(request);
-}
-
-/* One client with more to do than fits into a turn, another with a single request: who was first
- * does not matter, the other is answered in that very turn. */
-static void check_fairness(struct world *w, const char *request, size_t run_max)
-{
-    int greedy = open_client(w);
-    int modest = open_client(w);
-    turns(w, 2);
-    const uint64_t before = w->env.stats.commands_processed;
-    const size_t flooded = flood(greedy, request);
-    say(modest, "*1\r\n$4\r\nPING\r\n");
-    turns(w, 2); /* read in the first, answered when the second begins, which reads more */
-    char pong[16];
-    assert_int_equal(recv(modest, pong, sizeof(pong), 0), 7);
-    assert_true(flooded > 2 * run_max);
-    assert_in_range(w->env.stats.commands_processed - before, 2, 2 * run_max + 1);
-    close(greedy);
-    close(modest);
-}
-
-static void conn__a_greedy_pipeline_gets_a_share_of_each_turn(void **state)
-{
-    check_fairness(*state, "*1\r\n$4\r\nPING\r\n", NET_READ_BYTES / 14 + 1);
-}
-
-static void conn__slow_requests_get_a_share_of_the_time(void **state)
-{
-    /* A batch takes three times what a turn may have: not more than one, and no second. */
-    check_fairness(*state, "*2\r\n$4\r\nSPIN\r\n$2\r\n50\r\n", BATCH_CALLS);
-}
-
-static void conn__early_replies_are_a_share_of_each_turn(void **state)
-{
-    struct world *w = *state;
-    int size = 64 << 20;
-    int fd = open_client(w);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
-    (void)flood(fd, "*2\r\n$3\r\nBIG\r\n$5\r\n70000\r\n");
-    turns(w, 1); /* what is not a full batch runs when the next begins */
-    assert_in_range(w->env.stats.commands_processed, 1, NET_OUT_SOFT_BYTES / 70000 + 1);
     close(fd);
 }
 
@@ -664,8 +463,6 @@ static void conn__budget_can_be_a_share_of_maxmemory(void **state)
     close(fd);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -683,10 +480,6 @@ int main(void)
         CASE(conn__a_delayed_reply_comes_late),
         CASE(conn__can_be_killed_while_its_requests_are_queued),
         CASE(conn__replies_not_read_stop_its_requests),
-        CASE(conn__large_values_leave_without_a_copy_or_with_one),
-        CASE(conn__a_greedy_pipeline_gets_a_share_of_each_turn),
-        CASE(conn__slow_requests_get_a_share_of_the_time),
-        CASE(conn__early_replies_are_a_share_of_each_turn),
         CASE(conn__takes_and_gives_large_values),
         CASE(conn__an_idle_one_owns_no_buffers),
         CASE(conn__announced_bytes_cost_nothing_before_they_come),
