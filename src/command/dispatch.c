@@ -266,7 +266,6 @@ void dispatch_queued(struct cmd_ctx *exec, const struct queued *q)
 static void begin(struct command_env *env, struct command_call *call)
 {
     struct session *s = call->session;
-    s->arrived_ms = env->clock->mono_ms;
     s->active_ms = env->clock->mono_ms;
     s->last_command = call->command;
     if (UNLIKELY((s->flags & SESSION_REPLY_SKIP_NEXT) != 0)) {

@@ -30,7 +30,7 @@ static void run_call(struct net *net, struct command_call *call, const struct ba
     if (UNLIKELY(!conn_may_run(c))) {
         return;
     }
-    if (UNLIKELY(buf_len(&c->out) > NET_OUT_SOFT_BYTES)) {
+    if (UNLIKELY(buf_len(&c->out) > NET_OUT_SOFT_BYTES || c->early >= NET_TURN_EARLY)) {
         conn_hold(c, CONN_HOLD_OUTPUT, bytes->start);
         return;
     }

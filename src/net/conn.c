@@ -210,9 +210,9 @@ int conn_open(struct net *net, int fd, unsigned session_flags, const char *addre
     c->session.flags |= session_flags;
     c->session.fd = fd;
     (void)snprintf(c->session.address, sizeof(c->session.address), "%s", address);
-    (void)snprintf(c->session.local_address, sizeof(c->session.local_address), "%s", local_address);
+    c->session.local_address = local_address;
 
-    c->idle_at_s = net->env->clock->mono_ms / 1000;
+    c->idle_at_s = (uint32_t)(net->env->clock->mono_ms / 1000);
     list_push_back(&net->conns, &c->idle_link);
     net->conns_count++;
     net->stats.total_connections_received++;

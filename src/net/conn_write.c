@@ -119,6 +119,7 @@ static bool send_some(struct conn *c)
 /* After a send: waits for the socket, or gives the buffer back. */
 static void settle(struct conn *c)
 {
+    c->early = 0;
     bool is_unsent = buf_len(&c->out) > 0;
     if (!is_unsent) {
         spares_give(&c->net->spares, &c->out);
@@ -166,8 +167,16 @@ void conn_flush(struct conn *c)
     }
 }
 
+/* Counts what is sent before the turn ends: it is part of what a client may have in a turn. */
+static void count_early(struct conn *c, size_t bytes)
+{
+    size_t early = c->early + 1 + bytes / NET_OUT_EARLY_BYTES;
+    c->early = (uint8_t)size_min(early, UINT8_MAX);
+}
+
 void conn_send_early(struct conn *c)
 {
+    count_early(c, buf_len(&c->out));
     if (c->is_blocked || c->is_dead || c->out.failed) {
         return;
     }
@@ -184,6 +193,7 @@ bool conn_send_bulk(struct conn *c, struct strview bytes)
     if (c->is_blocked || c->is_dead || c->out.failed || bytes.len > SEND_MAX) {
         return false;
     }
+    count_early(c, bytes.len);
     struct resp_writer w = session_writer(&c->session);
     resp_write_bulk_head(&w, bytes.len);
     const struct strview pieces[] = {buf_view(&c->out), bytes, end};
