@@ -215,7 +215,7 @@ static double lookup_batch(struct bench *b, size_t from, size_t keys, size_t rou
             index_prefetch(b->ix, hash[k]);
         }
         for (unsigned k = 0; k < BATCH; k++) {
-            uint64_t slot = index_prefetched(b->ix, hash[k]);
+            const uint64_t *slot = index_prefetched(b->ix, hash[k]);
 
             if (slot != 0) {
                 PREFETCH(entry_at(b, slot_ref(slot)));

@@ -8,6 +8,7 @@
  *   --from N               the first key's number (0)
  *   --value MIN[-MAX]      bytes per value; of a range all magnitudes are equally frequent (100)
  *   --ttl SECONDS          expiry (none)
+ *   --expire-at SECONDS    expiry of all at this moment, Unix time (none)
  *   --random               keys in random order, with repetition; else each once, in order
  *   --requests N           with --random: how many (as many as keys)
  *   --seconds N            with --random: goes on for so long instead
@@ -33,7 +34,7 @@
 #define VALUE_MAX (4u * 1024 * 1024)
 
 struct fill {
-    uint64_t keys, from, requests, ttl_s, pipeline, gets_percent, seed;
+    uint64_t keys, from, requests, ttl_s, expire_at_s, pipeline, gets_percent, seed;
     uint64_t value_min, value_max;
     double seconds;
     bool is_memcached, is_random;
@@ -56,11 +57,12 @@ static size_t value_len(struct fill *f)
 static void add_resp(struct fill *f, struct strview key, bool is_get)
 {
     char seconds[NUM_I64_CHARS];
-    size_t seconds_len = num_format_u64(seconds, f->ttl_s);
+    bool is_at = f->expire_at_s > 0;
+    size_t seconds_len = num_format_u64(seconds, is_at ? f->expire_at_s : f->ttl_s);
     struct strview argv[] = {strview_str(is_get ? "GET" : "SET"), key,
-                             strview_of(f->value, is_get ? 0 : value_len(f)), strview_str("EX"),
-                             strview_of(seconds, seconds_len)};
-    wire_request(&f->wire, is_get ? 2 : f->ttl_s > 0 ? 5 : 3, argv);
+                             strview_of(f->value, is_get ? 0 : value_len(f)),
+                             strview_str(is_at ? "EXAT" : "EX"), strview_of(seconds, seconds_len)};
+    wire_request(&f->wire, is_get ? 2 : f->ttl_s > 0 || is_at ? 5 : 3, argv);
 }
 
 static void add_memcached(struct fill *f, struct strview key, bool is_get)
@@ -155,6 +157,9 @@ static void parse_option(struct fill *f, int code, char *value)
     case 't':
         f->ttl_s = number(value);
         break;
+    case 'a':
+        f->expire_at_s = number(value);
+        break;
     case 'r':
         f->is_random = true;
         break;
@@ -180,13 +185,19 @@ static void parse_option(struct fill *f, int code, char *value)
 
 static void parse(struct fill *f, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"memcached", no_argument, NULL, 'c'},      {"keys", required_argument, NULL, 'k'},
-        {"from", required_argument, NULL, 'f'},     {"value", required_argument, NULL, 'v'},
-        {"ttl", required_argument, NULL, 't'},      {"random", no_argument, NULL, 'r'},
-        {"requests", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
-        {"pipeline", required_argument, NULL, 'p'}, {"gets", required_argument, NULL, 'g'},
-        {"seed", required_argument, NULL, 'd'},     {0}};
+    static const struct option options[] = {{"memcached", no_argument, NULL, 'c'},
+                                            {"keys", required_argument, NULL, 'k'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"value", required_argument, NULL, 'v'},
+                                            {"ttl", required_argument, NULL, 't'},
+                                            {"expire-at", required_argument, NULL, 'a'},
+                                            {"random", no_argument, NULL, 'r'},
+                                            {"requests", required_argument, NULL, 'n'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"pipeline", required_argument, NULL, 'p'},
+                                            {"gets", required_argument, NULL, 'g'},
+                                            {"seed", required_argument, NULL, 'd'},
+                                            {0}};
     int code;
     while ((code = getopt_long(argc, argv, "", options, NULL)) != -1) {
         parse_option(f, code, optarg);

@@ -1,6 +1,6 @@
 /*
- * CONFIG GET SET RESETSTAT, over the option set and the metric registry: both know nothing of
- * commands, and a new option or counter needs nothing here.
+ * CONFIG GET SET REWRITE RESETSTAT, over the option set and the metric registry: both know nothing
+ * of commands, and a new option or counter needs nothing here. The server layer knows the file.
  */
 
 #include "args.h"
@@ -117,6 +117,19 @@ void cmd_config_set(struct cmd_ctx *ctx)
         resp_write_errorf(ctx->reply,
                           "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
                           STRVIEW_ARG(name), reason_of(result, &err));
+    }
+}
+
+void cmd_config_rewrite(struct cmd_ctx *ctx)
+{
+    struct errtext err = {.text = ""};
+    const struct command_host *host = &ctx->env->host;
+    if (host->config_file == NULL || host->config_file[0] == '\0') {
+        reply_error(ctx, "ERR The server is running without a config file");
+    } else if (host->rewrite_config(host->ctx, &err) != 0) {
+        resp_write_errorf(ctx->reply, "ERR Rewriting config file: %s", err.text);
+    } else {
+        resp_write_ok(ctx->reply);
     }
 }
 

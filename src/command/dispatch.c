@@ -36,14 +36,20 @@ void command_prepare(struct command_env *env, struct command_call *call)
     call->has_key = c != NULL && c->keys.first > 0 && c->keys.first < call->argc;
     if (call->has_key) {
         call->key = store_key_init(env->store, call->session->db, call->argv[c->keys.first]);
-        store_prefetch(env->store, &call->key);
     }
 }
 
-void command_prefetch(struct command_env *env, const struct command_call *call)
+void command_prefetch(struct command_env *env, struct command_call *calls, unsigned count)
 {
-    if (call->has_key) {
-        store_prefetch_entry(env->store, &call->key);
+    for (unsigned i = 0; i < count; i++) {
+        if (LIKELY(calls[i].has_key)) {
+            store_prefetch(env->store, &calls[i].key);
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (LIKELY(calls[i].has_key)) {
+            store_prefetch_entry(env->store, &calls[i].key);
+        }
     }
 }
 
@@ -312,7 +318,7 @@ enum command_result command_run(struct command_env *env, struct command_call *ca
     if (LIKELY(s->loads == NULL)) {
         begin(env, call);
     }
-    call->key.db = s->db; /* a SELECT may have run since command_prepare() */
+    store_key_use_db(&call->key, s->db); /* a SELECT may have run since command_prepare() */
     struct cmd_ctx ctx = {
         .env = env,
         .session = s,

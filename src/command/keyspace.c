@@ -416,7 +416,9 @@ bool key_copy(struct cmd_ctx *ctx, const struct store_key *from, const struct st
     return true;
 }
 
-bool key_rename(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to)
+/* With the command's own names for what happens to either key. */
+static bool rename_as(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to,
+                      const char *from_event, const char *to_event)
 {
     struct entry_view e;
     const bool was_new = (ctx->env->observed & OBSERVED_NEW) != 0; /* replaced is new as well */
@@ -430,9 +432,19 @@ bool key_rename(struct cmd_ctx *ctx, const struct store_key *from, const struct 
     if (is_row) {
         (void)store_remove(ctx->env->store, from);
     }
-    key_changed(ctx, from, "rename_from");
-    key_changed(ctx, to, "rename_to");
+    key_changed(ctx, from, from_event);
+    key_changed(ctx, to, to_event);
     return true;
+}
+
+bool key_rename(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to)
+{
+    return rename_as(ctx, from, to, "rename_from", "rename_to");
+}
+
+bool key_move(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to)
+{
+    return rename_as(ctx, from, to, "move_from", "move_to");
 }
 
 bool key_restore(struct cmd_ctx *ctx, const struct store_key *k, struct rdb_value *value,

@@ -56,6 +56,9 @@ bool key_find(struct cmd_ctx *ctx, const struct store_key *k, struct entry_view 
 enum key_state key_find_string(struct cmd_ctx *ctx, const struct store_key *k,
                                struct strview *value_out);
 
+/* What Redis would call the way the value is stored; cmd_key.c. */
+const char *key_encoding_name(const struct cmd_ctx *ctx, const struct entry_view *e);
+
 /* The name TYPE gives. */
 const char *key_type_name(enum entry_type type);
 
@@ -88,6 +91,9 @@ bool key_copy(struct cmd_ctx *ctx, const struct store_key *from,
 bool key_rename(struct cmd_ctx *ctx, const struct store_key *from,
                 const struct store_key *to) WARN_UNUSED;
 
+/* Renames a key to the same name in another database. */
+bool key_move(struct cmd_ctx *ctx, const struct store_key *from,
+              const struct store_key *to) WARN_UNUSED;
 /* Puts a value that came from RESTORE under the key; `value` is spent. */
 bool key_restore(struct cmd_ctx *ctx, const struct store_key *k, struct rdb_value *value,
                  int64_t expires_at_ms) WARN_UNUSED;

@@ -92,9 +92,7 @@ void observers_push_end(struct command_env *env, struct session *s);
 /* After the reply of the running command: what was pushed to its session meanwhile. */
 void observers_flush_pending(struct command_env *env, struct session *s);
 
-/* A cached row, in every database, or all rows of a map (NULL: of every map) were declared stale.
- */
-void observers_key_invalidated(struct command_env *env, struct strview key);
+/* All rows of a map (NULL: of every map) were declared stale. */
 void observers_map_invalidated(struct command_env *env, const struct source_map *map);
 
 /* The slow side of keyspace.h's key_changed(): the key changed. `event` NULL: by what the command

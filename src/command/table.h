@@ -82,9 +82,11 @@ struct error_stats {
     struct error_count codes[ERROR_CODES_MAX];
     size_t count;
 };
+#define COMMAND_RECENT 8
 
 struct command_table {
     struct command_slot slots[1 << COMMAND_SLOTS_LOG2];
+    struct command_slot recent[COMMAND_RECENT]; /* names as clients spell them, by first letter */
     struct command_stat stats[COMMAND_ROWS];
     struct error_stats errors;
 };
@@ -101,8 +103,8 @@ const struct command *command_find_subcommand(const struct command *container, s
 
 /* The row that argv means: the subcommand's where the command has some and argc > 1. NULL: unknown.
  */
-const struct command *command_table_resolve(const struct command_table *t,
-                                            const struct strview *argv, int argc);
+const struct command *command_table_resolve(struct command_table *t, const struct strview *argv,
+                                            int argc);
 
 /* Is `name` a command with subcommands? (For COMMAND and for error texts.) */
 static inline bool command_is_container(const struct command *c)

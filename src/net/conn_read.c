@@ -94,6 +94,39 @@ static struct resp_limits limits_of(const struct conn *c)
     };
 }
 
+/* A request that is not plain, or not there whole. Returns its bytes, 0: parsing ends here. */
+static size_t parse_other(struct conn *c, const struct resp_limits *limits, struct strview in)
+{
+    struct net *net = c->net;
+    size_t used = 0;
+    const char *error = NULL;
+    switch (resp_parse(&c->parser, limits, in, &net->request, &used, &error)) {
+    case RESP_REQUEST:
+        if (*in.data != '*' && is_http(&net->request)) {
+            refuse_http(c);
+            return 0;
+        }
+        conn_add_work(c, CONN_WORK_FLUSH);
+        batch_add_parsed(net, c, in.data, used);
+        if (!limits->is_authenticated) {
+            batch_run(net); /* this request may be the one that authenticates */
+        }
+        return used;
+    case RESP_EMPTY:
+        return used;
+    case RESP_MORE:
+        break;
+    case RESP_ERROR:
+        refuse_protocol(c, error);
+        break;
+    case RESP_NOMEM:
+        log_warning("closing client %s: no memory for its request", c->session.address);
+        conn_kill(c);
+        break;
+    }
+    return 0;
+}
+
 /* Queues the requests in `in`. Returns how many bytes are done with; the rest has to be kept. */
 static size_t parse(struct conn *c, struct strview in)
 {
@@ -105,31 +138,21 @@ static size_t parse(struct conn *c, struct strview in)
     net->parsing = c;
     net->held_at = NULL;
     while (at < in.len && conn_may_run(c)) {
-        const char *start = in.data + at;
+        const struct strview rest = strview_of(in.data + at, in.len - at);
         size_t used = 0;
-        const char *error = NULL;
-        enum resp_status status = resp_parse(&c->parser, &limits, strview_of(start, in.len - at),
-                                             &net->request, &used, &error);
-        if (LIKELY(status == RESP_REQUEST)) {
-            if (UNLIKELY(*start != '*') && is_http(&net->request)) {
-                refuse_http(c);
+        int argc;
+        if (LIKELY(c->parser.state == RESP_AT_START)) {
+            used = resp_parse_whole(&limits, rest, batch_args(&net->batch), BATCH_CALL_ARGS, &argc);
+        }
+        if (LIKELY(used > 0)) {
+            conn_add_work(c, CONN_WORK_FLUSH);
+            batch_add(net, c, argc, rest.data, used);
+        } else {
+            used = parse_other(c, &limits, rest);
+            if (used == 0) {
                 break;
             }
-            conn_add_work(c, CONN_WORK_FLUSH);
-            batch_add(net, c, start, used);
-            if (UNLIKELY(!limits.is_authenticated)) {
-                batch_run(net); /* this request may be the one that authenticates */
-                limits = limits_of(c);
-            }
-        } else if (status == RESP_MORE) {
-            break;
-        } else if (status == RESP_ERROR) {
-            refuse_protocol(c, error);
-            break;
-        } else if (status == RESP_NOMEM) {
-            log_warning("closing client %s: no memory for its request", c->session.address);
-            conn_kill(c);
-            break;
+            limits = limits_of(c);
         }
         at += used;
         if (UNLIKELY(--budget == 0)) {

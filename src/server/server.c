@@ -21,6 +21,7 @@
 #include <ev.h>
 
 #include "config.h"
+#include "config_rewrite.h"
 #include "signals.h"
 #include "tarn/base/clock.h"
 #include "tarn/base/hash.h"
@@ -219,8 +220,21 @@ static enum server_exit open_log(struct server *s, struct errtext *err)
     return SERVER_EXIT_OK;
 }
 
+static int rewrite_config(void *ctx, struct errtext *err)
+{
+    const struct server *s = ctx;
+    const int result = config_rewrite(s->args->config_file, s->options, err);
+    if (result == 0) {
+        log_notice("wrote the options to %s", s->args->config_file);
+    } else {
+        log_warning("cannot rewrite %s: %s", s->args->config_file, err->text);
+    }
+    return result;
+}
+
 static void fill_host(struct server *s)
 {
+    const char *file = s->args->config_file;
     unsigned char bytes[20];
     random_bytes(bytes, sizeof(bytes));
     struct command_host *host = &s->env.host;
@@ -230,7 +244,8 @@ static void fill_host(struct server *s)
         .memory = beside_memory,
         .started_wall_ms = s->clock.wall_ms,
         .started_mono_ms = s->clock.mono_ms,
-        .config_file = s->args->config_file != NULL ? s->args->config_file : "",
+        .rewrite_config = rewrite_config,
+        .config_file = file != NULL && strcmp(file, "-") != 0 ? file : "",
         .executable = s->args->executable,
         .tcp_port = (int)s->values.net.port,
     };

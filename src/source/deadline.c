@@ -13,6 +13,7 @@
 #include "flight.h"
 #include "freshness.h"
 #include "load_error.h"
+#include "probe.h"
 
 #define TIMER_MIN_MS 1
 
@@ -128,10 +129,15 @@ static void run_due(struct deadlines *d, int64_t now_ms)
     }
     while (is_due(&d->flights, flight_time, now_ms)) {
         struct flight *f = container_of(d->flights.next, struct flight, by_deadline);
-        bool was_sent = f->state == FLIGHT_SENT;
+        struct source *src = f->source;
+        const bool was_sent = f->state == FLIGHT_SENT;
+        const bool was_hung = was_sent || src->answered_ms < f->started_ms;
         flight_fail(f, LOAD_ERROR_TIMEOUT,
                     was_sent ? "the database did not answer in time"
                              : "no connection was free in time");
+        if (was_hung) { /* else the pool is merely too small for the load */
+            source_note_load(src, true);
+        }
     }
     while (is_due(&d->held, flight_time, now_ms)) {
         flight_void(container_of(d->held.next, struct flight, by_deadline));
@@ -160,6 +166,7 @@ void sources_tick(struct sources *s)
     }
     for (size_t i = 0; i < s->sources_count; i++) {
         run_due(&s->sources[i]->deadlines, now_ms);
+        source_probe_if_due(s->sources[i]);
         source_pump(s->sources[i]);
     }
     ev_timer_stop(s->loop, &s->timer);
@@ -170,6 +177,8 @@ void sources_tick(struct sources *s)
     }
     for (size_t i = 0; i < s->sources_count; i++) {
         int64_t at_ms = earliest(&s->sources[i]->deadlines);
+        next_ms = at_ms < next_ms ? at_ms : next_ms;
+        at_ms = source_probe_at(s->sources[i]);
         next_ms = at_ms < next_ms ? at_ms : next_ms;
     }
     if (next_ms != INT64_MAX) {

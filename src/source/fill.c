@@ -14,6 +14,7 @@
 #include "flight.h"
 #include "freshness.h"
 #include "load_error.h"
+#include "probe.h"
 
 #define SCRATCH_KEEP_BYTES (64 * 1024)
 
@@ -58,6 +59,13 @@ struct fill_plan {
     bool is_stored;
 };
 
+/* Keys at random must not push the rows out. */
+static bool may_remember_absence(const struct source_map *m)
+{
+    const double part = (double)m->options.negative_share / SETTING_PERCENT_UNITS;
+    return store_negative_fits(m->source->owner->store, part);
+}
+
 static struct fill_plan plan_fill(struct flight *f, const struct shaped *shaped)
 {
     struct sources *s = f->source->owner;
@@ -75,18 +83,18 @@ static struct fill_plan plan_fill(struct flight *f, const struct shaped *shaped)
     life_ms = life_ms > 0 ? life_ms : 0;
     const bool has_windows = is_found && !f->is_late;
     const int64_t kept_until_ms = f->sent_ms + life_ms + (has_windows ? map_window_ms(f->map) : 0);
-    return (struct fill_plan){
-        .key = {.key = flight_key(f), .hash = f->hash, .db = f->db},
-        .value = is_found ? shaped->value : strview_of("", 0),
-        .type = is_found ? ENTRY_STRING : ENTRY_NEGATIVE,
-        .aux = {.map = f->map->index,
-                .flags = flags,
-                .epoch = f->epoch,
-                .sent_ms = f->sent_ms,
-                .life_ms = life_ms},
-        .kept_until_ms = kept_until_ms,
-        .is_stored = life_ms > 0 && kept_until_ms > s->clock->mono_ms &&
-                     (!is_found || shaped->value.len <= (size_t)o->max_value)};
+    return (struct fill_plan){.key = {.key = flight_key(f), .hash = f->hash, .db = f->db},
+                              .value = is_found ? shaped->value : strview_of("", 0),
+                              .type = is_found ? ENTRY_STRING : ENTRY_NEGATIVE,
+                              .aux = {.map = f->map->index,
+                                      .flags = flags,
+                                      .epoch = f->epoch,
+                                      .sent_ms = f->sent_ms,
+                                      .life_ms = life_ms},
+                              .kept_until_ms = kept_until_ms,
+                              .is_stored = life_ms > 0 && kept_until_ms > s->clock->mono_ms &&
+                                           (is_found ? shaped->value.len <= (size_t)o->max_value
+                                                     : may_remember_absence(f->map))};
 }
 
 /* The same bytes again: only the age changes, and nobody need hear of it. */
@@ -124,8 +132,8 @@ static bool store_entry(struct flight *f, const struct shaped *shaped)
     if (!is_stored && was_there) {
         (void)store_remove(s->store, &p.key); /* it is there */
     }
-    if (s->fill_fn != NULL && (is_stored || was_there)) {
-        s->fill_fn(s->fill_ctx, p.key.key, was_there);
+    if (s->observer.filled != NULL && (is_stored || was_there)) {
+        s->observer.filled(s->observer.ctx, &p.key, was_there);
     }
     return is_stored;
 }
@@ -152,7 +160,10 @@ void fill_from_result(struct flight *f, const struct driver_result *r)
         flight_fail(f, load_error_from_status(r->status), r->detail);
         return;
     }
-    if (f->purpose == FLIGHT_PING) {
+    if (f->purpose == FLIGHT_PROBE) {
+        source_probed(f->source, false);
+    }
+    if (f->purpose == FLIGHT_PING || f->purpose == FLIGHT_PROBE) {
         struct load_result pong = {.status = LOAD_FOUND, .value = strview_str("PONG")};
         flight_finish(f, &pong);
         return;

@@ -20,6 +20,7 @@
 #include "fill.h"
 #include "freshness.h"
 #include "load_error.h"
+#include "probe.h"
 
 #define NO_SLOT UINT32_MAX
 
@@ -41,10 +42,14 @@ static void enter_queue(struct flight *f)
     if (f->is_background) {
         list_push_back(&src->background, &f->in_queue);
         src->background_len++;
+        return;
+    }
+    if (f->purpose == FLIGHT_PROBE || f->is_retried) {
+        list_push_front(&src->queue, &f->in_queue);
     } else {
         list_push_back(&src->queue, &f->in_queue);
-        src->queue_len++;
     }
+    src->queue_len++;
 }
 
 static void leave_queue(struct flight *f)
@@ -292,7 +297,7 @@ static bool hold(struct flight *f, const char *text)
 static void count_failure(struct flight *f, enum load_error code)
 {
     bool is_timeout = code == LOAD_ERROR_TIMEOUT;
-    bool was_sent = f->state == FLIGHT_SENT;
+    bool was_sent = f->state == FLIGHT_SENT || f->is_retried;
     struct source_stats *stats = &f->source->stats;
     stats->loads += !was_sent; /* else counted when it was sent */
     stats->timeouts += is_timeout;
@@ -327,6 +332,9 @@ void flight_fail(struct flight *f, enum load_error code, const char *detail)
     load_error_text(text, code, f->source, f->map, elapsed_ms, f->id);
     load_error_log(f->source, code, f->map, f->id, detail);
     count_failure(f, code);
+    if (f->purpose == FLIGHT_PROBE && !f->source->owner->is_stopped) {
+        source_probed(f->source, true);
+    }
     const bool has_old = copy_old_value(f, &bytes, &old);
     struct load_result result = {.status = LOAD_FAILED, .error = strview_str(text)};
     if (hold(f, text)) {
@@ -393,6 +401,10 @@ static bool may_send(const struct flight *f)
     if (!f->is_background) {
         return true;
     }
+    const unsigned awaited = src->capacity - src->free_count - src->background_busy;
+    if (f->map->options.priority == PRIORITY_LOW && (awaited > 0 || src->queue_len > 0)) {
+        return false;
+    }
     const int64_t share = src->options.background_share * (int64_t)src->capacity;
     return src->background_busy == 0 ||
            (int64_t)(src->background_busy + 1) * SETTING_PERCENT_UNITS <= share;
@@ -406,10 +418,10 @@ static void mark_sent(struct flight *f)
     f->sent_ms = s->clock->mono_ms;
     f->sent_us = s->clock->mono_us;
     f->db_voids = s->db_voids[f->db];
-    f->source->stats.loads++;
+    f->source->stats.loads += !f->is_retried;
     if (f->map != NULL) {
         f->epoch = f->map->epoch;
-        f->map->stats.loads++;
+        f->map->stats.loads += !f->is_retried;
     }
 }
 
@@ -422,8 +434,11 @@ static bool send_batch(struct source *src, const struct list *queue)
     unsigned count = 0;
     list_for_each (it, queue) {
         struct flight *f = container_of(it, struct flight, in_queue);
-        if (count == FLIGHT_BATCH_MAX || src->free_count == 0 || !may_send(f)) {
+        if (count == FLIGHT_BATCH_MAX || src->free_count == 0) {
             break;
+        }
+        if (!may_send(f)) {
+            continue;
         }
         take_slot(src, f);
         requests[count] = make_request(f, src->slots[f->slot].request, params[count]);
@@ -453,6 +468,19 @@ void source_pump(struct source *src)
     }
 }
 
+/* Its connection broke before the statement was answered: once more, on another one. */
+static bool retry(struct flight *f, const struct driver_result *r)
+{
+    if (!r->is_lost || f->is_retried || f->purpose != FLIGHT_READ || f->source->owner->is_stopped ||
+        f->source->breaker.state != BREAKER_CLOSED) {
+        return false;
+    }
+    f->state = FLIGHT_QUEUED;
+    f->is_retried = true;
+    enter_queue(f);
+    return true;
+}
+
 void source_on_done(void *ctx, const struct driver_result *r)
 {
     struct source *src = ctx;
@@ -464,10 +492,19 @@ void source_on_done(void *ctx, const struct driver_result *r)
     assert(src->slots[slot].request == r->id);
     struct flight *f = src->slots[slot].flight;
     give_slot(src, slot);
+    if (r->status != DRIVER_DOWN && r->status != DRIVER_TIMEOUT) {
+        src->answered_ms = src->owner->clock->mono_ms;
+    }
     if (f != NULL) {
         f->slot = NO_SLOT;
         latency_add(&src->latency, src->owner->clock->mono_us - f->sent_us);
-        fill_from_result(f, r);
+        if (!retry(f, r)) {
+            const bool is_failure = r->status == DRIVER_DOWN || r->status == DRIVER_TIMEOUT;
+            fill_from_result(f, r);
+            if (r->status != DRIVER_BUSY) {
+                source_note_load(src, is_failure);
+            }
+        }
     }
     source_pump(src);
 }

@@ -44,6 +44,13 @@ struct freshness freshness_of(const struct sources *s, const struct entry_view *
     if (UNLIKELY(!f.is_current)) {
         f.ends_ms = min_ms(f.ends_ms, m->epoch_at_ms);
     }
+    if (UNLIKELY(f.sent_ms <= m->soft_at_ms)) {
+        f.ends_ms = min_ms(f.ends_ms, m->soft_at_ms);
+    }
+    if (UNLIKELY(m->blind_at_ms != INT64_MAX)) {
+        const int64_t since_ms = f.sent_ms > m->blind_at_ms ? f.sent_ms : m->blind_at_ms;
+        f.ends_ms = min_ms(f.ends_ms, since_ms + m->source->options.gap_ttl_ms);
+    }
     return f;
 }
 

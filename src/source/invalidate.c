@@ -67,7 +67,14 @@ static bool defer_flight(struct sources *s, const struct store_key *k)
     return true;
 }
 
-static bool invalidate_entry(struct sources *s, const struct store_key *k, bool is_mapped)
+/* Its life ends now, but it stays. */
+static void soften(struct sources *s, const struct store_key *k)
+{
+    sources_shorten(s, k, s->clock->mono_ms);
+}
+
+static bool invalidate_entry(struct sources *s, const struct store_key *k, bool is_mapped,
+                             bool is_soft)
 {
     struct entry_view e;
     if (!store_peek(s->store, k, &e) || (e.aux == NULL && !is_mapped)) {
@@ -82,24 +89,29 @@ static bool invalidate_entry(struct sources *s, const struct store_key *k, bool 
     if (was_good) {
         f.map->stats.invalidated++;
     }
-    if (!was_good || !defer(s, k, &e, f.map)) {
+    if (is_soft && e.type != ENTRY_NEGATIVE) {
+        soften(s, k);
+    } else if (!was_good || !defer(s, k, &e, f.map)) {
         (void)store_remove(s->store, k);
     }
     return was_good;
 }
 
-bool sources_invalidate_key(struct sources *s, struct strview key)
+bool sources_invalidate_key(struct sources *s, struct strview key, bool is_soft)
 {
-    bool was_cached = false;
+    unsigned databases = 0;
     const bool is_mapped = sources_match(s, key) != NULL;
     for (unsigned db = 0; db < STORE_DATABASES; db++) {
         const struct store_key k = store_key_init(s->store, db, key);
-        if (!defer_flight(s, &k)) {
+        if (is_soft || !defer_flight(s, &k)) {
             void_key(s, &k);
         }
-        was_cached = invalidate_entry(s, &k, is_mapped) || was_cached;
+        databases |= (unsigned)invalidate_entry(s, &k, is_mapped, is_soft) << db;
     }
-    return was_cached;
+    if (s->observer.key_invalidated != NULL) {
+        s->observer.key_invalidated(s->observer.ctx, key, databases);
+    }
+    return databases != 0;
 }
 
 void sources_invalidate_map(struct sources *s, struct source_map *m)
@@ -109,9 +121,8 @@ void sources_invalidate_map(struct sources *s, struct source_map *m)
     m->stats.invalidated++;
 }
 
-void sources_invalidate_all(struct sources *s)
+void sources_soften_map(struct sources *s, struct source_map *m)
 {
-    for (size_t i = 0; i < s->maps_count; i++) {
-        sources_invalidate_map(s, s->maps[i]);
-    }
+    m->soft_at_ms = s->clock->mono_ms;
+    m->stats.invalidated++;
 }

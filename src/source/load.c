@@ -30,6 +30,11 @@ bool source_map_exists_loads(const struct source_map *m)
     return m->options.exists_loads != 0;
 }
 
+struct strview source_map_name(const struct source_map *m)
+{
+    return strview_str(m->name);
+}
+
 struct strview source_map_source_name(const struct source_map *m)
 {
     return strview_str(m->source->name);
@@ -48,7 +53,7 @@ static enum load_start refuse(struct source *src, struct source_map *m, enum loa
     return LOAD_AT_ONCE;
 }
 
-struct refusal load_refuse_source(const struct source *src)
+struct refusal load_refuse_source(const struct source *src, enum flight_purpose purpose)
 {
     if (src->owner->is_stopped || src->upstream == NULL) {
         return (struct refusal){LOAD_ERROR_DOWN, "the server is shutting down"};
@@ -56,13 +61,17 @@ struct refusal load_refuse_source(const struct source *src)
     if (src->is_paused) {
         return (struct refusal){LOAD_ERROR_DOWN, "the source is paused"};
     }
+    if (src->breaker.state != BREAKER_CLOSED && purpose != FLIGHT_PING) {
+        return (struct refusal){LOAD_ERROR_DOWN, "the breaker is open"};
+    }
     return (struct refusal){0};
 }
 
 /* What speaks against one more waiter. */
-static struct refusal refuse_waiter(const struct source *src, const struct load_waiter *w)
+static struct refusal refuse_waiter(const struct source *src, enum flight_purpose purpose,
+                                    const struct load_waiter *w)
 {
-    const struct refusal why = load_refuse_source(src);
+    const struct refusal why = load_refuse_source(src, purpose);
     if (why.detail != NULL) {
         return why;
     }
@@ -111,7 +120,7 @@ struct flight *load_find_flight(struct sources *s, const struct store_key *k)
 
 static struct refusal start(const struct flight_plan *plan, struct load_waiter *w, int64_t soft_ms)
 {
-    struct refusal why = refuse_waiter(plan->source, w);
+    struct refusal why = refuse_waiter(plan->source, plan->purpose, w);
     if (why.detail == NULL) {
         why = load_refuse_flight(plan->source, plan);
     }
@@ -129,7 +138,7 @@ static struct refusal start(const struct flight_plan *plan, struct load_waiter *
 static struct refusal join(struct flight *f, struct load_waiter *w, const struct flight_plan *plan,
                            int64_t soft_ms)
 {
-    struct refusal why = refuse_waiter(f->source, w);
+    struct refusal why = refuse_waiter(f->source, f->purpose, w);
     if (why.detail != NULL) {
         return why;
     }

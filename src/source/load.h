@@ -11,8 +11,8 @@ struct refusal {
     const char *detail; /* NULL: nothing speaks against it */
 };
 
-/* What speaks against any load from the source. */
-struct refusal load_refuse_source(const struct source *src);
+/* What speaks against any work of that purpose at the source. */
+struct refusal load_refuse_source(const struct source *src, enum flight_purpose purpose);
 /* What speaks against one more flight. */
 struct refusal load_refuse_flight(const struct source *src, const struct flight_plan *plan);
 

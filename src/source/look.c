@@ -7,8 +7,10 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "feed.h"
 #include "flight.h"
 #include "freshness.h"
+#include "probe.h"
 #include "tarn/base/num.h"
 
 #define COUNTER(s, f, text)                                                               \
@@ -22,6 +24,7 @@ static const struct metric source_stat_rows[] = {
     COUNTER(source_stats, timeouts, "loads that took longer than load-timeout"),
     COUNTER(source_stats, rejected, "misses refused at once: limits, error-hold, paused"),
     COUNTER(source_stats, reconnects, "times the database came back"),
+    COUNTER(source_stats, feed_gaps, "times the feed came up, having missed what happened before"),
 };
 const struct metric_table source_stat_table = {"Sources", source_stat_rows,
                                                ARRAY_LEN(source_stat_rows)};
@@ -124,11 +127,13 @@ bool sources_describe(struct sources *s, struct strview source, source_field_fn 
     struct fields f = {each, ctx};
     field_text(&f, "driver", src->driver->name);
     field_text(&f, "state", state_name(src));
+    field_text(&f, "breaker", source_breaker_name(src));
     field_number(&f, "conns", src->capacity);
     field_number(&f, "busy", src->capacity - src->free_count);
     field_number(&f, "queue", (int64_t)src->queue_len);
     field_number(&f, "waiters", (int64_t)src->waiters);
     field_stats(&f, &source_stat_table, &src->stats);
+    field_text(&f, "feed", source_feed_name(src));
     field_number(&f, "p50_us", latency_quantile(&src->latency, 50));
     field_number(&f, "p99_us", latency_quantile(&src->latency, 99));
     return true;

@@ -22,8 +22,26 @@ static_assert(DRIVER_LIST_MAX == SETTING_LIST_MAX, "a LIST");
 
 static const char *const no_yes[] = {"no", "yes", NULL};
 static const char *const read_from_names[] = {"primary", "replica", "nearest", NULL};
+static const char *const on_gap_names[] = {"expire", "soft", "keep", NULL};
 static const char *const feed_names[] = {"none", "notify <channel>", "changelog <table>",
                                          "data-version", NULL};
+
+#define PART(f) .offset = offsetof(struct breaker_options, f)
+#define OPEN(f) \
+    .offset = offsetof(struct breaker_options, f) - offsetof(struct breaker_options, open_min_ms)
+
+static const struct setting breaker_parts[] = {
+    {PART(in_row), .type = SETTING_COUNT, .min = 1, .max = 1000000},
+    {PART(share), .type = SETTING_PERCENT, .min = 1, .max = SETTING_PERCENT_UNITS},
+    {PART(window_ms), .type = SETTING_DURATION, .min = 100, .max = 3600 * SECOND},
+};
+static const struct setting open_parts[] = {
+    {OPEN(open_min_ms), .type = SETTING_DURATION, .min = 1, .max = 24 * 3600 * SECOND},
+    {OPEN(open_max_ms), .type = SETTING_DURATION, .min = 1, .max = 24 * 3600 * SECOND},
+};
+
+#undef PART
+#undef OPEN
 
 static const struct setting source_rows[] = {
     {.name = "pool",
@@ -75,13 +93,6 @@ static const struct setting source_rows[] = {
      .min = 1,
      .max = 1 << 20,
      .help = "loads one client may have under way"},
-    {.name = "background-share",
-     FIELD(background_share),
-     .type = SETTING_PERCENT,
-     .def = "50%",
-     .min = 0,
-     .max = SETTING_PERCENT_UNITS,
-     .help = "part of the connections that loads nobody waits for may use, one at least"},
     {.name = "connect-timeout",
      FIELD(driver.connect_timeout_ms),
      .type = SETTING_DURATION,
@@ -160,6 +171,43 @@ static const struct setting source_rows[] = {
      .def = "none",
      .is_fixed = true,
      .help = "how the database tells what changed"},
+    {.name = "gap-ttl",
+     FIELD(gap_ttl_ms),
+     .type = SETTING_DURATION,
+     .def = "10s",
+     .min = 0,
+     .max = YEAR,
+     .help = "while its feed is down, values live so long and not longer"},
+    {.name = "on-gap",
+     FIELD(on_gap),
+     .type = SETTING_CHOICE,
+     .names = on_gap_names,
+     .def = "expire",
+     .help = "what becomes of values when the feed is up again"},
+    {.name = "breaker",
+     FIELD(breaker),
+     .type = SETTING_TUPLE,
+     .parts = breaker_parts,
+     .parts_count = 3,
+     .separator = " ",
+     .def = "5 50% 10s",
+     .help = "loads are refused after so many failures in a row, or at this share of at least 20 "
+             "loads within this time"},
+    {.name = "breaker-open",
+     FIELD(breaker.open_min_ms),
+     .type = SETTING_TUPLE,
+     .parts = open_parts,
+     .parts_count = 2,
+     .separator = "..",
+     .def = "1s..30s",
+     .help = "for so long, doubling while the source does not answer; then one probe"},
+    {.name = "background-share",
+     FIELD(background_share),
+     .type = SETTING_PERCENT,
+     .def = "50%",
+     .min = 0,
+     .max = SETTING_PERCENT_UNITS,
+     .help = "part of the connections that loads nobody waits for may use, one at least"},
 };
 
 const struct setting_table source_settings = {source_rows,
@@ -173,6 +221,7 @@ static const char *const null_names[] = {"nil", "empty", "error", NULL};
 static const char *const rows_names[] = {"one", "first", NULL};
 static const char *const bytes_names[] = {"base64", "hex", NULL};
 static const char *const utf8_names[] = {"error", "replace", NULL};
+static const char *const priority_names[] = {"normal", "low", NULL};
 static const char *const writes_names[] = {"reject", NULL};
 
 static const struct setting map_rows[] = {
@@ -247,6 +296,19 @@ static const struct setting map_rows[] = {
      .min = 1,
      .max = 255,
      .help = "store a key at its n-th miss within a minute"},
+    {.name = "negative-share",
+     FIELD(negative_share),
+     .type = SETTING_PERCENT,
+     .def = "5%",
+     .min = 0,
+     .max = SETTING_PERCENT_UNITS,
+     .help = "of maxmemory, for all missing rows together; more are not remembered"},
+    {.name = "priority",
+     FIELD(priority),
+     .type = SETTING_CHOICE,
+     .names = priority_names,
+     .def = "normal",
+     .help = "low: loaded in the background only while nobody waits for anything from the source"},
     {.name = "load-timeout",
      FIELD(load_timeout_ms),
      .type = SETTING_DURATION,

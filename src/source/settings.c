@@ -37,6 +37,7 @@ static size_t text_size(const struct setting *row)
         return SETTING_NAME_MAX;
     case SETTING_PATH:
         return SETTING_PATH_MAX;
+    case SETTING_TEXT:
     case SETTING_LIST:
         return SETTING_LIST_MAX;
     case SETTING_DURATION:
@@ -44,6 +45,7 @@ static size_t text_size(const struct setting *row)
     case SETTING_COUNT:
     case SETTING_PERCENT:
     case SETTING_CHOICE:
+    case SETTING_TUPLE:
         break;
     }
     return 0;
@@ -104,6 +106,8 @@ static bool parse_int(const struct setting *row, struct strview v, int64_t *out)
         return parse_choice(row, v, out);
     case SETTING_NAME:
     case SETTING_PATH:
+    case SETTING_TEXT:
+    case SETTING_TUPLE:
     case SETTING_LIST:
         break;
     }
@@ -132,6 +136,34 @@ static bool parse_list(struct strview v, char *list)
     return v.len > 0 && parse_text(v, list + at, SETTING_LIST_MAX - 1 - at);
 }
 
+/* One value of a number: in its range. */
+static bool parse_number(const struct setting *row, struct strview v, int64_t *out)
+{
+    return parse_int(row, v, out) &&
+           (row->type == SETTING_CHOICE || (*out >= row->min && *out <= row->max));
+}
+
+static bool parse_tuple(const struct setting *row, struct strview v, int64_t *out)
+{
+    const size_t gap = strlen(row->separator);
+    for (size_t i = 0; i < row->parts_count; i++) {
+        const char *end = v.len > 0 ? memmem(v.data, v.len, row->separator, gap) : NULL;
+        const bool is_last = i + 1 == row->parts_count;
+        if (is_last != (end == NULL)) {
+            return false;
+        }
+        const size_t len = is_last ? v.len : (size_t)(end - v.data);
+        if (!parse_number(&row->parts[i], strview_of(v.data, len),
+                          &out[row->parts[i].offset / sizeof(*out)])) {
+            return false;
+        }
+        if (!is_last) {
+            v = strview_of(end + gap, v.len - len - gap);
+        }
+    }
+    return true;
+}
+
 /* ---- writing --------------------------------------------------------------------------------- */
 
 static void write_duration(struct buf *out, int64_t ms)
@@ -149,20 +181,9 @@ static void write_duration(struct buf *out, int64_t ms)
     }
 }
 
-void setting_write(const struct setting *row, const void *values, struct buf *out)
+static void write_number(const struct setting *row, int64_t value, const void *values,
+                         struct buf *out)
 {
-    const char *text = (const char *)values + row->offset;
-    if (row->type == SETTING_LIST) {
-        for (size_t at = 0; text[at] != '\0'; at += strlen(text + at) + 1) {
-            buf_printf(out, "%s%s", at > 0 ? ", " : "", text + at);
-        }
-        return;
-    }
-    if (text_size(row) > 0) {
-        buf_append_str(out, text);
-        return;
-    }
-    int64_t value = int_value(row, values);
     switch (row->type) {
     case SETTING_DURATION:
         write_duration(out, value);
@@ -180,12 +201,42 @@ void setting_write(const struct setting *row, const void *values, struct buf *ou
     case SETTING_COUNT:
     case SETTING_NAME:
     case SETTING_PATH:
+    case SETTING_TEXT:
+    case SETTING_TUPLE:
     case SETTING_LIST:
         buf_append_i64(out, value);
         break;
     }
 }
 
+static void write_tuple(const struct setting *row, const void *values, struct buf *out)
+{
+    const char *base = (const char *)values + row->offset;
+    for (size_t i = 0; i < row->parts_count; i++) {
+        buf_append_str(out, i > 0 ? row->separator : "");
+        write_number(&row->parts[i], int_value(&row->parts[i], base), values, out);
+    }
+}
+
+void setting_write(const struct setting *row, const void *values, struct buf *out)
+{
+    const char *text = (const char *)values + row->offset;
+    if (row->type == SETTING_LIST) {
+        for (size_t at = 0; text[at] != '\0'; at += strlen(text + at) + 1) {
+            buf_printf(out, "%s%s", at > 0 ? ", " : "", text + at);
+        }
+        return;
+    }
+    if (text_size(row) > 0) {
+        buf_append_str(out, text);
+        return;
+    }
+    if (row->type == SETTING_TUPLE) {
+        write_tuple(row, values, out);
+        return;
+    }
+    write_number(row, int_value(row, values), values, out);
+}
 void setting_walk_words(const struct setting *row, const void *values, setting_word_fn fn,
                         void *ctx)
 {
@@ -253,6 +304,8 @@ static void refuse_value(const struct setting *row, struct strview v, struct err
         }
     } else if (text_size(row) > 0) {
         buf_printf(&range, "a text of less than %zu bytes", text_size(row));
+    } else if (row->type == SETTING_TUPLE) {
+        buf_printf(&range, "%zu values like %s", row->parts_count, row->def);
     } else {
         int64_t limits[2] = {row->min, row->max};
         struct setting limit = *row;
@@ -276,10 +329,10 @@ static bool set(const struct setting *row, void *values, struct strview v)
         return parse_text(v, text_field(row, values), text_size(row));
     }
     int64_t value;
-    if (!parse_int(row, v, &value)) {
-        return false;
+    if (row->type == SETTING_TUPLE) {
+        return parse_tuple(row, v, int_field(row, values));
     }
-    if (row->type != SETTING_CHOICE && (value < row->min || value > row->max)) {
+    if (!parse_number(row, v, &value)) {
         return false;
     }
     *int_field(row, values) = value;
@@ -362,11 +415,12 @@ bool setting_is_default(const struct setting *row, const void *values)
     if (text_size(row) > 0) {
         return *((const char *)values + row->offset) == '\0';
     }
-    int64_t def[1] = {0};
+    int64_t def[SETTING_PARTS_MAX] = {0};
     struct setting at_front = *row;
     at_front.offset = 0;
     if (row->def != NULL) {
         (void)set(&at_front, def, strview_str(row->def)); /* defaults parse */
     }
-    return def[0] == int_value(row, values);
+    const size_t count = row->type == SETTING_TUPLE ? row->parts_count : 1;
+    return memcmp(def, (const char *)values + row->offset, count * sizeof(def[0])) == 0;
 }

@@ -4,7 +4,7 @@
  * parser, the range and the documentation.
  *
  * Every field is an int64_t, except the texts: NAME is char[SETTING_NAME_MAX], PATH is
- * char[SETTING_PATH_MAX], LIST is char[SETTING_LIST_MAX].
+ * char[SETTING_PATH_MAX], TEXT and LIST are char[SETTING_LIST_MAX]; a TUPLE is several int64_t.
  */
 #ifndef TARN_SOURCE_SETTINGS_H
 #define TARN_SOURCE_SETTINGS_H
@@ -21,6 +21,7 @@
 #define SETTING_NAME_MAX      64
 #define SETTING_PATH_MAX      256
 #define SETTING_LIST_MAX      4096
+#define SETTING_PARTS_MAX     4
 #define SETTING_PERCENT_UNITS 1000000 /* 100% */
 
 enum setting_type {
@@ -32,6 +33,8 @@ enum setting_type {
                         word, kept as a NAME at word_offset */
     SETTING_NAME,    /* a word; "" by default */
     SETTING_PATH,    /* the same, longer */
+    SETTING_TEXT,    /* the same, as long as a LIST */
+    SETTING_TUPLE,   /* several values in one word, see `parts`: "5 50% 10s", "1s..30s" */
     SETTING_LIST,    /* may be given several times; texts, each ended by a NUL, an empty one ends */
 };
 
@@ -41,7 +44,10 @@ struct setting {
     const char *def;          /* as a user would write it; NULL: unset, the field is 0 */
     const char *const *names; /* CHOICE: NULL-terminated */
     size_t offset;
-    size_t word_offset; /* CHOICE with words; else 0 */
+    size_t word_offset;          /* CHOICE with words; else 0 */
+    const struct setting *parts; /* TUPLE: whose offsets count from `offset`; */
+    size_t parts_count;
+    const char *separator; /* between them */
     int64_t min, max;
     enum setting_type type;
     unsigned needs; /* enum driver_ability: for drivers with it; 0: for all */

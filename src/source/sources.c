@@ -61,10 +61,9 @@ static void map_destroy(struct source_map *m)
     free(m);
 }
 
-void sources_set_fill(struct sources *s, source_fill_fn fn, void *ctx)
+void sources_set_observer(struct sources *s, const struct source_observer *o)
 {
-    s->fill_fn = fn;
-    s->fill_ctx = ctx;
+    s->observer = o != NULL ? *o : (struct source_observer){0};
 }
 
 void sources_stop(struct sources *s)
@@ -337,8 +336,12 @@ static int add_map(struct sources *s, const struct strview *argv, int argc, stru
     if (m == NULL) {
         return out_of_memory(err);
     }
-    *m = (struct source_map){
-        .source = src, .statement_id = -1, .name = copy_text(argv[0]), .sql = copy_text(argv[3])};
+    *m = (struct source_map){.source = src,
+                             .statement_id = -1,
+                             .soft_at_ms = -1,
+                             .blind_at_ms = INT64_MAX,
+                             .name = copy_text(argv[0]),
+                             .sql = copy_text(argv[3])};
     deadlines_init(&m->deadlines);
     settings_defaults(&map_settings, &m->options);
     int r = m->name == NULL || m->sql == NULL ? out_of_memory(err) : 0;

@@ -33,6 +33,7 @@
 
 #include "admission.h"
 #include "aux.h"
+#include "breaker.h"
 #include "flight_table.h"
 #include "latency.h"
 #include "map_index.h"
@@ -84,7 +85,7 @@ struct slot {
 };
 
 struct source_stats {
-    uint64_t loads, errors, timeouts, rejected, reconnects;
+    uint64_t loads, errors, timeouts, rejected, reconnects, feed_gaps;
 };
 extern const struct metric_table source_stat_table;
 
@@ -108,6 +109,9 @@ struct source {
     struct deadlines deadlines; /* of pings */
     enum driver_state state;
     bool is_paused;
+    bool is_blind; /* it has a feed, which is not up */
+    struct breaker breaker;
+    int64_t answered_ms; /* when the database last gave an answer to a query */
     struct source_stats stats;
     struct latency latency; /* from sending a query to its answer, us */
     struct log_limit log_limits[LOAD_ERRORS];
@@ -132,12 +136,19 @@ struct source_map {
     int statement_id; /* the upstream's; negative before the start */
     uint32_t epoch;
     int64_t epoch_at_ms; /* when it was last stepped */
+    int64_t soft_at_ms;  /* values from before are past their life; -1: none are */
+    int64_t blind_at_ms; /* since when its feed is down; INT64_MAX: it is not */
     struct deadlines deadlines;
     struct map_stats stats;
 };
 
 enum flight_state { FLIGHT_QUEUED, FLIGHT_SENT, FLIGHT_HELD };
-enum flight_purpose { FLIGHT_READ, FLIGHT_TEST, FLIGHT_PING };
+enum flight_purpose {
+    FLIGHT_READ,
+    FLIGHT_TEST,
+    FLIGHT_PING,
+    FLIGHT_PROBE, /* of the breaker: nobody waits */
+};
 
 struct flight {
     struct list by_deadline; /* deadlines::flights or ::held */
@@ -157,6 +168,7 @@ struct flight {
     bool is_void;
     bool is_background; /* nobody has asked for it yet */
     bool is_admitted;   /* its result may be stored */
+    bool is_retried;    /* its first connection broke */
     bool is_late;       /* the row changed after the query was sent, see min-reload-interval */
     bool is_answering;  /* may not be freed by what a callback does */
     bool is_released;   /* to be freed once it is not answering */
@@ -174,8 +186,7 @@ struct sources {
     struct ev_loop *loop; /* borrowed, like the next two */
     struct store *store;
     const struct clock *clock;
-    source_fill_fn fill_fn; /* NULL: nobody wants to hear of fills */
-    void *fill_ctx;
+    struct source_observer observer;
     struct source *sources[SOURCES_MAX]; /* owned */
     size_t sources_count;
     struct source_map **maps; /* owned array of owned maps */

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "feed.h"
 #include "flight.h"
 
 static int make_slots(struct source *src, struct errtext *err)
@@ -43,11 +44,15 @@ static int open_source(struct source *src, struct errtext *err)
         .dsn = src->dsn,
         .options = &src->options.driver,
         .loop = src->owner->loop,
-        .events = {.ctx = src, .done = source_on_done, .state = source_on_state},
+        .events = {.ctx = src,
+                   .done = source_on_done,
+                   .state = source_on_state,
+                   .feed = source_has_feed(src) ? source_on_feed : NULL},
         .connections = src->connections,
         .requests_max = src->capacity,
         .result_bytes_max = (size_t)src->options.inflight_memory,
     };
+    source_feed_start(src);
     return src->driver->open(&src->upstream, &config, err);
 }
 

@@ -6,21 +6,44 @@
 
 #include "tarn/base/compiler.h"
 
+#include <assert.h>
 #include <sys/mman.h>
 
+#define PAGE_BYTES   4096u
 #define BUCKET_CELLS 16
 #define BUCKETS_MIN  64
 #define EPOCHS       4096 /* in which the evictions of one cacheful are counted */
 #define EPOCH_MASK   0xffffu
 /* Room for all that is worth remembering, in percent of the cached keys. */
 #define CELLS_PERCENT 120
+/* Given back for each ghost that would have been added meanwhile. */
+#define DRAIN_BYTES (16 * 1024)
+
+void ghost_forget(struct ghost *g)
+{
+    if (g->cells != NULL) {
+        assert(g->waste == NULL);
+        *g = (struct ghost){.waste = g->cells, .waste_bytes = g->bytes};
+    }
+}
+
+bool ghost_drain(struct ghost *g, size_t bytes)
+{
+    if (g->waste_bytes == 0) {
+        return false;
+    }
+    size_t keep = g->waste_bytes > bytes ? (g->waste_bytes - bytes) & ~(size_t)(PAGE_BYTES - 1) : 0;
+    (void)munmap((char *)g->waste + keep, g->waste_bytes - keep);
+    g->waste_bytes = keep;
+    g->waste = keep > 0 ? g->waste : NULL;
+    return keep > 0;
+}
 
 void ghost_fini(struct ghost *g)
 {
-    if (g->cells != NULL) {
-        (void)munmap(g->cells, g->bytes);
-    }
-    *g = (struct ghost){0};
+    (void)ghost_drain(g, SIZE_MAX);
+    ghost_forget(g);
+    (void)ghost_drain(g, SIZE_MAX);
 }
 
 static size_t buckets_for(size_t keys)
@@ -38,7 +61,10 @@ bool ghost_fit(struct ghost *g, size_t keys)
     if (g->cells != NULL && keys <= g->keys + g->keys / 2 && keys >= g->keys / 3) {
         return true;
     }
-    ghost_fini(g); /* first, so that there is never the memory of both */
+    ghost_forget(g);
+    if (ghost_drain(g, DRAIN_BYTES)) {
+        return false; /* first, so that there is never the memory of both */
+    }
     size_t bytes = ghost_bytes_for(keys);
     void *cells = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (cells == MAP_FAILED) {

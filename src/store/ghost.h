@@ -32,15 +32,28 @@ struct ghost {
     size_t keys;   /* cached keys it was sized for */
     uint64_t unit; /* evictions per epoch */
     uint64_t evictions[GHOST_ORIGINS];
+    void *waste; /* owned: cells that are forgotten and go back to the system in slices */
+    size_t waste_bytes;
 };
 
 void ghost_fini(struct ghost *g);
+
+/* Forgets all, at once; the memory goes with ghost_drain(). */
+void ghost_forget(struct ghost *g);
+/* Gives at most so many bytes of forgotten cells back; true when there are more. */
+bool ghost_drain(struct ghost *g, size_t bytes);
+
+/* Bytes it holds. */
+static inline size_t ghost_memory(const struct ghost *g)
+{
+    return g->bytes + g->waste_bytes;
+}
 
 /* What ghost_fit() will take for a number of cached keys. */
 size_t ghost_bytes_for(size_t keys);
 
 /* Makes it fit a number of cached keys; forgets everything when its size has to change. False: no
- * memory. */
+ * memory, or what was forgotten has not gone back yet. */
 bool ghost_fit(struct ghost *g, size_t keys);
 
 /* Asks for the memory that ghost_add() and ghost_take() will look at. */

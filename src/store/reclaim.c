@@ -15,6 +15,8 @@
 #define BATCH_ENTRIES 32
 /* Entries looked at in one step, dead ones and (in a sweep) those that stay included. */
 #define BATCH_VISITS 256
+/* What those entries own outside, about: giving a block back takes longer the larger it is. */
+#define BATCH_OUTSIDE_BYTES (128 * 1024)
 
 struct batch_item {
     unsigned char *e;
@@ -171,13 +173,26 @@ static void sweep_item(struct store *s, struct cursor *c, const struct batch_ite
     c->expelled++;
 }
 
+static size_t owned_bytes(unsigned char *e)
+{
+    if ((e[0] & ENTRY_IS_LARGE) == 0 && (e[1] & ENTRY_OWNS_OBJECT) == 0) {
+        return 0;
+    }
+    struct entry_parts parts;
+    entry_parse(e, &parts);
+    return entry_outside(&parts);
+}
+
 /* Reads on from the offset; returns how many entries need a decision. */
 static unsigned collect(struct store *s, struct cursor *c, struct batch_item items[BATCH_ENTRIES])
 {
     struct segment *seg = segment_at(&s->segs, c->seg);
     unsigned char *data = segment_data(&s->segs, c->seg);
     unsigned n = 0;
-    for (unsigned visits = 0; c->offset < seg->used && n < BATCH_ENTRIES && visits < BATCH_VISITS;
+    const uint32_t from = c->offset;
+    size_t outside = 0;
+    for (unsigned visits = 0; c->offset < seg->used && n < BATCH_ENTRIES && visits < BATCH_VISITS &&
+                              outside < BATCH_OUTSIDE_BYTES;
          visits++) {
         unsigned char *e = data + c->offset;
         c->offset += entry_size(e);
@@ -199,7 +214,9 @@ static unsigned collect(struct store *s, struct cursor *c, struct batch_item ite
         if (c->mode == CURSOR_EVICT) {
             ghost_prefetch(&s->adaptive.ghost, item->hash);
         }
+        outside += owned_bytes(e);
     }
+    s->walked_bytes += c->offset - from + outside;
     return n;
 }
 

@@ -174,7 +174,7 @@ int store_apply_options(struct store *s, struct errtext *err)
         s->policy = row->policy;
         s->volatile_only = row->volatile_only;
         if (!s->policy->has_ghosts) {
-            ghost_fini(&s->adaptive.ghost);
+            ghost_forget(&s->adaptive.ghost);
         }
     }
     store_update_pressure(s);
@@ -217,15 +217,26 @@ void store_prefetch_ref(void *ctx, uint64_t ref)
     PREFETCH(entry_at(&s->segs, ref));
 }
 
+static inline bool slot_is_of_key(const struct store *s, const uint64_t *slot,
+                                  const struct store_key *k)
+{
+    return strview_eq(entry_key(entry_at(&s->segs, slot_ref(*slot))), k->key);
+}
+
 uint64_t *store_lookup(const struct store *s, const struct space *sp, const struct store_key *k)
 {
     if (UNLIKELY(sp->ix == NULL)) {
         return NULL;
     }
+    if (LIKELY(k->slot != NULL && k->slot_moves == s->slot_moves &&
+               index_slot_holds(k->slot, k->hash)) &&
+        LIKELY(slot_is_of_key(s, k->slot, k))) {
+        return (uint64_t *)(uintptr_t)k->slot; /* a second probe costs 50 instructions */
+    }
     struct index_probe probe;
     for (uint64_t *slot = index_first(sp->ix, k->hash, &probe); slot != NULL;
          slot = index_next(&probe)) {
-        if (LIKELY(strview_eq(entry_key(entry_at(&s->segs, slot_ref(*slot))), k->key))) {
+        if (LIKELY(slot_is_of_key(s, slot, k))) {
             return slot;
         }
     }
@@ -265,21 +276,24 @@ void store_prefetch(const struct store *s, const struct store_key *k)
     }
 }
 
-void store_prefetch_entry(const struct store *s, const struct store_key *k)
+void store_prefetch_entry(const struct store *s, struct store_key *k)
 {
     const struct index *ix = s->spaces[s->db_space[k->db]].ix;
     if (UNLIKELY(ix == NULL)) {
         return;
     }
-    struct index_probe probe;
-    const uint64_t *slot = index_first(ix, k->hash, &probe);
-    if (slot == NULL) {
+    k->slot = index_prefetched(ix, k->hash);
+    k->slot_moves = s->slot_moves;
+    if (k->slot == NULL) {
         ghost_prefetch(&s->adaptive.ghost, k->hash); /* an insert would ask for it */
         return;
     }
-    const unsigned char *e = entry_at(&s->segs, slot_ref(*slot));
-    PREFETCH(e);
-    PREFETCH(e + 64);
+    const unsigned char *e = entry_at(&s->segs, slot_ref(*k->slot));
+    const unsigned char *end = e + s->prefetch_bytes;
+    for (const unsigned char *line = e - (uintptr_t)e % CACHE_LINE; line < end;
+         line += CACHE_LINE) {
+        PREFETCH(line);
+    }
 }
 
 bool store_find(struct store *s, const struct store_key *k, struct entry_view *out)

@@ -36,6 +36,7 @@
 #define DISCARDED_MAX  64
 #define BORROWED_MAX   2
 #define TTL_CLASSES    25
+#define CACHE_LINE     64
 #define GARBAGE_LEVELS 17 /* sixteenths of a segment that are dead */
 /* From this many sixteenths on a sealed segment is worth compacting (30 %). */
 #define GARBAGE_LEVEL_MIN 5
@@ -90,6 +91,9 @@ struct store {
     struct index *discarded[DISCARDED_MAX]; /* owned; of flushed databases, emptied in slices */
     unsigned discarded_count;
 
+    uint64_t slot_moves; /* counted up when slots change places: older store_key::slot are void */
+    uint32_t prefetch_bytes; /* of an entry: the average one, within bounds */
+
     size_t count;          /* entries in all spaces, negative ones included */
     size_t index_memory;   /* of all indexes; kept by index.c */
     size_t large_bytes;    /* that entries own outside: blocks and objects */
@@ -101,6 +105,9 @@ struct store {
     size_t ceiling;        /* above the limit: what is kept meanwhile; 0: not needed */
     size_t other_memory;   /* as other_fn said last */
     bool is_pressed;       /* near the limit: every write reclaims a little */
+    int64_t owed_bytes;    /* that writes have yet to walk over with the reclaimer */
+    uint64_t walked_bytes; /* that the reclaimer went over: of the log and of what entries own */
+    bool is_expiry_held;   /* expired entries stay until somebody meets them */
 
     struct borrowed borrowed[BORROWED_MAX];
     uint64_t kept_ref; /* entry that a write is about to replace: making room does not evict it */
@@ -177,8 +184,10 @@ void store_trade_pages(struct store *s, size_t bytes);
 /* Looks anew at how near the limit is. */
 void store_update_pressure(struct store *s);
 void store_ask_others(struct store *s);
-/* The share of reclaiming that a write does while the store is pressed. */
+/* A batch of reclaiming while the store is pressed; is_pressed is false when that is over. */
 void store_press(struct store *s);
+/* The share of reclaiming that a write of about `bytes` does while the store is pressed. */
+void store_press_for(struct store *s, size_t bytes);
 /* Bytes of tables, ghosts and the struct itself. */
 size_t store_other_bytes(const struct store *s);
 

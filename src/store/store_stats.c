@@ -76,7 +76,7 @@ struct store_counters *store_counters(struct store *s)
 size_t store_other_bytes(const struct store *s)
 {
     return sizeof(*s) + s->segs.high * sizeof(struct segment) +
-           s->due.touched * sizeof(struct due) + s->adaptive.ghost.bytes;
+           s->due.touched * sizeof(struct due) + ghost_memory(&s->adaptive.ghost);
 }
 
 void store_stats(const struct store *s, struct store_stats *out)

@@ -12,11 +12,12 @@
 /* Without pressure: compact when this part of the segments' bytes is dead. */
 #define COMPACT_DEAD_PART 8
 /* Ghosts are forgotten when no more than this part of the keys is left that they were made for. */
-#define GHOSTS_PART    8
-#define DRAIN_SLOTS    256
-#define SPARSE_PART    5 /* of SPARSE_PARTS of the slots: an index with less is shrunk */
-#define SPARSE_PARTS   8
-#define SHRINK_BUCKETS 256
+#define GHOSTS_PART       8
+#define GHOST_DRAIN_BYTES (256 * 1024)
+#define DRAIN_SLOTS       256
+#define SPARSE_PART       5 /* of SPARSE_PARTS of the slots: an index with less is shrunk */
+#define SPARSE_PARTS      8
+#define SHRINK_BUCKETS    256
 
 static void free_outside_of(struct store *s, uint32_t id)
 {
@@ -139,7 +140,10 @@ static bool step_reclaim(struct store *s)
 static bool step_release(struct store *s)
 {
     if (s->count < s->adaptive.ghost.keys / GHOSTS_PART) {
-        ghost_fini(&s->adaptive.ghost); /* of a cache that is no more */
+        ghost_forget(&s->adaptive.ghost); /* of a cache that is no more */
+    }
+    if (ghost_drain(&s->adaptive.ghost, GHOST_DRAIN_BYTES)) {
+        return true;
     }
     bool is_over = s->limit > 0 && store_used_memory(s) + s->other_memory > s->limit;
     if (s->segs.free_resident.count <= (is_over ? 0 : FREE_SEGMENTS_KEPT)) {
@@ -148,10 +152,20 @@ static bool step_release(struct store *s)
     return segments_release_one(&s->segs) > 0;
 }
 
+void store_set_active_expiry(struct store *s, bool is_active)
+{
+    s->is_expiry_held = !is_active;
+}
+
+static bool step_expiry(struct store *s)
+{
+    return !s->is_expiry_held && expiry_step(s);
+}
+
 bool store_tick(struct store *s, int64_t budget_us)
 {
     static bool (*const tasks[])(struct store *) = {
-        expiry_step,  step_condemned, step_drain, store_drain_objects,
+        step_expiry,  step_condemned, step_drain, store_drain_objects,
         step_reclaim, step_release,   step_shrink};
     int64_t deadline_us = clock_now_us() + budget_us;
     store_ask_others(s);

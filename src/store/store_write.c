@@ -12,10 +12,17 @@
 
 #include "write.h"
 
+/* A header and a slot, about. */
+#define PRESS_HEAD_BYTES 24
+
 static const struct index_owner *owner_of(struct store *s, struct index_owner *owner)
 {
     *owner = (struct index_owner){
-        .ctx = s, .hash_of = store_hash_of_ref, .prefetch = store_prefetch_ref};
+        .ctx = s,
+        .hash_of = store_hash_of_ref,
+        .prefetch = store_prefetch_ref,
+        .moves = &s->slot_moves,
+    };
     return owner;
 }
 
@@ -307,7 +314,7 @@ enum store_result write_entry(struct store *s, const struct store_key *k, struct
         return STORE_TOO_BIG;
     }
     if (UNLIKELY(s->is_pressed)) {
-        store_press(s);
+        store_press_for(s, k->key.len + shape->value_len + PRESS_HEAD_BYTES);
     }
     shape->key_len = k->key.len;
     shape->is_key_large = write_is_large(s, k->key.len);

@@ -6,25 +6,11 @@ import unittest
 
 from case import CompareCase
 from resp import Error
+from stream import payload
 
-POLYNOMIAL = 0x95AC9329AC4BC9B5  # Jones, bits in reverse
 WORDS = [b"", b"0", b"-1", b"127", b"128", b"-128", b"-129", b"32767", b"32768", b"-32769", b"2147483647", b"2147483648",
          b"-2147483648", b"9223372036854775807", b"-9223372036854775808", b"007", b"1.5", b"-0", b"a", b"\x00\xff\r\n",
          b"abc" * 3, b"x" * 20, b"x" * 21, b"y" * 63, b"y" * 64, b"ab" * 5000, b"z" * 16383, b"z" * 16384]
-
-
-def crc64(data):
-    crc = 0
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (POLYNOMIAL if crc & 1 else 0)
-    return crc
-
-
-def payload(body, version=10):
-    data = body + struct.pack("<H", version)
-    return data + struct.pack("<Q", crc64(data))
 
 
 def text(value):

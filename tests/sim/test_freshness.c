@@ -210,7 +210,7 @@ static void freshness__failing_reload_keeps_the_old_value(void **state)
     world_line(w, "map-set user stale-ttl 20s stale-error-ttl 60s");
     load(w, "user:1");
     world_pass(w, TTL);
-    world_mock(w, "FAIL down");
+    world_mock(w, "FAIL err");
     for (int i = 0; i < 19; i++) {
         assert_hit(w, "user:1", "mock:1:1");
         world_turn(w);
@@ -233,7 +233,7 @@ static void freshness__own_event_forbids_what_an_epoch_allows(void **state)
     load(w, "user:1");
     load(w, "user:2");
     world_mock(w, "FAIL down");
-    assert_true(sources_invalidate_key(w->sources, strview_str("user:2")));
+    assert_true(sources_invalidate_key(w->sources, strview_str("user:2"), false));
     world_invalidate_map(w, "user:1");
     (void)world_get(w, "user:1", &r);
     world_turn(w);
@@ -454,10 +454,10 @@ static void freshness__reload_that_finds_no_row_removes_the_value(void **state)
     assert_int_equal(r.len, 2000000);
 }
 
-static void count_fill(void *ctx, struct strview key, bool was_there)
+static void count_fill(void *ctx, const struct store_key *k, bool was_there)
 {
     unsigned *counts = ctx;
-    (void)key;
+    (void)k;
     counts[was_there]++;
 }
 
@@ -465,7 +465,7 @@ static void freshness__same_bytes_change_only_the_age(void **state)
 {
     struct world *w = *state;
     unsigned fills[2] = {0, 0};
-    sources_set_fill(w->sources, count_fill, fills);
+    sources_set_observer(w->sources, &(struct source_observer){.ctx = fills, .filled = count_fill});
     world_line(w, "map-set user refresh-ahead 50%");
     world_mock(w, "ROWS 1 same");
     load(w, "user:1");
@@ -481,14 +481,14 @@ static void freshness__same_bytes_change_only_the_age(void **state)
     world_turn(w);
     assert_int_equal(fills[1], 1);
     assert_hit(w, "user:1", "other");
-    sources_set_fill(w->sources, NULL, NULL);
+    sources_set_observer(w->sources, NULL);
 }
 
 /* ---- min-reload-interval, admit -------------------------------------------------------------- */
 
 static void notify_change(struct world *w)
 {
-    (void)sources_invalidate_key(w->sources, strview_str("user:1"));
+    (void)sources_invalidate_key(w->sources, strview_str("user:1"), false);
 }
 
 static void freshness__key_that_changes_all_the_time_is_reloaded_now_and_then(void **state)

@@ -329,7 +329,7 @@ static void flush_all(struct world *w, const char *key)
 
 static void invalidate_key(struct world *w, const char *key)
 {
-    (void)sources_invalidate_key(w->sources, strview_str(key));
+    (void)sources_invalidate_key(w->sources, strview_str(key), false);
 }
 
 void world_invalidate_map(struct world *w, const char *key)
@@ -337,10 +337,16 @@ void world_invalidate_map(struct world *w, const char *key)
     sources_invalidate_map(w->sources, sources_match(w->sources, strview_str(key)));
 }
 
+static void invalidate_one(void *ctx, struct strview name)
+{
+    struct world *w = ctx;
+    sources_invalidate_map(w->sources, sources_map_by_name(w->sources, name));
+}
+
 static void invalidate_all(struct world *w, const char *key)
 {
     (void)key;
-    sources_invalidate_all(w->sources);
+    sources_walk_maps(w->sources, invalidate_one, w);
 }
 
 void world_overwrite(struct world *w, const char *key)

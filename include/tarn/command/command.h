@@ -4,8 +4,8 @@
  *
  * Net queues requests from all connections and takes each through three steps, batch by batch:
  *
- *     command_prepare()   find the command, hash its first key, prefetch the index bucket
- *     command_prefetch()  prefetch the entry
+ *     command_prepare()   find the command, hash its first key
+ *     command_prefetch()  for all calls: prefetch the index bucket, then the entry
  *     command_run()       check, run the handler, account; the only caller of handlers
  *
  * A handler whose keys have to be loaded first is rolled back and its session is suspended; net
@@ -64,9 +64,11 @@ struct command_host {
     void (*shutdown)(void *ctx);
     /* Cheap. NULL: nothing beside the store and the commands. */
     void (*memory)(void *ctx, struct command_memory *out);
+    /* Writes the options into the configuration file. 0, or -1 with text. */
+    int (*rewrite_config)(void *ctx, struct errtext *err);
     int64_t started_wall_ms, started_mono_ms;
     char run_id[41];
-    const char *config_file; /* borrowed; "" when none */
+    const char *config_file; /* borrowed; "" when there is none to be rewritten */
     const char *executable;  /* borrowed */
     int tcp_port;
 };
@@ -144,7 +146,7 @@ void command_turn_end(struct command_env *env);
 void command_tick(struct command_env *env);
 
 void command_prepare(struct command_env *env, struct command_call *call);
-void command_prefetch(struct command_env *env, const struct command_call *call);
+void command_prefetch(struct command_env *env, struct command_call *calls, unsigned count);
 enum command_result command_run(struct command_env *env, struct command_call *call) WARN_UNUSED;
 
 /* The number of commands with a row of their own; and the row's name, for tests that want one test

@@ -143,8 +143,10 @@ struct driver_result {
     enum driver_status status;
     const struct rows *rows; /* LOAD, CHECK with DRIVER_OK; borrowed during done() */
     const char *detail;      /* for the log, never for clients; may hold the database's own words */
-    bool has_life;           /* LOAD: the database itself forgets the row, */
-    int64_t life_ms;         /* so long after the request was sent */
+    bool is_lost;    /* with DRIVER_DOWN: the connection broke before the statement was answered, so
+                        another one may do better: a load is sent once more */
+    bool has_life;   /* LOAD: the database itself forgets the row, */
+    int64_t life_ms; /* so long after the request was sent */
 };
 
 enum driver_state {

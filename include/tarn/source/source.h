@@ -74,10 +74,20 @@ bool sources_has_maps(const struct sources *s);
 /* Bytes held by flights, results and drivers: for used_memory. */
 size_t sources_memory(const struct sources *s);
 
-/* Called when a row was written to the store; `was_there`: over another entry. Key borrowed during
- * the call; the callee may call neither this layer nor the store. NULL: nobody. */
-typedef void (*source_fill_fn)(void *ctx, struct strview key, bool was_there);
-void sources_set_fill(struct sources *s, source_fill_fn fn, void *ctx);
+/* What those above may want to hear of; any of the functions may be NULL. Keys are borrowed during
+ * the call; the callee may change neither this layer nor the store. */
+struct source_observer {
+    void *ctx;
+    /* A row was written to the store, or the one that was there is gone because a newer one could
+     * not be kept; `was_there`: there was another entry. Not called when only the age changed. */
+    void (*filled)(void *ctx, const struct store_key *k, bool was_there);
+    /* The row of the key was declared stale. Bit n of `databases`: it was cached in database n. */
+    void (*key_invalidated)(void *ctx, struct strview key, unsigned databases);
+    /* All rows of the map were, by a feed. */
+    void (*map_invalidated)(void *ctx, const struct source_map *m);
+};
+/* Copies; NULL: nobody. */
+void sources_set_observer(struct sources *s, const struct source_observer *o);
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -87,6 +97,8 @@ struct source_map *sources_match(struct sources *s, struct strview key);
 
 /* The name of the source it loads from; lives as long as the map. For error texts. */
 struct strview source_map_source_name(const struct source_map *m);
+
+struct strview source_map_name(const struct source_map *m);
 
 /* May EXISTS load on this map (option exists-loads)? */
 bool source_map_exists_loads(const struct source_map *m);
@@ -170,11 +182,13 @@ void sources_void_key(struct sources *s, unsigned db, struct strview key);
 void sources_void_db(struct sources *s, unsigned db);
 
 /* Removes the key in every database and voids its flights; true when something was cached (a
- * negative entry included). */
-bool sources_invalidate_key(struct sources *s, struct strview key);
+ * negative entry included). `is_soft`: the value's life ends, but it stays for its stale windows.
+ */
+bool sources_invalidate_key(struct sources *s, struct strview key, bool is_soft);
 /* O(1): the map's epoch moves on, all its entries are gone for readers, its flights are voided. */
 void sources_invalidate_map(struct sources *s, struct source_map *m);
-void sources_invalidate_all(struct sources *s);
+/* O(1): the lives of all its values end; they stay for their stale windows. */
+void sources_soften_map(struct sources *s, struct source_map *m);
 
 /* ---- looking at it --------------------------------------------------------------------------- */
 

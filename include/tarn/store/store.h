@@ -68,7 +68,10 @@ struct entry_view {
 struct store_key {
     struct strview key;
     uint64_t hash;
-    unsigned db; /* < STORE_DATABASES */
+    unsigned db; /* < STORE_DATABASES; changed only by store_key_use_db() */
+    /* The store's: where store_prefetch_entry() saw the key, and when; NULL: not looked for. */
+    const uint64_t *slot;
+    uint64_t slot_moves;
 };
 
 /* How a value is to be written. Zeroed: a string without expiry and without aux. */
@@ -149,8 +152,19 @@ static inline struct store_key store_key_init(const struct store *s, unsigned db
     return (struct store_key){.key = key, .hash = store_hash(s, key), .db = db};
 }
 
+/* The same key in another database. */
+static inline void store_key_use_db(struct store_key *k, unsigned db)
+{
+    if (UNLIKELY(k->db != db)) {
+        k->db = db;
+        k->slot = NULL;
+    }
+}
+
 void store_prefetch(const struct store *s, const struct store_key *k);
-void store_prefetch_entry(const struct store *s, const struct store_key *k);
+/* Remembers in the key what it finds; whatever happens meanwhile, the operation that follows does
+ * not rely on it. */
+void store_prefetch_entry(const struct store *s, struct store_key *k);
 
 /* The live entry; counts as a use for the policy. False: absent or expired. */
 bool store_find(struct store *s, const struct store_key *k, struct entry_view *out);
@@ -245,6 +259,9 @@ bool store_random(struct store *s, unsigned db, struct entry_view *out);
  * shrinking: works for at most about `budget_us` and returns true when more is waiting. Call it
  * every turn with work and at least ten times a second. */
 bool store_tick(struct store *s, int64_t budget_us);
+
+/* For tests: false leaves expired entries in memory until somebody meets them. */
+void store_set_active_expiry(struct store *s, bool is_active);
 
 /* Before a command that may grow memory: evicts until it fits, in a slice. STORE_FULL: answer -OOM.
  */

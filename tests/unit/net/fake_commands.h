@@ -51,10 +51,11 @@ void command_prepare(struct command_env *env, struct command_call *call)
     (void)call;
 }
 
-void command_prefetch(struct command_env *env, const struct command_call *call)
+void command_prefetch(struct command_env *env, struct command_call *calls, unsigned count)
 {
     (void)env;
-    (void)call;
+    (void)calls;
+    (void)count;
 }
 
 void command_turn_end(struct command_env *env)

@@ -85,8 +85,21 @@ static void ghost__follows_the_number_of_keys(void **state)
     assert_true(bytes < 10000 * 6);
     assert_true(ghost_fit(&g, 10500)); /* a little more does not cost the memory of them */
     assert_int_equal(g.bytes, bytes);
-    assert_true(ghost_fit(&g, 20000));
+    /* What is forgotten goes back in slices, and nothing new is remembered before it has. */
+    unsigned refusals = 0;
+    while (!ghost_fit(&g, 20000)) {
+        assert_int_equal(g.bytes, 0);
+        assert_true(ghost_memory(&g) < bytes);
+        refusals++;
+    }
+    assert_in_range(refusals, 1, 10);
     assert_true(g.bytes > bytes * 3 / 2);
+    ghost_forget(&g);
+    assert_int_equal(g.bytes, 0);
+    assert_true(ghost_memory(&g) > bytes);
+    while (ghost_drain(&g, 4096)) {
+    }
+    assert_int_equal(ghost_memory(&g), 0);
     assert_true(ghost_fit(&g, 1000));
     assert_true(g.bytes < bytes);
     ghost_fini(&g);

@@ -160,6 +160,7 @@ static void adaptive__gives_its_ghosts_back(void **state)
     f.options.maxmemory_policy = fixture_policy("allkeys-lru");
     struct errtext err;
     assert_int_equal(store_apply_options(f.s, &err), 0);
+    fixture_settle(&f);
     store_stats(f.s, &after);
     assert_true(before.bytes_other > after.bytes_other + 3 * FITS);
     fixture_fini(&f);
