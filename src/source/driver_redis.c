@@ -169,13 +169,24 @@ static void on_up(void *ctx, struct redis_link *l)
     kick(u);
 }
 
+/* A connection broke: others may have, too, so that a request tried once more is not lost again. */
+static void close_dead(struct upstream *u)
+{
+    for (unsigned i = 0; i < u->config.connections; i++) {
+        struct redis_link *l = &u->links[i];
+        if (l->state == REDIS_LINK_UP && redis_link_is_dead(l)) {
+            redis_link_close(l);
+        }
+    }
+}
+
 static void on_down(void *ctx, struct redis_link *l, enum redis_failure failure, const char *text)
 {
     struct upstream *u = ctx;
     const bool was_good = l->up_us != 0 &&
                           (l->answers > 0 || clock_now_us() - l->up_us > STABLE_US);
-    l->up_us = 0;
     errtext_set(&u->problem, "%s", text);
+    close_dead(u);
     if (was_good) {
         u->retry_seconds = RETRY_SECONDS_MIN;
         if (!has_link(u, true)) {
