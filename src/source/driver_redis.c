@@ -3,10 +3,9 @@
  *
  *     load() ──> struct redis_request ──> waiting ──> redis_link (pipeline) ──> finished ──> done()
  *
- * This file makes requests, decides which connection gets them and when to connect, tries once more
- * when a connection broke under one, and keeps the deadlines. All that happens in one place,
- * on_kick(), which libev calls in the same turn as whatever asked for it: no event of a connection
- * ever runs into the layer above.
+ * This file makes requests, decides which connection gets them and when to connect, and keeps the
+ * deadlines. All that happens in one place, on_kick(), which libev calls in the same turn as
+ * whatever asked for it: no event of a connection ever runs into the layer above.
  *
  * Connections are made when requests need them. While none is up, requests wait for the first
  * attempt and fail at once after it; one connection keeps trying, ever less often, so that the
@@ -28,7 +27,6 @@
 #include "resolve.h"
 #include "tarn/base/clock.h"
 
-#define LOSSES_MAX        1    /* connections that may break under a request before it fails */
 #define RETRY_SECONDS_MIN 0.05 /* between attempts to connect, doubled up to: */
 #define RETRY_SECONDS_MAX 2.0
 #define STABLE_US         (1000 * 1000) /* a connection that lived so long was no failed attempt */
@@ -106,6 +104,7 @@ static void report(struct upstream *u)
             .status = r->status,
             .rows = r->status == DRIVER_OK ? r->rows : NULL,
             .detail = r->detail,
+            .is_lost = r->is_lost,
             .has_life = r->has_life,
             .life_ms = r->life_ms,
         };
@@ -170,13 +169,24 @@ static void on_up(void *ctx, struct redis_link *l)
     kick(u);
 }
 
+/* A connection broke: others may have, too, so that a request tried once more is not lost again. */
+static void close_dead(struct upstream *u)
+{
+    for (unsigned i = 0; i < u->config.connections; i++) {
+        struct redis_link *l = &u->links[i];
+        if (l->state == REDIS_LINK_UP && redis_link_is_dead(l)) {
+            redis_link_close(l);
+        }
+    }
+}
+
 static void on_down(void *ctx, struct redis_link *l, enum redis_failure failure, const char *text)
 {
     struct upstream *u = ctx;
     const bool was_good = l->up_us != 0 &&
                           (l->answers > 0 || clock_now_us() - l->up_us > STABLE_US);
-    l->up_us = 0;
     errtext_set(&u->problem, "%s", text);
+    close_dead(u);
     if (was_good) {
         u->retry_seconds = RETRY_SECONDS_MIN;
         if (!has_link(u, true)) {
@@ -199,18 +209,9 @@ static void on_finished(void *ctx, struct redis_request *r)
 
 static void on_lost(void *ctx, struct redis_request *r)
 {
-    struct upstream *u = ctx;
-    r->sent_us = 0;
-    if (r->losses++ < LOSSES_MAX) {
-        /* Replies of the lost connection, if there were any, are forgotten. */
-        r->has_life = false;
-        r->status = DRIVER_OK;
-        free(r->rows);
-        r->rows = NULL;
-        list_push_back(&u->waiting, &r->link);
-    } else {
-        fail(u, r, DRIVER_DOWN, "the connection broke twice");
-    }
+    r->is_lost = true;
+    r->status = DRIVER_OK; /* what a part of its replies said does not count */
+    fail(ctx, r, DRIVER_DOWN, "the connection broke");
 }
 
 /* The connection with the least to do, of those that have room; NULL: none has. */

@@ -252,6 +252,13 @@ void redis_link_send(struct redis_link *l, struct redis_request *r)
     buf_append_view(&l->out, buf_view(&r->wire));
 }
 
+bool redis_link_is_dead(const struct redis_link *l)
+{
+    char byte;
+    const ssize_t n = recv(l->fd, &byte, 1, MSG_PEEK);
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 struct redis_request *redis_link_find(const struct redis_link *l, uint64_t id)
 {
     for (unsigned i = 0; i < l->slots_count; i++) {
@@ -446,6 +453,7 @@ void redis_link_open(struct redis_link *l)
     assert(l->state == REDIS_LINK_CLOSED);
     l->state = REDIS_LINK_RESOLVING;
     l->addresses_count = 0;
+    l->up_us = 0;
     if (d->path[0] != '\0' || is_literal(d->host)) {
         l->addresses[0] = (struct resolve_address){0};
         memcpy(l->addresses[0].text, d->host,

@@ -115,6 +115,9 @@ void redis_link_send(struct redis_link *l, struct redis_request *r);
 /* Sends what is queued, now and as the socket takes it. */
 void redis_link_flush(struct redis_link *l);
 
+/* Has the server closed the connection, without our having read so far? */
+bool redis_link_is_dead(const struct redis_link *l);
+
 /* The request of that id, which stays the link's. NULL: it is not here. */
 struct redis_request *redis_link_find(const struct redis_link *l, uint64_t id);
 

@@ -29,9 +29,9 @@ struct redis_request {
     size_t row_bytes_max, memory;
     bool is_cancelled; /* before its deadline */
     struct buf wire;
-    unsigned losses; /* connections that broke under it */
     /* The result. */
     enum driver_status status;
+    bool is_lost; /* the connection broke under it */
     bool has_life;
     int64_t life_ms;
     struct rows *rows; /* owned */

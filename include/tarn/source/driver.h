@@ -147,10 +147,12 @@ struct driver_result {
     enum driver_status status;
     const struct rows *rows; /* LOAD, CHECK with DRIVER_OK; borrowed during done() */
     const char *detail;      /* for the log, never for clients; may hold the database's own words */
-    bool is_lost;    /* with DRIVER_DOWN: the connection broke before the statement was answered, so
-                     another one may do better: a load is sent once more */
-    bool has_life;   /* LOAD: the database itself forgets the row, */
-    int64_t life_ms; /* so long after the request was sent */
+    /* With DRIVER_DOWN: the connection broke before the statement was answered, so another one may
+     * do better: a load is sent once more. */
+    bool is_lost;
+    /* LOAD: the database itself forgets the row, so long after the request was sent. */
+    bool has_life;
+    int64_t life_ms;
 };
 
 enum driver_state {
