@@ -7,7 +7,8 @@
  *
  * The first answer on a connection says that the feed is up; a failure closes the connection and
  * says that it is down. Numbers that are gone (the table was emptied, or trimmed further than this
- * feed had read) mean that anything may have changed.
+ * feed had read) mean that anything may have changed; sqlite_sequence knows how far they went,
+ * which is why the table has to be AUTOINCREMENT.
  */
 #include "sqlite_feed.h"
 
@@ -47,7 +48,7 @@ struct sqlite_feed {
     sqlite3 *db;
     sqlite3_stmt *version, *changes, *ends;
     int64_t seen_version, seen_change;
-    char select[2 * DRIVER_NAME_MAX + 128], select_ends[2 * DRIVER_NAME_MAX + 128];
+    char select[2 * DRIVER_NAME_MAX + 128], select_ends[4 * DRIVER_NAME_MAX + 256];
 };
 
 /* ---- the thread ------------------------------------------------------------------------------ */
@@ -115,8 +116,9 @@ static bool read_changes(struct sqlite_feed *f, struct feed_job *job)
     if (!read_numbers(f->ends, &lowest, &highest)) {
         return false;
     }
-    if (highest < f->seen_change || lowest > f->seen_change + 1 ||
-        highest - f->seen_change > CHANGES_MAX) {
+    const bool is_missing = highest > f->seen_change &&
+                            (lowest == 0 || lowest > f->seen_change + 1);
+    if (highest < f->seen_change || is_missing || highest - f->seen_change > CHANGES_MAX) {
         job->is_all = true;
         f->seen_change = highest;
         return true;
@@ -249,18 +251,18 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-/* A name in double quotes; it has no room to be longer than twice its limit. */
-static void quote(char *out, size_t size, const char *name)
+/* A name in quotes, with room for each of its bytes twice. */
+static void quote(char *out, size_t size, const char *name, char mark)
 {
     size_t at = 0;
-    out[at++] = '"';
+    out[at++] = mark;
     for (; *name != '\0' && at + 3 < size; name++) {
-        if (*name == '"') {
-            out[at++] = '"';
+        if (*name == mark) {
+            out[at++] = mark;
         }
         out[at++] = *name;
     }
-    out[at++] = '"';
+    out[at++] = mark;
     out[at] = '\0';
 }
 
@@ -269,17 +271,21 @@ int sqlite_feed_open(struct sqlite_feed **out, const struct upstream_config *con
 {
     struct sqlite_feed *f = calloc(1, sizeof(*f));
     char table[2 * DRIVER_NAME_MAX + 3];
+    char name[2 * DRIVER_NAME_MAX + 3];
     if (f == NULL) {
         return -ENOMEM;
     }
     f->config = config;
     f->path = path;
     f->state = f;
-    quote(table, sizeof(table), config->options->feed_name);
+    quote(table, sizeof(table), config->options->feed_name, '"');
+    quote(name, sizeof(name), config->options->feed_name, '\'');
     (void)snprintf(f->select, sizeof(f->select),
                    "SELECT seq, key FROM %s WHERE seq > ?1 ORDER BY seq", table);
     (void)snprintf(f->select_ends, sizeof(f->select_ends),
-                   "SELECT ifnull(min(seq), 0), ifnull(max(seq), 0) FROM %s", table);
+                   "SELECT ifnull(min(seq), 0), ifnull((SELECT seq FROM sqlite_sequence WHERE "
+                   "name = %s), 0) FROM %s",
+                   name, table);
     const struct worker_config workers = {.loop = config->loop,
                                           .count = 1,
                                           .states = &f->state,
