@@ -58,8 +58,8 @@ struct conn {
     uint8_t hold;          /* enum conn_hold */
     uint8_t early;         /* NET_OUT_EARLY_BYTES that were sent early in this turn */
     uint8_t work;          /* enum conn_work; non-zero: linked in net::work */
-    bool is_dead : 1;         /* to be freed at the end of the turn; does nothing any more */
-    bool is_blocked : 1;      /* the socket took less than was to be sent: it waits for EV_WRITE */
+    bool is_dead : 1;      /* to be freed at the end of the turn; does nothing any more */
+    bool is_blocked : 1;   /* the socket took less than was to be sent: it waits for EV_WRITE */
     bool is_looked_ahead : 1; /* for what its held requests will have to load */
     bool is_greeted : 1;      /* something was read from it before */
     struct session session;
