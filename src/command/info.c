@@ -232,8 +232,7 @@ static void info_keyspace(struct command_env *env, struct buf *out)
     }
 }
 
-/* ---- sources: one line each, as field=value pairs
- * ------------------------------------------------------- */
+/* ---- sources: one line each, as field=value pairs -------------------------------------------- */
 
 struct line {
     struct command_env *env;
@@ -274,8 +273,7 @@ static void info_sources(struct command_env *env, struct buf *out)
     }
 }
 
-/* ---- sections
- * ------------------------------------------------------------------------------------------ */
+/* ---- sections -------------------------------------------------------------------------------- */
 
 struct section {
     const char *name;

@@ -74,8 +74,7 @@ const struct option_table net_option_table = {
 const struct metric_table net_metric_table = {
     .section = "Stats", .rows = net_metric_rows, .count = ARRAY_LEN(net_metric_rows)};
 
-/* ---- options with a meaning of their own
- * ---------------------------------------------------------------- */
+/* ---- options with a meaning of their own ----------------------------------------------------- */
 
 static struct strview next_word(struct strview *rest)
 {
@@ -194,9 +193,7 @@ int net_apply_option(void *ctx, const struct option *option, struct errtext *err
     return 0;
 }
 
-/* ---- life
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 int net_create(struct net **out, struct ev_loop *loop, struct net_options *options,
                struct command_env *env, struct errtext *err)

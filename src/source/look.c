@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 
 #include "feed.h"
 #include "flight.h"
@@ -118,6 +119,25 @@ static const char *state_name(const struct source *src)
     return src->is_paused ? "paused" : names[src->state];
 }
 
+/* Connections, and where there are replicas how those do. */
+static void describe_upstream(const struct fields *f, const struct source *src)
+{
+    if (src->driver->report == NULL || src->upstream == NULL) {
+        field_number(f, "conns", src->connections);
+        return;
+    }
+    struct driver_report report;
+    src->driver->report(src->upstream, &report);
+    field_number(f, "conns", report.connections);
+    if (report.replicas > 0) {
+        char replicas[32];
+        (void)snprintf(replicas, sizeof(replicas), "%u/%u", report.replicas_fit, report.replicas);
+        field_text(f, "primary", report.is_primary_up ? "up" : "down");
+        field_text(f, "replicas", replicas);
+        field_number(f, "lag_ms", report.lag_ms);
+    }
+}
+
 bool sources_describe(struct sources *s, struct strview source, source_field_fn each, void *ctx)
 {
     const struct source *src = source_find(s, source);
@@ -128,7 +148,7 @@ bool sources_describe(struct sources *s, struct strview source, source_field_fn 
     field_text(&f, "driver", src->driver->name);
     field_text(&f, "state", state_name(src));
     field_text(&f, "breaker", source_breaker_name(src));
-    field_number(&f, "conns", src->capacity);
+    describe_upstream(&f, src);
     field_number(&f, "busy", src->capacity - src->free_count);
     field_number(&f, "queue", (int64_t)src->queue_len);
     field_number(&f, "waiters", (int64_t)src->waiters);

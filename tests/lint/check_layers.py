@@ -17,7 +17,7 @@ LOOP_LAYERS = {"source", "net", "ops", "server", "tests", "bench"}
 RESTRICTED = [
     (r"ev\.h", LOOP_LAYERS),
     (r"(sys/(socket|un|epoll)|netinet/.*|arpa/.*|netdb|poll)(\.h)?", LOOP_LAYERS),
-    (r"sqlite3\.h", {"source", "tests", "bench"}),
+    (r"(sqlite3|libpq-fe|mysql|mysqld_error|errmsg)\.h", {"source", "tests", "bench"}),
     (r"xxhash\.h", {"base"}),
     (r"lzf\.h", {"types"}),
 ]
