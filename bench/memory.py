@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Bytes per key beyond key and value: tarn in process at every number of keys, and beside redis-server and memcached.
 
-    memory.py TARN BUILD [--max KEYS] [--sweep-only]
+    memory.py TARN BUILD [--max KEYS] [--sweep-only | --hashes-only]
 
-BUILD is the folder with bench/memory and bench/fill. Prints two markdown tables: the worst and the mean over all
-numbers of keys from a million to KEYS (20 million) in steps of 1 %, in process; and a few numbers of keys for the three
-servers in the same run, by the growth of their resident memory. Numbers of keys are cut so that the data stays
-below a quarter of the free memory.
+BUILD is the folder with bench/memory and bench/fill. Prints three markdown tables: the worst and the mean over all
+numbers of keys from a million to KEYS (20 million) in steps of 1 %, in process; a few numbers of keys for the three
+servers in the same run, by the growth of their resident memory; and a million small hashes in tarn and in redis-server,
+by what the server counts and by what it holds. Numbers of keys are cut so that the data stays below a quarter of the
+free memory.
 """
 import os
 import re
@@ -20,12 +21,18 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "tests", "support"))
 
 import tarn  # noqa: E402
+from resp import encode  # noqa: E402
 
 KEY_BYTES = 16
 SHAPES = [(8, 0), (32, 0), (100, 0), (100, 86400), (300, 0), (1000, 0), (1000, 86400)]
 STEPS = 6
 KEYS_FIRST = 1000000
 OVERHEAD_GUESS = 100
+
+HASHES = 1000000
+HASH_FIELDS = 10
+HASH_SHAPES = [(6, 20), (20, 20), (6, 6)]  # bytes of a field's name and of its value
+HASHES_AT_ONCE = 500
 
 
 def memory_available():
@@ -102,6 +109,43 @@ def beside(build, keys_max):
                   flush=True)
 
 
+def used_memory(server):
+    with server.connect() as c:
+        return int(re.search(rb"used_memory:(\d+)", c.cmd("INFO", "memory")).group(1))
+
+
+def fill_hashes(server, name_bytes, value_bytes):
+    """Hashes of different values, sent in pipelines."""
+    names = [b"f%0*d" % (name_bytes - 1, i) for i in range(HASH_FIELDS)]
+    with server.connect(timeout=60) as c:
+        for first in range(0, HASHES, HASHES_AT_ONCE):
+            numbers = range(first, first + HASHES_AT_ONCE)
+            c.send(b"".join(encode(b"HSET", b"hash:%0*d" % (KEY_BYTES - 5, n),
+                                   *(word for i, name in enumerate(names)
+                                     for word in (name, (b"v%d:" % i + b"%x" % (n * 2654435761)).ljust(value_bytes, b".")
+                                                  [:value_bytes]))) for n in numbers))
+            for _ in numbers:
+                assert c.reply() == HASH_FIELDS
+
+
+def hashes():
+    print(f"\n| {HASH_FIELDS} fields: name, value | bytes in them with the key | tarn, counted | resident | "
+          "redis-server, counted | resident |")
+    print("|---:|---:|---:|---:|---:|---:|", flush=True)
+    for name_bytes, value_bytes in HASH_SHAPES:
+        cells = []
+        for start in (tarn.Tarn, tarn.Redis):
+            server = start()
+            try:
+                used, rss = used_memory(server), server.rss()
+                fill_hashes(server, name_bytes, value_bytes)
+                cells += [(used_memory(server) - used) / HASHES, (server.rss() - rss) / HASHES]
+            finally:
+                server.kill()
+        print(f"| {name_bytes}, {value_bytes} | {KEY_BYTES + HASH_FIELDS * (name_bytes + value_bytes)} | " +
+              " | ".join(f"{cell:.1f}" for cell in cells) + " |", flush=True)
+
+
 def main():
     arguments = sys.argv[1:]
     keys_max = 20000000
@@ -109,14 +153,17 @@ def main():
         at = arguments.index("--max")
         keys_max = int(arguments[at + 1])
         del arguments[at:at + 2]
-    sweep_only = "--sweep-only" in arguments
-    arguments = [a for a in arguments if a != "--sweep-only"]
+    sweep_only, hashes_only = ("--" + part + "-only" in arguments for part in ("sweep", "hashes"))
+    arguments = [a for a in arguments if not a.endswith("-only")]
     if len(arguments) != 2:
         sys.exit(__doc__)
     os.environ["TARN_BIN"] = arguments[0]
-    sweep(arguments[1], keys_max)
-    if not sweep_only:
+    if not hashes_only:
+        sweep(arguments[1], keys_max)
+    if not sweep_only and not hashes_only:
         beside(arguments[1], keys_max)
+    if not sweep_only:
+        hashes()
 
 
 if __name__ == "__main__":

@@ -257,6 +257,34 @@ int option_set_walk(const struct option_set *set, option_visit_fn fn, void *ctx)
     return result;
 }
 
+int option_set_compare(const struct option_set *set, const struct option_set *other,
+                       option_visit_fn fn, void *ctx)
+{
+    struct buf mine, theirs;
+    buf_init(&mine);
+    buf_init(&theirs);
+    int result = 0;
+    assert(set->count == other->count);
+    for (size_t i = 0; i < set->count && result == 0; i++) {
+        const struct option_table *table = set->bindings[i].table;
+        assert(table == other->bindings[i].table);
+        for (size_t k = 0; k < table->count && result == 0; k++) {
+            const struct option *option = &table->rows[k];
+            buf_clear(&mine);
+            buf_clear(&theirs);
+            if (!option_value_write(option, set->bindings[i].values, &mine) ||
+                !option_value_write(option, other->bindings[i].values, &theirs)) {
+                result = -ENOMEM;
+            } else if (!strview_eq(buf_view(&mine), buf_view(&theirs))) {
+                result = fn(ctx, table, option, buf_view(&mine));
+            }
+        }
+    }
+    buf_fini(&mine);
+    buf_fini(&theirs);
+    return result;
+}
+
 const char *option_set_suggest(const struct option_set *set, struct strview name)
 {
     /* A third of the letters wrong is still a slip of the fingers, more is another word. */

@@ -14,6 +14,8 @@
 
 #include "tarn/base/num.h"
 
+#define SHA256_PREFIX "sha256:"
+
 static bool has_text(const struct option *option)
 {
     return option->type == OPTION_STRING || option->type == OPTION_STRINGS;
@@ -167,7 +169,7 @@ static int hex_digit(char c)
 /* The digest itself instead of the password: what CONFIG REWRITE writes. */
 static bool parse_digest(struct strview text, unsigned char out[SHA256_BYTES])
 {
-    const struct strview prefix = strview_str("sha256:");
+    const struct strview prefix = strview_str(SHA256_PREFIX);
     if (text.len != prefix.len + (size_t)2 * SHA256_BYTES || !strview_starts_with(text, prefix)) {
         return false;
     }
@@ -327,6 +329,26 @@ bool option_value_print(const struct option *option, const void *values, struct 
 {
     if ((option->flags & OPTION_SECRET) != 0 || option->type == OPTION_PASSWORD) {
         return true;
+    }
+    return option_value_write(option, values, out);
+}
+
+static bool write_password(const struct option_password *password, struct buf *out)
+{
+    if (!password->is_set) {
+        return true;
+    }
+    buf_append_str(out, SHA256_PREFIX);
+    for (size_t i = 0; i < SHA256_BYTES; i++) {
+        buf_printf(out, "%02x", password->sha256[i]);
+    }
+    return !out->failed;
+}
+
+bool option_value_write(const struct option *option, const void *values, struct buf *out)
+{
+    if (option->type == OPTION_PASSWORD) {
+        return write_password(const_field_of(option, values), out);
     }
     if (has_text(option)) {
         return buf_append_str(out, load_text(option, values));

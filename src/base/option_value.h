@@ -36,4 +36,8 @@ bool option_value_is_current(const struct option *option, const void *values,
 /* Appends the field as CONFIG GET shows it, nothing for a secret. False when memory is short. */
 bool option_value_print(const struct option *option, const void *values, struct buf *out);
 
+/* Appends the field as a configuration file would hold it, secrets included. False when memory is
+ * short. */
+bool option_value_write(const struct option *option, const void *values, struct buf *out);
+
 #endif

@@ -1,10 +1,11 @@
 /*
- * CONFIG GET SET RESETSTAT, over the option set and the metric registry: both know nothing of
- * commands, and a new option or counter needs nothing here.
+ * CONFIG GET SET REWRITE RESETSTAT, over the option set and the metric registry: both know nothing
+ * of commands, and a new option or counter needs nothing here. The server layer knows the file.
  */
 
 #include "args.h"
 #include "command_stats.h"
+#include "rates.h"
 #include "reply.h"
 #include "table.h"
 #include "handler.h"
@@ -120,10 +121,24 @@ void cmd_config_set(struct cmd_ctx *ctx)
     }
 }
 
+void cmd_config_rewrite(struct cmd_ctx *ctx)
+{
+    struct errtext err = {.text = ""};
+    const struct command_host *host = &ctx->env->host;
+    if (host->config_file == NULL || host->config_file[0] == '\0') {
+        reply_error(ctx, "ERR The server is running without a config file");
+    } else if (host->rewrite_config(host->ctx, &err) != 0) {
+        resp_write_errorf(ctx->reply, "ERR Rewriting config file: %s", err.text);
+    } else {
+        resp_write_ok(ctx->reply);
+    }
+}
+
 void cmd_config_resetstat(struct cmd_ctx *ctx)
 {
     metric_registry_reset(ctx->env->metrics);
     command_stats_reset(ctx->env);
+    rates_reset(ctx->env);
     if (ctx->env->turn_us != NULL) {
         histogram_reset(ctx->env->turn_us);
     }

@@ -73,7 +73,10 @@ static void expire(struct cmd_ctx *ctx, struct time_spec spec)
     if (!parse_expire_flags(ctx, &flags) || !arg_expiry_any(ctx, 2, spec, &at_ms)) {
         return;
     }
-    if (!key_find(ctx, &key, &e) || !expire_condition_holds(flags, e.expires_at_ms, at_ms)) {
+    if (!key_find(ctx, &key, &e)) {
+        key_void(ctx, &key);
+        resp_write_int(ctx->reply, 0);
+    } else if (!expire_condition_holds(flags, e.expires_at_ms, at_ms)) {
         resp_write_int(ctx->reply, 0);
     } else if (key_expire(ctx, &key, at_ms)) {
         resp_write_int(ctx->reply, 1);

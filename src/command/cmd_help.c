@@ -41,6 +41,16 @@ static void write_help(struct cmd_ctx *ctx)
     buf_fini(&line);
 }
 
+void cmd_acl_help(struct cmd_ctx *ctx)
+{
+    write_help(ctx);
+}
+
+void cmd_module_help(struct cmd_ctx *ctx)
+{
+    write_help(ctx);
+}
+
 void cmd_client_help(struct cmd_ctx *ctx)
 {
     write_help(ctx);
@@ -72,6 +82,16 @@ void cmd_object_help(struct cmd_ctx *ctx)
 }
 
 void cmd_pubsub_help(struct cmd_ctx *ctx)
+{
+    write_help(ctx);
+}
+
+void cmd_slowlog_help(struct cmd_ctx *ctx)
+{
+    write_help(ctx);
+}
+
+void cmd_latency_help(struct cmd_ctx *ctx)
 {
     write_help(ctx);
 }

@@ -3,11 +3,15 @@
  * is listed here twice.
  */
 
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "args.h"
+#include "categories.h"
 #include "reply.h"
 #include "handler.h"
+#include "key_specs.h"
 #include "syntax.h"
 #include "table.h"
 #include "tarn/base/glob.h"
@@ -79,80 +83,45 @@ static void write_flags(struct resp_writer *w, const struct command *c)
     }
 }
 
-/* Categories follow from flags and group as Redis derives them. */
-static size_t categories_of(const struct command *c, const char *names[8])
+static void write_categories(struct resp_writer *w, const struct command *c)
 {
-    size_t n = 0;
-    if (c->flags & CMD_WRITE) {
-        names[n++] = "@write";
+    const unsigned bits = categories_of(c);
+    resp_write_set(w, (size_t)__builtin_popcount(bits));
+    for (unsigned i = 0; i < CATEGORIES_COUNT; i++) {
+        if ((bits & 1U << i) != 0) {
+            char name[32];
+            const int len = snprintf(name, sizeof(name), "@%s", category_name(i));
+            resp_write_simple(w, strview_of(name, (size_t)len));
+        }
     }
-    if (c->flags & CMD_READONLY) {
-        names[n++] = "@read";
-    }
-    if (strcmp(c->group, "string") == 0) {
-        names[n++] = "@string";
-    } else if (strcmp(c->group, "bitmap") == 0) {
-        names[n++] = "@bitmap";
-    } else if (strcmp(c->group, "hash") == 0) {
-        names[n++] = "@hash";
-    } else if (strcmp(c->group, "generic") == 0) {
-        names[n++] = "@keyspace";
-    } else if (strcmp(c->group, "connection") == 0) {
-        names[n++] = "@connection";
-    } else if (strcmp(c->group, "transactions") == 0) {
-        names[n++] = "@transaction";
-    }
-    if (c->flags & CMD_PUBSUB) {
-        names[n++] = "@pubsub";
-    }
-    names[n++] = c->flags & CMD_FAST ? "@fast" : "@slow";
-    if (c->flags & CMD_ADMIN) {
-        names[n++] = "@admin";
-        names[n++] = "@dangerous";
-    }
-    return n;
 }
 
-static void write_key_specs(struct resp_writer *w, const struct command *c)
+/* The next of the words that are separated by blanks; empty at the end. */
+static struct strview next_word(const char **text)
 {
-    const bool has_count = c->keys.count_at > 0;
-    if (c->keys.first == 0) {
-        resp_write_set(w, 0);
-        return;
+    const size_t len = strcspn(*text, " ");
+    const struct strview word = strview_of(*text, len);
+    *text += len + strspn(*text + len, " ");
+    return word;
+}
+
+static void write_tips(struct resp_writer *w, const struct command *c)
+{
+    size_t count = 0;
+    const char *rest = c->tips != NULL ? c->tips : "";
+    while (next_word(&rest).len > 0) {
+        count++;
     }
-    resp_write_set(w, 1);
-    resp_write_map(w, 3);
-    resp_write_bulk_str(w, "flags");
-    resp_write_set(w, 1);
-    resp_write_simple(w, strview_str(c->flags & CMD_WRITE ? "RW" : "RO"));
-    resp_write_bulk_str(w, "begin_search");
-    resp_write_map(w, 2);
-    resp_write_bulk_str(w, "type");
-    resp_write_bulk_str(w, "index");
-    resp_write_bulk_str(w, "spec");
-    resp_write_map(w, 1);
-    resp_write_bulk_str(w, "index");
-    resp_write_int(w, has_count ? c->keys.count_at : c->keys.first);
-    resp_write_bulk_str(w, "find_keys");
-    resp_write_map(w, 2);
-    resp_write_bulk_str(w, "type");
-    resp_write_bulk_str(w, has_count ? "keynum" : "range");
-    resp_write_bulk_str(w, "spec");
-    resp_write_map(w, 3);
-    /* Places in a keynum are counted from the number of keys. */
-    resp_write_bulk_str(w, has_count ? "keynumidx" : "lastkey");
-    resp_write_int(w, has_count || c->keys.last < 0 ? c->keys.last : c->keys.last - c->keys.first);
-    resp_write_bulk_str(w, has_count ? "firstkey" : "keystep");
-    resp_write_int(w, has_count ? c->keys.first - c->keys.count_at : c->keys.step);
-    resp_write_bulk_str(w, has_count ? "keystep" : "limit");
-    resp_write_int(w, has_count ? c->keys.step : 0);
+    resp_write_set(w, count);
+    rest = c->tips;
+    for (size_t i = 0; i < count; i++) {
+        resp_write_bulk(w, next_word(&rest));
+    }
 }
 
 /* Ten elements, the last being the number of subcommands' infos that the caller writes next. */
 static void write_info_head(struct resp_writer *w, const struct command *c)
 {
-    const char *categories[8];
-    size_t count = categories_of(c, categories);
     resp_write_array(w, 10);
     resp_write_bulk_str(w, c->full_name);
     resp_write_int(w, c->arity);
@@ -161,12 +130,9 @@ static void write_info_head(struct resp_writer *w, const struct command *c)
     resp_write_int(w, is_range ? c->keys.first : 0);
     resp_write_int(w, is_range ? c->keys.last : 0);
     resp_write_int(w, is_range ? c->keys.step : 0);
-    resp_write_set(w, count);
-    for (size_t i = 0; i < count; i++) {
-        resp_write_simple(w, strview_str(categories[i]));
-    }
-    resp_write_array(w, 0); /* tips */
-    write_key_specs(w, c);
+    write_categories(w, c);
+    write_tips(w, c);
+    key_specs_write(w, c);
     resp_write_array(w, (size_t)c->subcommands_count);
 }
 
@@ -207,14 +173,14 @@ void cmd_command_info(struct cmd_ctx *ctx)
     }
 }
 
-/* ---- DOCS
- * ---------------------------------------------------------------------------------------------- */
+/* ---- DOCS ------------------------------------------------------------------------------------ */
 
 static void write_doc_head(struct resp_writer *w, const struct command *c)
 {
     bool has_arguments = c->arguments != NULL && c->arguments[0] != '\0';
     resp_write_bulk_str(w, c->full_name);
-    resp_write_map(w, 4 + has_arguments + (c->subcommands_count > 0));
+    const bool is_old = c->deprecated != NULL;
+    resp_write_map(w, 4 + (is_old ? 3 : 0) + has_arguments + (c->subcommands_count > 0));
     resp_write_bulk_str(w, "summary");
     resp_write_bulk_str(w, c->summary);
     resp_write_bulk_str(w, "since");
@@ -223,6 +189,15 @@ static void write_doc_head(struct resp_writer *w, const struct command *c)
     resp_write_bulk_str(w, c->group);
     resp_write_bulk_str(w, "complexity");
     resp_write_bulk_str(w, c->complexity);
+    if (is_old) {
+        resp_write_bulk_str(w, "doc_flags");
+        resp_write_set(w, 1);
+        resp_write_simple(w, strview_str("deprecated"));
+        resp_write_bulk_str(w, "deprecated_since");
+        resp_write_bulk_str(w, c->deprecated);
+        resp_write_bulk_str(w, "replaced_by");
+        resp_write_bulk_str(w, c->replaced_by);
+    }
     if (has_arguments) {
         resp_write_bulk_str(w, "arguments");
         syntax_write(w, c->arguments);
@@ -264,43 +239,33 @@ void cmd_command_docs(struct cmd_ctx *ctx)
     }
 }
 
-/* ---- LIST, GETKEYS
- * --------------------------------------------------------------------------------------- */
+/* ---- LIST ------------------------------------------------------------------------------------ */
+
+#define ANY_CATEGORY UINT_MAX
 
 struct list_filter {
-    struct strview pattern, category; /* data NULL: not asked for */
-    bool is_module;                   /* there are no modules: nothing passes */
+    struct strview pattern; /* data NULL: any */
+    unsigned category;      /* 0: one that does not exist */
+    bool is_module;         /* there are no modules: nothing passes */
 };
-
-static bool in_category(const struct command *c, struct strview category)
-{
-    const char *names[8];
-    size_t count = categories_of(c, names);
-    for (size_t i = 0; i < count; i++) {
-        if (strview_eq_nocase(category, names[i] + 1)) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static bool passes(const struct command *c, const struct list_filter *f)
 {
     return !f->is_module &&
            (f->pattern.data == NULL || glob_match_nocase(f->pattern, strview_str(c->full_name))) &&
-           (f->category.data == NULL || in_category(c, f->category));
+           (f->category == ANY_CATEGORY || (categories_of(c) & f->category) != 0);
 }
 
 /* Subcommands are listed too, as "config|get". */
 void cmd_command_list(struct cmd_ctx *ctx)
 {
-    struct list_filter filter = {.is_module = false};
+    struct list_filter filter = {.category = ANY_CATEGORY};
     size_t count = 0;
     if (ctx->argc == 5 && strview_eq_nocase(ctx->argv[2], "filterby")) {
         if (strview_eq_nocase(ctx->argv[3], "pattern")) {
             filter.pattern = ctx->argv[4];
         } else if (strview_eq_nocase(ctx->argv[3], "aclcat")) {
-            filter.category = ctx->argv[4];
+            filter.category = category_by_name(ctx->argv[4]);
         } else if (strview_eq_nocase(ctx->argv[3], "module")) {
             filter.is_module = true;
         } else {
@@ -319,33 +284,5 @@ void cmd_command_list(struct cmd_ctx *ctx)
         if (passes(&command_rows[i], &filter)) {
             resp_write_bulk_str(ctx->reply, command_rows[i].full_name);
         }
-    }
-}
-
-void cmd_command_getkeys(struct cmd_ctx *ctx)
-{
-    const struct strview *argv = ctx->argv + 2;
-    int argc = ctx->argc - 2;
-    const struct command *c = command_table_resolve(ctx->env->table, argv, argc);
-    if (c == NULL) {
-        reply_error(ctx, "ERR Invalid command specified");
-        return;
-    }
-    if (c->keys.first == 0) {
-        reply_error(ctx, "ERR The command has no key arguments");
-        return;
-    }
-    if ((c->arity > 0 && argc != c->arity) || argc < -c->arity) {
-        reply_error(ctx, "ERR Invalid number of arguments specified for command");
-        return;
-    }
-    const int last = command_last_key(c, argv, argc);
-    if (last == 0) {
-        reply_error(ctx, "ERR Invalid arguments specified for command");
-        return;
-    }
-    resp_write_array(ctx->reply, (size_t)((last - c->keys.first) / c->keys.step + 1));
-    for (int i = c->keys.first; i <= last; i += c->keys.step) {
-        resp_write_bulk(ctx->reply, argv[i]);
     }
 }

@@ -132,7 +132,7 @@ void cmd_copy(struct cmd_ctx *ctx)
     }
     const struct store_key from = key_at(ctx, 1);
     struct store_key to = key_at(ctx, 2);
-    to.db = args.db;
+    store_key_use_db(&to, args.db);
     if (from.db == to.db && strview_eq(from.key, to.key)) {
         reply_error(ctx, ERROR_SAME_OBJECT);
         return;
@@ -146,7 +146,42 @@ void cmd_copy(struct cmd_ctx *ctx)
     }
 }
 
+void cmd_move(struct cmd_ctx *ctx)
+{
+    const struct store_key from = key_at(ctx, 1);
+    struct store_key to = from;
+    struct entry_view e;
+    unsigned db;
+    if (!arg_db(ctx, 2, &db)) {
+        return;
+    }
+    store_key_use_db(&to, db);
+    if (from.db == to.db) {
+        reply_error(ctx, ERROR_SAME_OBJECT);
+        return;
+    }
+    if (!key_find(ctx, &from, &e) || key_find(ctx, &to, &e)) {
+        resp_write_int(ctx->reply, 0);
+        return;
+    }
+    if (key_move(ctx, &from, &to)) {
+        resp_write_int(ctx->reply, 1);
+    }
+}
+
 /* ---- OBJECT ---- */
+
+const char *key_encoding_name(const struct cmd_ctx *ctx, const struct entry_view *e)
+{
+    int64_t number;
+    if (e->type != ENTRY_STRING) {
+        return hashmap_encoding_name(ctx->env->types, e->value);
+    }
+    if (num_parse_i64(e->value, &number)) {
+        return "int";
+    }
+    return e->value.len <= EMBSTR_MAX ? "embstr" : "raw";
+}
 
 /* Null when the key is absent, as all subcommands of OBJECT answer. */
 static bool find_object(struct cmd_ctx *ctx, struct store_key *key_out, struct entry_view *e)
@@ -163,16 +198,8 @@ void cmd_object_encoding(struct cmd_ctx *ctx)
 {
     struct store_key key;
     struct entry_view e;
-    int64_t number;
-    if (!find_object(ctx, &key, &e)) {
-        return;
-    }
-    if (e.type != ENTRY_STRING) {
-        resp_write_bulk_str(ctx->reply, hashmap_encoding_name(ctx->env->types, e.value));
-    } else if (num_parse_i64(e.value, &number)) {
-        resp_write_bulk_str(ctx->reply, "int");
-    } else {
-        resp_write_bulk_str(ctx->reply, e.value.len <= EMBSTR_MAX ? "embstr" : "raw");
+    if (find_object(ctx, &key, &e)) {
+        resp_write_bulk_str(ctx->reply, key_encoding_name(ctx, &e));
     }
 }
 

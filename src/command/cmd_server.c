@@ -1,11 +1,6 @@
 /*
- * Commands about the server: FLUSHDB FLUSHALL SWAPDB TIME DEBUG SHUTDOWN INFO WAIT.
+ * Commands about the server: FLUSHDB FLUSHALL SWAPDB TIME SHUTDOWN INFO WAIT.
  */
-
-#include <math.h>
-#include <string.h>
-#include <time.h>
-
 #include "args.h"
 #include "reply.h"
 #include "table.h"
@@ -13,9 +8,8 @@
 #include "info.h"
 #include "keyspace.h"
 #include "tarn/base/num.h"
-#include "tarn/source/source.h"
 
-#define DEBUG_SLEEP_MAX_S 60
+#include <time.h>
 
 /* ASYNC and SYNC are accepted: memory always follows in slices, keys are always gone at once. */
 static bool parse_flush_mode(struct cmd_ctx *ctx)
@@ -124,72 +118,5 @@ void cmd_shutdown(struct cmd_ctx *ctx)
     } else {
         ctx->session->flags |= SESSION_CLOSING;
         ctx->env->host.shutdown(ctx->env->host.ctx);
-    }
-}
-
-/* ---- DEBUG
- * --------------------------------------------------------------------------------------------- */
-
-static bool may_debug(struct cmd_ctx *ctx)
-{
-    if (!ctx->env->command_options->enable_debug_command) {
-        reply_error(ctx, "ERR DEBUG command not allowed. Set enable-debug-command in the "
-                         "configuration file or on the "
-                         "command line, and restart the server.");
-    }
-    return ctx->env->command_options->enable_debug_command;
-}
-
-/* Stops the whole server, which is its purpose: tests of clients and of watchdogs want exactly
- * that. */
-void cmd_debug_sleep(struct cmd_ctx *ctx)
-{
-    long double seconds;
-    if (!may_debug(ctx)) {
-        return;
-    }
-    if (!num_parse_ldouble(ctx->argv[2], &seconds) ||
-        !(seconds >= 0 && seconds <= DEBUG_SLEEP_MAX_S)) {
-        resp_write_errorf(ctx->reply, "ERR DEBUG SLEEP takes 0 to %d seconds", DEBUG_SLEEP_MAX_S);
-        return;
-    }
-    struct timespec left = {
-        .tv_sec = (time_t)seconds,
-        .tv_nsec = (long)((seconds - (long double)(time_t)seconds) * 1000000000.0L)};
-    while (nanosleep(&left, &left) != 0) {
-    }
-    clock_update(ctx->env->clock);
-    resp_write_ok(ctx->reply);
-}
-
-/* DEBUG SOURCE name HOLD|RELEASE|...: the gates of a mock source. */
-void cmd_debug_source(struct cmd_ctx *ctx)
-{
-    struct errtext err;
-    struct buf text;
-    if (!may_debug(ctx)) {
-        return;
-    }
-    if (ctx->env->sources == NULL) {
-        reply_error(ctx, "ERR no source is configured");
-        return;
-    }
-    buf_init(&text);
-    if (sources_debug(ctx->env->sources, ctx->argv + 2, ctx->argc - 2, &text, &err) != 0) {
-        resp_write_errorf(ctx->reply, "ERR %s", err.text);
-    } else if (buf_len(&text) == 0) {
-        resp_write_ok(ctx->reply);
-    } else {
-        resp_write_bulk(ctx->reply, buf_view(&text));
-    }
-    buf_fini(&text);
-}
-
-/* Walks every invariant of the store; the process ends with a message when one is broken. */
-void cmd_debug_check(struct cmd_ctx *ctx)
-{
-    if (may_debug(ctx)) {
-        store_check(ctx->env->store);
-        resp_write_ok(ctx->reply);
     }
 }

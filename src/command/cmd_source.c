@@ -15,9 +15,10 @@
 #include "tarn/base/num.h"
 #include "tarn/source/source.h"
 
-/* ---- fields -> map
- * --------------------------------------------------------------------------------------- The
- * number of fields precedes them in a reply, so they are collected as encoded elements first. */
+/* ---- fields -> map --------------------------------------------------------------------------- */
+
+/* The number of fields precedes them in a reply, so they are collected as encoded elements
+ * first. */
 
 struct fields {
     struct buf bytes;
@@ -73,8 +74,7 @@ static void reply_no_map(struct cmd_ctx *ctx, struct strview name)
                       STRVIEW_ARG(word_shown(name, SHOWN_MAX)));
 }
 
-/* ---- LIST, INFO, MAPS
- * ------------------------------------------------------------------------------------ */
+/* ---- LIST, INFO, MAPS ------------------------------------------------------------------------ */
 
 struct walk {
     struct cmd_ctx *ctx;
@@ -174,8 +174,7 @@ void cmd_source_explain(struct cmd_ctx *ctx)
     fields_reply(ctx, &f);
 }
 
-/* ---- TEST, PING: answered when the database has answered
- * --------------------------------------------- */
+/* ---- TEST, PING: answered when the database has answered ------------------------------------- */
 
 struct test {
     struct sources *sources;
@@ -227,40 +226,56 @@ void cmd_source_ping(struct cmd_ctx *ctx)
     resp_write_simple(ctx->reply, strview_str("PONG"));
 }
 
-/* ---- steering
- * -------------------------------------------------------------------------------------------- */
+/* ---- steering -------------------------------------------------------------------------------- */
 
-static void invalidate_keys(struct cmd_ctx *ctx)
+struct invalidation {
+    struct cmd_ctx *ctx;
+    bool is_soft;
+};
+
+static void invalidate_map(void *arg, struct strview name)
+{
+    const struct invalidation *i = arg;
+    struct sources *sources = i->ctx->env->sources;
+    struct source_map *map = sources_map_by_name(sources, name);
+    if (i->is_soft) {
+        sources_soften_map(sources, map);
+    } else {
+        sources_invalidate_map(sources, map);
+    }
+    observers_map_invalidated(i->ctx->env, map);
+}
+
+static void invalidate_keys(struct cmd_ctx *ctx, int end, bool is_soft)
 {
     int64_t removed = 0;
-    for (int i = 3; i < ctx->argc; i++) {
-        removed += sources_invalidate_key(ctx->env->sources, ctx->argv[i]);
-        observers_key_invalidated(ctx->env, ctx->argv[i]);
+    for (int i = 3; i < end; i++) {
+        removed += sources_invalidate_key(ctx->env->sources, ctx->argv[i], is_soft);
     }
     resp_write_int(ctx->reply, removed);
 }
 
-/* SOURCE INVALIDATE KEY key... | MAP name | ALL */
+/* SOURCE INVALIDATE KEY key... | MAP name | ALL, each with SOFT at the end */
 void cmd_source_invalidate(struct cmd_ctx *ctx)
 {
     struct strview what = ctx->argv[2];
     if (!has_sources(ctx)) {
         return;
     }
-    if (strview_eq_nocase(what, "key") && ctx->argc > 3) {
-        invalidate_keys(ctx);
-    } else if (strview_eq_nocase(what, "map") && ctx->argc == 4) {
-        struct source_map *map = sources_map_by_name(ctx->env->sources, ctx->argv[3]);
-        if (map == NULL) {
+    const bool is_soft = ctx->argc > 3 && arg_is(ctx, ctx->argc - 1, "soft");
+    const int end = ctx->argc - is_soft;
+    struct invalidation invalidation = {.ctx = ctx, .is_soft = is_soft};
+    if (strview_eq_nocase(what, "key") && end > 3) {
+        invalidate_keys(ctx, end, is_soft);
+    } else if (strview_eq_nocase(what, "map") && end == 4) {
+        if (sources_map_by_name(ctx->env->sources, ctx->argv[3]) == NULL) {
             reply_no_map(ctx, ctx->argv[3]);
             return;
         }
-        sources_invalidate_map(ctx->env->sources, map);
-        observers_map_invalidated(ctx->env, map);
+        invalidate_map(&invalidation, ctx->argv[3]);
         resp_write_ok(ctx->reply);
-    } else if (strview_eq_nocase(what, "all") && ctx->argc == 3) {
-        sources_invalidate_all(ctx->env->sources);
-        observers_map_invalidated(ctx->env, NULL);
+    } else if (strview_eq_nocase(what, "all") && end == 3) {
+        sources_walk_maps(ctx->env->sources, invalidate_map, &invalidation);
         resp_write_ok(ctx->reply);
     } else {
         reply_error(ctx, ERROR_SYNTAX);

@@ -6,9 +6,8 @@
  * handler never knows. If a load failed, its error takes the place of the reply. CLIENT REPLY cuts
  * a finished reply away in the same manner.
  *
- * The hot path is command_run() down to the handler: no allocation, no formatting, no look-up. The
- * time a command takes is sampled, because reading a clock twice costs as much as a GET: the first
- * SAMPLE_ALL runs of each command are measured, and later each SAMPLE_EVERY-th stands for as many.
+ * The hot path is command_run() down to the handler: no allocation, no formatting, no look-up, and
+ * the clock is read for one run in many (timing.h).
  */
 #include "tarn/command/command.h"
 
@@ -18,6 +17,7 @@
 
 #include "args.h"
 #include "auth.h"
+#include "command_stats.h"
 #include "handler.h"
 #include "keyspace.h"
 #include "loads.h"
@@ -26,10 +26,8 @@
 #include "reply.h"
 #include "table.h"
 #include "tarn/base/compiler.h"
+#include "timing.h"
 #include "transaction.h"
-
-#define SAMPLE_ALL   64
-#define SAMPLE_EVERY 64
 
 void command_prepare(struct command_env *env, struct command_call *call)
 {
@@ -38,14 +36,20 @@ void command_prepare(struct command_env *env, struct command_call *call)
     call->has_key = c != NULL && c->keys.first > 0 && c->keys.first < call->argc;
     if (call->has_key) {
         call->key = store_key_init(env->store, call->session->db, call->argv[c->keys.first]);
-        store_prefetch(env->store, &call->key);
     }
 }
 
-void command_prefetch(struct command_env *env, const struct command_call *call)
+void command_prefetch(struct command_env *env, struct command_call *calls, unsigned count)
 {
-    if (call->has_key) {
-        store_prefetch_entry(env->store, &call->key);
+    for (unsigned i = 0; i < count; i++) {
+        if (LIKELY(calls[i].has_key)) {
+            store_prefetch(env->store, &calls[i].key);
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (LIKELY(calls[i].has_key)) {
+            store_prefetch_entry(env->store, &calls[i].key);
+        }
     }
 }
 
@@ -155,15 +159,11 @@ static bool admit(struct cmd_ctx *ctx)
 
 static void run_handler(struct cmd_ctx *ctx, struct command_stat *stat)
 {
-    const bool is_early = stat->calls < SAMPLE_ALL;
-    if (LIKELY(!is_early && stat->calls % SAMPLE_EVERY != 0)) {
+    if (LIKELY(timing_may_skip(stat, ctx->argc))) {
         ctx->command->handler(ctx);
-        return;
+    } else {
+        timing_run(ctx, stat);
     }
-    const int64_t begin_us = clock_now_us();
-    ctx->command->handler(ctx);
-    const uint64_t took_us = (uint64_t)(clock_now_us() - begin_us);
-    stat->usec += is_early ? took_us : took_us * SAMPLE_EVERY;
 }
 
 static bool is_error_reply(const struct cmd_ctx *ctx)
@@ -172,20 +172,27 @@ static bool is_error_reply(const struct cmd_ctx *ctx)
     return out.len > ctx->reply_start && out.data[ctx->reply_start] == '-';
 }
 
-/* The request is over. */
-static void finish(struct cmd_ctx *ctx)
+/* For sessions that get no replies, or track keys. */
+static COLD void finish_unusual(struct cmd_ctx *ctx)
 {
     struct session *s = ctx->session;
-    if (UNLIKELY(is_error_reply(ctx))) {
-        ctx->env->stats.error_replies++;
-    }
-    if (UNLIKELY((s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0)) {
+    if ((s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0) {
         buf_truncate(s->out, ctx->reply_start);
         s->flags &= ~(unsigned)SESSION_REPLY_SKIP;
     }
-    s->commands++;
-    if (UNLIKELY((s->flags & SESSION_TRACKING) != 0)) {
+    if ((s->flags & SESSION_TRACKING) != 0) {
         tracking_command_end(ctx);
+    }
+}
+
+/* The request is over. */
+static void finish(struct cmd_ctx *ctx)
+{
+    const unsigned unusual = SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_TRACKING;
+    struct session *s = ctx->session;
+    s->commands++;
+    if (UNLIKELY((s->flags & unusual) != 0)) {
+        finish_unusual(ctx);
     }
     if (UNLIKELY(s->loads != NULL)) {
         loads_drop(s);
@@ -213,11 +220,16 @@ static void account(struct cmd_ctx *ctx, struct command_stat *stat)
     stat->calls++;
     if (UNLIKELY(is_error_reply(ctx))) {
         stat->failed++;
+        command_stats_count_error(ctx);
+    }
+    if (UNLIKELY(ctx->stands_for > 0)) {
+        timing_note(ctx, stat);
     }
     ctx->env->stats.commands_processed++;
     ctx->env->stats.keyspace_hits += ctx->hits;
     ctx->env->stats.keyspace_misses += ctx->misses;
-    if (UNLIKELY((ctx->session->flags & SESSION_TRACKING) != 0 || ctx->env->attention != 0)) {
+    if (UNLIKELY((ctx->session->flags & SESSION_TRACKING) != 0 ||
+                 (ctx->env->attention & ATTENTION_MONITOR) != 0)) {
         tell_observers(ctx);
     }
 }
@@ -237,9 +249,6 @@ void dispatch_queued(struct cmd_ctx *exec, const struct queued *q)
     struct command_stat *stat = command_stat_of(ctx.env, q->command);
     run_handler(&ctx, stat);
     account(&ctx, stat);
-    if (is_error_reply(&ctx)) {
-        ctx.env->stats.error_replies++;
-    }
     if (buf_len(ctx.reply->out) == ctx.reply_start) {
         resp_write_null(ctx.reply); /* CLIENT REPLY: the array needs its element */
     }
@@ -257,19 +266,28 @@ static void begin(struct command_env *env, struct command_call *call)
     }
 }
 
+/* The command was not run; why stands in the reply. */
+static COLD void account_refusal(struct cmd_ctx *ctx, struct command_stat *stat)
+{
+    if (stat != NULL) {
+        stat->rejected++;
+    }
+    command_stats_count_error(ctx);
+    transaction_spoil(ctx);
+}
+
 /* The request, from admission to its accounts. False when its keys have to be loaded first. */
 static bool run(struct cmd_ctx *ctx)
 {
     struct session *s = ctx->session;
     if (UNLIKELY(ctx->command == NULL)) {
         refuse_missing(ctx);
-        transaction_spoil(ctx);
+        account_refusal(ctx, NULL);
         return true;
     }
     struct command_stat *stat = command_stat_of(ctx->env, ctx->command);
     if (UNLIKELY(!admit(ctx))) {
-        stat->rejected++;
-        transaction_spoil(ctx);
+        account_refusal(ctx, stat);
         return true;
     }
     if (UNLIKELY((ctx->env->attention & ATTENTION_PAUSE) != 0) && pause_holds(ctx)) {
@@ -278,6 +296,9 @@ static bool run(struct cmd_ctx *ctx)
     if (UNLIKELY((s->flags & SESSION_IN_MULTI) != 0) &&
         (ctx->command->flags & CMD_IMMEDIATE) == 0) {
         transaction_queue(ctx);
+        if (is_error_reply(ctx)) {
+            account_refusal(ctx, stat);
+        }
         return true;
     }
     run_handler(ctx, stat);
@@ -297,7 +318,7 @@ enum command_result command_run(struct command_env *env, struct command_call *ca
     if (LIKELY(s->loads == NULL)) {
         begin(env, call);
     }
-    call->key.db = s->db; /* a SELECT may have run since command_prepare() */
+    store_key_use_db(&call->key, s->db); /* a SELECT may have run since command_prepare() */
     struct cmd_ctx ctx = {
         .env = env,
         .session = s,

@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command_stats.h"
 #include "notify.h"
 #include "observers.h"
 #include "table.h"
 #include "tarn/command/command.h"
+#include "timing.h"
 
 static const struct option option_rows[] = {
     {.name = "proto-max-bulk-len",
@@ -35,6 +37,37 @@ static const struct option option_rows[] = {
              "limit",
      .def = "1000000",
      .offset = offsetof(struct command_options, tracking_table_max_keys),
+     .min = 0,
+     .max = INT64_MAX,
+     .type = OPTION_INT},
+    {.name = "slowlog-log-slower-than",
+     .help = "microseconds a command may take before it is in the slow log; negative: no log",
+     .def = "10000",
+     .offset = offsetof(struct command_options, slowlog_log_slower_than),
+     .min = -1,
+     .max = INT64_MAX,
+     .type = OPTION_INT},
+    {.name = "slowlog-max-len",
+     .help = "commands kept in the slow log",
+     .def = "128",
+     .offset = offsetof(struct command_options, slowlog_max_len),
+     .min = 0,
+     .max = 1 << 20,
+     .type = OPTION_INT},
+    {.name = "latency-tracking",
+     .help = "collect times per command, for INFO latencystats and LATENCY HISTOGRAM",
+     .def = "yes",
+     .offset = offsetof(struct command_options, latency_tracking),
+     .type = OPTION_BOOL},
+    {.name = "latency-tracking-info-percentiles",
+     .help = "percentiles that INFO latencystats shows",
+     .def = "50 99 99.9",
+     .offset = offsetof(struct command_options, latency_tracking_info_percentiles),
+     .type = OPTION_STRINGS},
+    {.name = "latency-monitor-threshold",
+     .help = "milliseconds from which LATENCY records an event; 0: off",
+     .def = "0",
+     .offset = offsetof(struct command_options, latency_monitor_threshold),
      .min = 0,
      .max = INT64_MAX,
      .type = OPTION_INT},
@@ -84,11 +117,13 @@ int command_env_init(struct command_env *env)
         free(table);
         return -ENOMEM;
     }
-    if (!notify_configure(env)) {
+    const bool has_events = notify_configure(env);
+    if (!has_events || command_stats_misfit_of_percentiles(env) != NULL) {
         observers_fini(env);
         free(table);
-        return -EINVAL;
+        return has_events ? -ERANGE : -EINVAL;
     }
+    timing_configure(env);
     command_table_init(table);
     env->table = table;
     rng_init_random(&env->rng);
@@ -100,6 +135,9 @@ int command_env_init(struct command_env *env)
 void command_env_fini(struct command_env *env)
 {
     observers_fini(env);
+    if (env->table != NULL) {
+        command_table_reset_stats(env->table);
+    }
     free(env->table);
     env->table = NULL;
 }
@@ -111,5 +149,11 @@ int command_apply_option(void *ctx, const struct option *option, struct errtext 
         errtext_set(err, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
         return -EINVAL;
     }
+    if (strcmp(option->name, "latency-tracking-info-percentiles") == 0 &&
+        command_stats_misfit_of_percentiles(env) != NULL) {
+        errtext_set(err, "%s", command_stats_misfit_of_percentiles(env));
+        return -EINVAL;
+    }
+    timing_configure(env);
     return 0;
 }

@@ -34,7 +34,9 @@ struct cmd_ctx {
     /* Set by keyspace.c for dispatch: */
     unsigned loads_pending; /* > 0: roll back and suspend */
     struct strview
-        load_error; /* len > 0: the reply becomes this error; borrowed from session->loads */
+        load_error;      /* len > 0: the reply becomes this error; borrowed from session->loads */
+    uint64_t took_ns;    /* by the run, when it was timed */
+    unsigned stands_for; /* so many runs; 0: it was not timed */
     unsigned hits,
         misses; /* of this run; counted when the command completes, not when it is suspended */
 };
@@ -71,6 +73,24 @@ enum cmd_flag { /* Redis's names in COMMAND INFO; bits as in the row */
  * nothing. */
 struct cmd_keys {
     int first, last, step, count_at;
+    unsigned use; /* enum key_use; 0: that of any command that reads, or writes */
+    unsigned
+        first_use; /* of the first key, where it is used otherwise than the rest; 0: it is not */
+};
+
+/* What is done with a key, in Redis's words: read only, read and written, overwritten, removed; and
+ * whether its value is returned, changed, added to or deleted. */
+enum key_use {
+    KEY_RO = 1 << 0,
+    KEY_RW = 1 << 1,
+    KEY_OW = 1 << 2,
+    KEY_RM = 1 << 3,
+    KEY_ACCESS = 1 << 4,
+    KEY_UPDATE = 1 << 5,
+    KEY_INSERT = 1 << 6,
+    KEY_DELETE = 1 << 7,
+    KEY_NOT_KEY = 1 << 8,  /* a channel, which only has its place among the shards */
+    KEY_VARIABLE = 1 << 9, /* less with some options */
 };
 
 struct command {
@@ -81,10 +101,14 @@ struct command {
     unsigned flags; /* enum cmd_flag */
     struct cmd_keys keys;
     const char *event; /* of keyspace notifications when it changes a key; NULL: its own name */
+    unsigned
+        categories;    /* enum category, instead of what follows from the group; 0: as the group */
     const char *group; /* string, bitmap, hash, generic, connection, server, source */
     const char *since; /* version of Redis that introduced it; "tarn 0.1" for our own */
     const char *summary;
     const char *complexity;
+    const char *tips;                     /* words for clients of a cluster; NULL: none */
+    const char *deprecated, *replaced_by; /* since which version, by what; NULL: it is not */
     const char
         *arguments; /* syntax as COMMAND DOCS and hints show it: "key value [NX | XX] [GET]" */
     const struct command *subcommands; /* borrowed table, NULL: none */

@@ -58,8 +58,10 @@ enum lookup {
     LOOKUP_LIVE,
 };
 
-/* `is_counted`: the reader's hit goes into the counters of the row's map. */
-static enum lookup judge(const struct command_env *env, const struct entry_view *e, bool is_counted)
+/* `reader`: the session that reads the key: its hit goes into the counters of the row's map and may
+ * start a load in the background. NULL: somebody who only looks. */
+static enum lookup judge_other(const struct command_env *env, const struct store_key *k,
+                               const struct entry_view *e, const struct session *reader)
 {
     struct sources *sources = env->sources;
     if (UNLIKELY(e->type == ENTRY_HASH) && !hashmap_is_live(env->types, e->value)) {
@@ -68,8 +70,10 @@ static enum lookup judge(const struct command_env *env, const struct entry_view 
     if (LIKELY(e->aux == NULL) || sources == NULL) {
         return e->type == ENTRY_NEGATIVE ? LOOKUP_ABSENT : LOOKUP_LIVE;
     }
-    switch (is_counted ? sources_judge(sources, e) : sources_peek(sources, e)) {
+    const bool may_load = reader != NULL && (reader->flags & SESSION_NO_LOAD) == 0;
+    switch (reader != NULL ? sources_judge(sources, k, e, may_load) : sources_peek(sources, e)) {
     case SOURCE_FRESH:
+    case SOURCE_STALE:
         return LOOKUP_LIVE;
     case SOURCE_ABSENT:
         return LOOKUP_ABSENT;
@@ -77,6 +81,13 @@ static enum lookup judge(const struct command_env *env, const struct entry_view 
         break;
     }
     return LOOKUP_MISS;
+}
+
+static inline enum lookup judge(const struct command_env *env, const struct store_key *k,
+                                const struct entry_view *e, const struct session *reader)
+{
+    const bool is_plain = e->type == ENTRY_STRING && e->aux == NULL;
+    return LIKELY(is_plain) ? LOOKUP_LIVE : judge_other(env, k, e, reader);
 }
 
 /* The entry in the store, as a use or without a trace. */
@@ -95,7 +106,8 @@ static enum lookup look_up(const struct cmd_ctx *ctx, const struct store_key *k,
     if (!find_entry(ctx, k, is_use, out)) {
         return LOOKUP_MISS;
     }
-    return judge(ctx->env, out, (ctx->command->flags & CMD_LOADS) != 0 && !ctx->is_rerun);
+    const bool reads = (ctx->command->flags & CMD_LOADS) != 0 && !ctx->is_rerun;
+    return judge(ctx->env, k, out, reads ? ctx->session : NULL);
 }
 
 /* What a load of this command says of the key. */
@@ -174,7 +186,7 @@ void key_preload(struct cmd_ctx *ctx, const struct store_key *k, bool is_use)
                                           ? loads_find(ctx->session->loads, k)
                                           : NULL;
     if (load == NULL) {
-        if (store_peek(ctx->env->store, k, &e) && judge(ctx->env, &e, false) != LOOKUP_MISS) {
+        if (store_peek(ctx->env->store, k, &e) && judge(ctx->env, k, &e, NULL) != LOOKUP_MISS) {
             return;
         }
         struct source_map *map = map_to_load(ctx, k, is_use);
@@ -191,7 +203,7 @@ void key_preload(struct cmd_ctx *ctx, const struct store_key *k, bool is_use)
 bool keyspace_holds(const struct command_env *env, const struct store_key *k)
 {
     struct entry_view e;
-    return store_peek(env->store, k, &e) && judge(env, &e, false) == LOOKUP_LIVE;
+    return store_peek(env->store, k, &e) && judge(env, k, &e, NULL) == LOOKUP_LIVE;
 }
 
 static void on_miss(struct cmd_ctx *ctx, const struct store_key *k)
@@ -214,6 +226,9 @@ bool key_look(struct cmd_ctx *ctx, const struct store_key *k, bool is_use, struc
     switch (look_up(ctx, k, is_use, out)) {
     case LOOKUP_LIVE:
         ctx->hits++;
+        if (!is_use && out->aux != NULL && ctx->env->sources != NULL) {
+            out->expires_at_ms = sources_expires_at(ctx->env->sources, out);
+        }
         return true;
     case LOOKUP_ABSENT:
         on_miss(ctx, k);
@@ -249,7 +264,13 @@ enum key_state key_read_string(struct cmd_ctx *ctx, const struct store_key *k,
 
 bool key_find(struct cmd_ctx *ctx, const struct store_key *k, struct entry_view *out)
 {
-    return find_entry(ctx, k, true, out) && key_is_visible(ctx, out);
+    if (!find_entry(ctx, k, true, out) || !key_is_visible(ctx, out)) {
+        return false;
+    }
+    if (UNLIKELY(out->aux != NULL) && ctx->env->sources != NULL) {
+        out->expires_at_ms = sources_expires_at(ctx->env->sources, out);
+    }
+    return true;
 }
 
 enum key_state key_find_string(struct cmd_ctx *ctx, const struct store_key *k,
@@ -282,7 +303,7 @@ const char *key_type_name(enum entry_type type)
 
 bool key_is_visible(const struct cmd_ctx *ctx, const struct entry_view *e)
 {
-    return judge(ctx->env, e, false) == LOOKUP_LIVE;
+    return judge(ctx->env, NULL, e, NULL) == LOOKUP_LIVE;
 }
 
 /* ---- changing ---- */
@@ -376,7 +397,8 @@ bool key_resize(struct cmd_ctx *ctx, const struct store_key *k, size_t len, bool
 static enum store_result copy_row(struct cmd_ctx *ctx, const struct entry_view *e,
                                   const struct store_key *to)
 {
-    const struct store_write w = {.expires_at_ms = e->expires_at_ms, .type = e->type};
+    const struct store_write w = {.expires_at_ms = sources_expires_at(ctx->env->sources, e),
+                                  .type = e->type};
     return store_set(ctx->env->store, to, e->value, &w);
 }
 
@@ -401,7 +423,9 @@ bool key_copy(struct cmd_ctx *ctx, const struct store_key *from, const struct st
     return true;
 }
 
-bool key_rename(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to)
+/* With the command's own names for what happens to either key. */
+static bool rename_as(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to,
+                      const char *from_event, const char *to_event)
 {
     struct entry_view e;
     const bool was_new = (ctx->env->observed & OBSERVED_NEW) != 0; /* replaced is new as well */
@@ -415,8 +439,34 @@ bool key_rename(struct cmd_ctx *ctx, const struct store_key *from, const struct 
     if (is_row) {
         (void)store_remove(ctx->env->store, from);
     }
-    key_changed(ctx, from, "rename_from");
-    key_changed(ctx, to, "rename_to");
+    key_changed(ctx, from, from_event);
+    key_changed(ctx, to, to_event);
+    return true;
+}
+
+bool key_rename(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to)
+{
+    return rename_as(ctx, from, to, "rename_from", "rename_to");
+}
+
+bool key_move(struct cmd_ctx *ctx, const struct store_key *from, const struct store_key *to)
+{
+    return rename_as(ctx, from, to, "move_from", "move_to");
+}
+
+bool key_restore(struct cmd_ctx *ctx, const struct store_key *k, struct rdb_value *value,
+                 int64_t expires_at_ms)
+{
+    const bool was_new = (ctx->env->observed & OBSERVED_NEW) != 0; /* replaced is new as well */
+    void_flight(ctx, k);
+    if (value->is_over || expires_at_ms <= ctx->env->clock->mono_ms) {
+        (void)key_remove(ctx, k);
+        return true;
+    }
+    if (!accept(ctx, k, was_new, rdb_value_put(ctx->env->types, value, k, expires_at_ms))) {
+        return false;
+    }
+    key_changed(ctx, k, NULL);
     return true;
 }
 
@@ -444,8 +494,15 @@ bool key_expire(struct cmd_ctx *ctx, const struct store_key *k, int64_t expires_
         (void)key_remove(ctx, k);
         return true;
     }
-    if (!store_peek(ctx->env->store, k, &e) ||
-        (e.aux != NULL && expires_at_ms >= e.expires_at_ms)) {
+    void_flight(ctx, k);
+    if (!store_peek(ctx->env->store, k, &e)) {
+        return true;
+    }
+    if (e.aux != NULL) {
+        if (expires_at_ms < sources_expires_at(ctx->env->sources, &e)) {
+            sources_shorten(ctx->env->sources, k, expires_at_ms);
+            key_changed(ctx, k, "expire");
+        }
         return true;
     }
     if (!accept(ctx, k, false, store_set_expiry(ctx->env->store, k, expires_at_ms))) {
@@ -457,6 +514,11 @@ bool key_expire(struct cmd_ctx *ctx, const struct store_key *k, int64_t expires_
         key_changed(ctx, k, "persist");
     }
     return true;
+}
+
+void key_void(struct cmd_ctx *ctx, const struct store_key *k)
+{
+    void_flight(ctx, k);
 }
 
 void keyspace_flush(struct cmd_ctx *ctx, unsigned db)

@@ -16,6 +16,7 @@
 #include "observers.h"
 #include "tarn/store/store.h"
 #include "tarn/types/hashmap.h"
+#include "tarn/types/rdb_value.h"
 
 /* Keys that are prefetched together by commands with many of them. */
 #define KEY_BATCH 32
@@ -55,6 +56,9 @@ bool key_find(struct cmd_ctx *ctx, const struct store_key *k, struct entry_view 
 enum key_state key_find_string(struct cmd_ctx *ctx, const struct store_key *k,
                                struct strview *value_out);
 
+/* What Redis would call the way the value is stored; cmd_key.c. */
+const char *key_encoding_name(const struct cmd_ctx *ctx, const struct entry_view *e);
+
 /* The name TYPE gives. */
 const char *key_type_name(enum entry_type type);
 
@@ -87,12 +91,23 @@ bool key_copy(struct cmd_ctx *ctx, const struct store_key *from,
 bool key_rename(struct cmd_ctx *ctx, const struct store_key *from,
                 const struct store_key *to) WARN_UNUSED;
 
+/* Renames a key to the same name in another database. */
+bool key_move(struct cmd_ctx *ctx, const struct store_key *from,
+              const struct store_key *to) WARN_UNUSED;
+/* Puts a value that came from RESTORE under the key; `value` is spent. */
+bool key_restore(struct cmd_ctx *ctx, const struct store_key *k, struct rdb_value *value,
+                 int64_t expires_at_ms) WARN_UNUSED;
+
 /* True when readers would have seen the key. */
 bool key_remove(struct cmd_ctx *ctx, const struct store_key *k);
 
 /* Sets the expiry of a present key (STORE_NO_EXPIRY takes it away); a time in the past removes it.
  * The life of a cached row is only ever shortened. False: the error reply was written. */
 bool key_expire(struct cmd_ctx *ctx, const struct store_key *k, int64_t expires_at_ms);
+
+/* A change was asked for that an absent key does not show: a load under way may not be stored as if
+ * nothing had been said. */
+void key_void(struct cmd_ctx *ctx, const struct store_key *k);
 
 /* The key changed: those who watch, track or listen hear of it. Called by the functions above; for
  * handlers that change a value in place. `event` NULL: the command's own (its row's `event`);

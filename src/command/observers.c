@@ -21,7 +21,7 @@
 size_t observers_memory(const struct command_env *env)
 {
     const struct observers *o = env->observers;
-    size_t bytes = sizeof(*o) + o->transactions_bytes + o->tracking.bytes +
+    size_t bytes = sizeof(*o) + o->transactions_bytes + o->tracking.bytes + o->slowlog.bytes +
                    hmap_memory(&o->tracking.keys);
     for (int kind = 0; kind < TOPIC_KINDS; kind++) {
         bytes += topics_memory(&o->topics[kind]);
@@ -176,26 +176,43 @@ static void on_fields_expired(void *arg, const struct store_key *key, bool is_go
     }
 }
 
-static void on_fill(void *arg, struct strview key, bool was_there)
+static void on_filled(void *arg, const struct store_key *k, bool was_there)
 {
     struct command_env *env = arg;
+    if ((env->observed & OBSERVED_WATCHES) != 0 && was_there) {
+        watch_touch(env, k);
+    }
     if ((env->observed & OBSERVED_TRACKING) != 0) {
-        tracking_row_loaded(env, key, was_there);
+        tracking_row_loaded(env, k->key, was_there);
+    }
+    if ((env->observed & OBSERVED_EVENTS) != 0) {
+        notify_event(env, NOTIFY_GENERIC, "load", k);
     }
 }
 
-void observers_key_invalidated(struct command_env *env, struct strview key)
+static void on_key_invalidated(void *arg, struct strview key, unsigned databases)
 {
+    struct command_env *env = arg;
     if ((env->observed & OBSERVED_TRACKING) != 0) {
         tracking_invalidate(env, key, NULL);
     }
-    if ((env->observed & OBSERVED_WATCHES) == 0) {
+    if ((env->observed & (OBSERVED_WATCHES | OBSERVED_EVENTS)) == 0) {
         return;
     }
     for (unsigned db = 0; db < STORE_DATABASES; db++) {
         const struct store_key k = store_key_init(env->store, db, key);
-        watch_touch(env, &k);
+        if ((env->observed & OBSERVED_WATCHES) != 0) {
+            watch_touch(env, &k);
+        }
+        if ((env->observed & OBSERVED_EVENTS) != 0 && (databases >> db & 1) != 0) {
+            notify_event(env, NOTIFY_GENERIC, "sourceinval", &k);
+        }
     }
+}
+
+static void on_map_invalidated(void *arg, const struct source_map *map)
+{
+    observers_map_invalidated(arg, map);
 }
 
 void observers_map_invalidated(struct command_env *env, const struct source_map *map)
@@ -220,10 +237,15 @@ int observers_init(struct command_env *env)
         topics_init(&o->topics[kind]);
     }
     tracking_init(&o->tracking);
+    slowlog_init(&o->slowlog);
     list_init(&o->monitors);
     env->observers = o;
     if (env->sources != NULL) {
-        sources_set_fill(env->sources, on_fill, env);
+        const struct source_observer observer = {.ctx = env,
+                                                 .filled = on_filled,
+                                                 .key_invalidated = on_key_invalidated,
+                                                 .map_invalidated = on_map_invalidated};
+        sources_set_observer(env->sources, &observer);
     }
     store_set_event(env->store, on_store_event, env);
     types_set_expired(env->types, on_fields_expired, env);
@@ -242,9 +264,10 @@ void observers_fini(struct command_env *env)
     store_set_event(env->store, NULL, NULL);
     types_set_expired(env->types, NULL, NULL);
     if (env->sources != NULL) {
-        sources_set_fill(env->sources, NULL, NULL);
+        sources_set_observer(env->sources, NULL);
     }
     tracking_fini(&o->tracking);
+    slowlog_fini(&o->slowlog);
     buf_fini(&o->pending);
     buf_fini(&o->channel);
     free(o);
@@ -262,4 +285,5 @@ void command_turn_end(struct command_env *env)
 void command_tick(struct command_env *env)
 {
     pause_tick(env);
+    rates_tick(env);
 }

@@ -14,7 +14,10 @@
 
 #include "auth.h"
 #include "handler.h"
+#include "latency.h"
 #include "pause.h"
+#include "rates.h"
+#include "slowlog.h"
 #include "tarn/base/buf.h"
 #include "tarn/command/command.h"
 #include "topic.h"
@@ -34,6 +37,7 @@ enum observed {
 enum attention {
     ATTENTION_MONITOR = 1 << 0, /* somebody is shown every command */
     ATTENTION_PAUSE = 1 << 1,   /* commands may have to wait */
+    ATTENTION_TIMES = 1 << 2,   /* every command is timed */
 };
 
 struct observers {
@@ -46,6 +50,9 @@ struct observers {
     struct tracking tracking;
     struct list monitors; /* struct interests::monitors */
     struct pause pause;
+    struct slowlog slowlog;
+    struct latency_series latency[LATENCY_EVENTS];
+    struct rates rates;
     struct buf channel; /* notify.c: the name it is publishing to */
 };
 
@@ -87,9 +94,7 @@ void observers_push_end(struct command_env *env, struct session *s);
 /* After the reply of the running command: what was pushed to its session meanwhile. */
 void observers_flush_pending(struct command_env *env, struct session *s);
 
-/* A cached row, in every database, or all rows of a map (NULL: of every map) were declared stale.
- */
-void observers_key_invalidated(struct command_env *env, struct strview key);
+/* All rows of a map (NULL: of every map) were declared stale. */
 void observers_map_invalidated(struct command_env *env, const struct source_map *map);
 
 /* The slow side of keyspace.h's key_changed(): the key changed. `event` NULL: by what the command

@@ -3,14 +3,15 @@
  * per family, and nowhere else; from them come the prototypes of the handlers, the ids and the
  * rows.
  *
- *     COMMAND(get, .arity = 2, .flags = ..., .keys = {1, 1, 1}, .group = "string", ...)    handler
- * cmd_get CONTAINER(client, NULL, .arity = -2, ...)                       handler or NULL, then its
- * subcommands: SUBCOMMAND(client, no_evict, "no-evict", .arity = 3, ...)       handler
- * cmd_client_no_evict CONTAINER_END(client)
+ *     COMMAND(get, .arity = 2, .flags = ..., .keys = {1, 1, 1}, ...)            cmd_get
+ *     CONTAINER(client, NULL, .arity = -2, ...)                                 a handler or NULL
+ *     SUBCOMMAND(client, no_evict, "no-evict", .arity = 3, .flags = ..., ...)   cmd_client_no_evict
+ *     CONTAINER_END(client)
  */
 #ifndef TARN_COMMAND_TABLE_H
 #define TARN_COMMAND_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,15 +44,19 @@ enum command_id {
 #undef SUBCOMMAND
 #undef CONTAINER_END
 
+struct timing;
+
 /* All rows, subcommands included; a row with a parent is a subcommand. */
 extern const struct command command_rows[COMMAND_ROWS];
 
 /* Per command and subcommand, in env->table. Time is sampled: see dispatch.c. */
 struct command_stat {
     uint64_t calls;    /* runs of the handler that completed */
-    uint64_t usec;     /* estimate over all calls */
+    uint64_t nsec;     /* estimate over all calls */
     uint64_t rejected; /* refused before the handler: arity, authentication, memory, a mapped key */
     uint64_t failed;   /* the handler's reply was an error */
+    struct timing *timing;         /* owned; NULL until it was first timed */
+    unsigned untimed, untimed_max; /* runs since the last one that was timed: see timing.h */
 };
 
 #define COMMAND_SLOTS_LOG2 10
@@ -63,13 +68,35 @@ struct command_slot {
     const struct command *command;
 };
 
+#define COMMAND_RECENT 8
+
+/* Error replies by the word they begin with. There are not many in this program; a bound all the
+ * same, because parts of texts come from databases. */
+#define ERROR_CODES_MAX 64
+#define ERROR_CODE_MAX  23
+
+struct error_count {
+    char code[ERROR_CODE_MAX + 1];
+    uint64_t count;
+};
+
+struct error_stats {
+    struct error_count codes[ERROR_CODES_MAX];
+    size_t count;
+};
+
 struct command_table {
     struct command_slot slots[1 << COMMAND_SLOTS_LOG2];
+    struct command_slot recent[COMMAND_RECENT]; /* names as clients spell them, by first letter */
     struct command_stat stats[COMMAND_ROWS];
+    struct error_stats errors;
 };
 
 /* Fills a zeroed table. */
 void command_table_init(struct command_table *t);
+
+/* Starts all statistics anew; at the end, gives their memory back. */
+void command_table_reset_stats(struct command_table *t);
 
 /* Case is ignored; NULL: no such command. */
 const struct command *command_table_find(const struct command_table *t, struct strview name);
@@ -77,8 +104,8 @@ const struct command *command_find_subcommand(const struct command *container, s
 
 /* The row that argv means: the subcommand's where the command has some and argc > 1. NULL: unknown.
  */
-const struct command *command_table_resolve(const struct command_table *t,
-                                            const struct strview *argv, int argc);
+const struct command *command_table_resolve(struct command_table *t, const struct strview *argv,
+                                            int argc);
 
 /* Is `name` a command with subcommands? (For COMMAND and for error texts.) */
 static inline bool command_is_container(const struct command *c)

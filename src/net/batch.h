@@ -4,7 +4,6 @@
 #ifndef TARN_NET_BATCH_H
 #define TARN_NET_BATCH_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "tarn/base/strview.h"
@@ -15,15 +14,14 @@ struct net;
 
 #define BATCH_CALLS 64  /* more than the memory system can overlap gains nothing */
 #define BATCH_ARGS  512 /* views of all queued requests together */
-#define BATCH_CALL_BYTES                                                                          \
-    (8 * 1024) /* a longer request ends the batch: running it takes its time, which is then known \
-                */
-#define BATCH_CALL_ARGS 64 /* a request with more is run at once, from the parser's array */
+/* A longer request ends the batch: running it takes its time, which is then known. */
+#define BATCH_CALL_BYTES (8 * 1024)
+#define BATCH_CALL_ARGS  64 /* a request with more is run at once, from the parser's array */
 
-struct batch_call {
-    struct command_call call;
-    const char *start; /* the request's bytes, borrowed until it has run: where to go back to when
-                          it suspends */
+/* The bytes of a queued request, borrowed until it has run: where to go back to when it suspends.
+ */
+struct batch_bytes {
+    const char *start;
     size_t len;
 };
 
@@ -31,13 +29,23 @@ struct batch {
     unsigned count;
     unsigned args_used;
     struct strview args[BATCH_ARGS];
-    struct batch_call calls[BATCH_CALLS];
+    struct command_call calls[BATCH_CALLS];
+    struct batch_bytes bytes[BATCH_CALLS]; /* of calls[] at the same place */
 };
 
-/* Queues net->request for the connection; its bytes [start, start + len) must stay where they are
- * until batch_run(). Runs the batch when it is full, or when the request cannot be queued because
- * its arguments are the parser's own. */
-void batch_add(struct net *net, struct conn *c, const char *start, size_t len);
+/* Where the arguments of the next request go: room for BATCH_CALL_ARGS. */
+static inline struct strview *batch_args(struct batch *b)
+{
+    return &b->args[b->args_used];
+}
+
+/* Queues a request of the connection, whose `argc` arguments are at batch_args(); its bytes [start,
+ * start + len) must stay where they are until batch_run(). Runs the batch when it is full. */
+void batch_add(struct net *net, struct conn *c, int argc, const char *start, size_t len);
+
+/* The same with the arguments in net->request. A request whose arguments cannot be kept is run at
+ * once, after those that are queued. */
+void batch_add_parsed(struct net *net, struct conn *c, const char *start, size_t len);
 
 /* Runs everything queued, in order. Afterwards no byte of a request is referred to any more. */
 void batch_run(struct net *net);

@@ -28,14 +28,12 @@
 #include "tarn/proto/resp_parse.h"
 #include "tarn/proto/resp_write.h"
 
-#define RING_PREFIX_MAX \
-    (4 * 1024) /* an unfinished request up to this size goes back into the ring */
+#define RING_PREFIX_MAX        (4 * 1024)   /* an unfinished request that goes back into it */
 #define OWN_READ_MAX           (256 * 1024) /* per turn, of a large request */
 #define UNAUTHENTICATED_IN_MAX (1024 * 1024)
 #define STRANGERS_LOGGED_PER_S 16
 
-/* ---- one request
- * ---------------------------------------------------------------------------------------- */
+/* ---- one request ----------------------------------------------------------------------------- */
 
 /* A web page can make a browser send an HTTP request here, whose body holds commands. No client of
  * ours starts a line like that. */
@@ -82,8 +80,7 @@ static void refuse_protocol(struct conn *c, const char *error)
     conn_add_work(c, CONN_WORK_FLUSH);
 }
 
-/* ---- the parse loop
- * ------------------------------------------------------------------------------------- */
+/* ---- the parse loop -------------------------------------------------------------------------- */
 
 static struct resp_limits limits_of(const struct conn *c)
 {
@@ -92,6 +89,39 @@ static struct resp_limits limits_of(const struct conn *c)
         .args_max = RESP_ARGS_MAX,
         .is_authenticated = (c->session.flags & SESSION_AUTHENTICATED) != 0,
     };
+}
+
+/* A request that is not plain, or not there whole. Returns its bytes, 0: parsing ends here. */
+static size_t parse_other(struct conn *c, const struct resp_limits *limits, struct strview in)
+{
+    struct net *net = c->net;
+    size_t used = 0;
+    const char *error = NULL;
+    switch (resp_parse(&c->parser, limits, in, &net->request, &used, &error)) {
+    case RESP_REQUEST:
+        if (*in.data != '*' && is_http(&net->request)) {
+            refuse_http(c);
+            return 0;
+        }
+        conn_add_work(c, CONN_WORK_FLUSH);
+        batch_add_parsed(net, c, in.data, used);
+        if (!limits->is_authenticated) {
+            batch_run(net); /* this request may be the one that authenticates */
+        }
+        return used;
+    case RESP_EMPTY:
+        return used;
+    case RESP_MORE:
+        break;
+    case RESP_ERROR:
+        refuse_protocol(c, error);
+        break;
+    case RESP_NOMEM:
+        log_warning("closing client %s: no memory for its request", c->session.address);
+        conn_kill(c);
+        break;
+    }
+    return 0;
 }
 
 /* Queues the requests in `in`. Returns how many bytes are done with; the rest has to be kept. */
@@ -105,31 +135,21 @@ static size_t parse(struct conn *c, struct strview in)
     net->parsing = c;
     net->held_at = NULL;
     while (at < in.len && conn_may_run(c)) {
-        const char *start = in.data + at;
+        const struct strview rest = strview_of(in.data + at, in.len - at);
         size_t used = 0;
-        const char *error = NULL;
-        enum resp_status status = resp_parse(&c->parser, &limits, strview_of(start, in.len - at),
-                                             &net->request, &used, &error);
-        if (LIKELY(status == RESP_REQUEST)) {
-            if (UNLIKELY(*start != '*') && is_http(&net->request)) {
-                refuse_http(c);
+        int argc;
+        if (LIKELY(c->parser.state == RESP_AT_START)) {
+            used = resp_parse_whole(&limits, rest, batch_args(&net->batch), BATCH_CALL_ARGS, &argc);
+        }
+        if (LIKELY(used > 0)) {
+            conn_add_work(c, CONN_WORK_FLUSH);
+            batch_add(net, c, argc, rest.data, used);
+        } else {
+            used = parse_other(c, &limits, rest);
+            if (used == 0) {
                 break;
             }
-            conn_add_work(c, CONN_WORK_FLUSH);
-            batch_add(net, c, start, used);
-            if (UNLIKELY(!limits.is_authenticated)) {
-                batch_run(net); /* this request may be the one that authenticates */
-                limits = limits_of(c);
-            }
-        } else if (status == RESP_MORE) {
-            break;
-        } else if (status == RESP_ERROR) {
-            refuse_protocol(c, error);
-            break;
-        } else if (status == RESP_NOMEM) {
-            log_warning("closing client %s: no memory for its request", c->session.address);
-            conn_kill(c);
-            break;
+            limits = limits_of(c);
         }
         at += used;
         if (UNLIKELY(--budget == 0 || (net->batch.count == 0 && turn_is_long(net)))) {
@@ -141,8 +161,7 @@ static size_t parse(struct conn *c, struct strview in)
     return net->held_at != NULL ? (size_t)(net->held_at - in.data) : at;
 }
 
-/* ---- the connection's own buffer
- * ------------------------------------------------------------------------ */
+/* ---- the connection's own buffer ------------------------------------------------------------- */
 
 /* How much room to make for the bytes to come of an unfinished request. */
 static size_t room_for_more(const struct conn *c, size_t have)
@@ -205,14 +224,14 @@ void conn_run_input(struct conn *c)
     }
 }
 
-/* ---- reading
- * -------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Judges what recv returned; true when there are bytes. */
 static bool received(struct conn *c, ssize_t n)
 {
     if (LIKELY(n > 0)) {
         c->net->stats.total_net_input_bytes += (uint64_t)n;
+        c->net->stats.total_reads_processed++;
         idle_touch(c);
         return true;
     }
@@ -314,7 +333,8 @@ void conn_read_now(struct conn *c)
 
 void conn_read(struct conn *c)
 {
-    if (UNLIKELY(c->net->is_behind || turn_is_long(c->net))) {
+    bool has_rest = (c->work & CONN_WORK_PARSE) != 0; /* of what was read before */
+    if (UNLIKELY(has_rest || c->net->is_behind || turn_is_long(c->net))) {
         c->net->is_behind = true;
         conn_add_work(c, CONN_WORK_READ);
         return;

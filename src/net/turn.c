@@ -4,10 +4,12 @@
  *     check    +2   read the clocks; everything in this turn happens at that moment
  *     async    +1   results of helper threads arrive (source layer); sessions are resumed
  *     clients   0   recv into the ring, parse, hash, prefetch buckets, queue (conn_read.c, batch.c)
- *     accept   -1   new connections (listener.c) busy     -2   an idle watcher without effect,
- * started while work is left: the loop polls without sleeping prepare       run the batch; for each
- * connection with work: run its kept input, one send, or free it; hand the loads that were started
- * to their databases (the loop sleeps)
+ *     accept   -1   new connections (listener.c)
+ *     busy     -2   an idle watcher without effect, started while work is left: the loop polls
+ *                   without sleeping
+ *     prepare       run the batch; for each connection with work: run its kept input, one send, or
+ *                   free it; hand the loads that were started to their databases
+ *     (the loop sleeps)
  *
  * So a request is run in the same turn in which it is read, after at most one look at every other
  * socket; replies leave in one send per connection and turn. Connections are freed here and nowhere
@@ -65,7 +67,9 @@ static void catch_up(struct net *net)
             conn_run_input(c);
             clock_update(net->env->clock);
         }
-        if ((work & CONN_WORK_READ) != 0 && wants_read(c)) {
+        if ((c->work & CONN_WORK_PARSE) != 0) {
+            c->work |= work & CONN_WORK_READ;
+        } else if ((work & CONN_WORK_READ) != 0 && wants_read(c)) {
             conn_read_now(c);
         }
         list_remove(link);

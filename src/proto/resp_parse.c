@@ -1,14 +1,14 @@
 /*
  * The parser, twice: once for requests that are there whole, once for all others.
  *
- * parse_whole() is the hottest code of the server. It reads a well-formed array that lies complete
- * in the buffer straight into the request's argv: no state, no copies, no calls. At anything else
- * (bytes missing, odd spelling, an error, a client that has not authenticated) it gives up without
- * having touched the parser and leaves the request to the second.
+ * resp_parse_whole() is the hottest code of the server. It reads a well-formed array that lies
+ * complete in the buffer straight into the caller's argv: no state, no copies, no calls. At
+ * anything else (bytes missing, odd spelling, an error, a client that has not authenticated) it
+ * gives up without having touched the parser and leaves the request to the second.
  *
  * The stepwise parser is a machine of one function per state. It keeps the arguments found so far
  * as spans, which are offsets because the caller may move the bytes, and for lines how much of them
- * has been looked at; nothing is read or copied again when more bytes arrive. Only parse_whole()'s
+ * has been looked at; nothing is read or copied again when more bytes arrive. Only the
  * first look may have been in vain, which happens once per request. Memory follows the arguments
  * that have arrived, never those that were announced.
  *
@@ -33,7 +33,7 @@
 #define CRLF_LEN       2
 #define ARRAY_MIN      4 /* "*1\r\n" */
 #define BULK_MIN       6 /* "$0\r\n\r\n" */
-#define DIGITS_MAX     9 /* what parse_whole() reads; fits into 32 bits */
+#define DIGITS_MAX     9 /* what read_number() reads; fits into 32 bits */
 #define SPANS_MIN      8
 #define NOT_A_NUMBER   INT64_MAX /* no count and no length comes near */
 
@@ -96,38 +96,76 @@ static ALWAYS_INLINE const char *read_number(const char *s, const char *end, siz
     return read_long_number(s + 3, end, out);
 }
 
-/* The length of the request at the front of `in`, which is then in `out`; 0: not for this parser.
+/* The number of arguments that "*count" announces, 0: not for this parser. *at is then behind it.
  */
-static ALWAYS_INLINE size_t parse_whole(const struct resp_limits *limits, struct strview in,
-                                        struct resp_request *out)
+static ALWAYS_INLINE size_t read_count(const struct resp_limits *limits, struct strview in,
+                                       const char **at)
 {
-    const char *at = in.data;
     const char *end = in.data + in.len;
-    if (UNLIKELY(in.len < ARRAY_MIN + BULK_MIN || *at != '*' || !limits->is_authenticated)) {
+    if (UNLIKELY(in.len < ARRAY_MIN + BULK_MIN || *in.data != '*' || !limits->is_authenticated)) {
         return 0;
     }
     size_t count;
-    at = read_number(at + 1, end, &count);
+    *at = read_number(in.data + 1, end, &count);
     /* With so many bytes at hand, making room for the announced arguments amplifies nothing. */
-    if (UNLIKELY(at == NULL || count == 0 || count > (size_t)(end - at) / BULK_MIN ||
-                 count > (uint64_t)limits->args_max || !resp_request_reserve(out, count))) {
+    if (UNLIKELY(*at == NULL || count > (size_t)(end - *at) / BULK_MIN ||
+                 count > (uint64_t)limits->args_max)) {
         return 0;
     }
-    for (struct strview *arg = out->argv, *last = arg + count; arg < last; arg++) {
+    return count;
+}
+
+/* Returns what follows the arguments, NULL: not for this parser. */
+static ALWAYS_INLINE const char *read_bulks(const struct resp_limits *limits, const char *at,
+                                            const char *end, struct strview *argv, size_t count)
+{
+    for (struct strview *arg = argv, *last = arg + count; arg < last; arg++) {
         if (UNLIKELY(end - at < BULK_MIN || *at != '$')) {
-            return 0;
+            return NULL;
         }
         size_t len;
         at = read_number(at + 1, end, &len);
         if (UNLIKELY(at == NULL || len + CRLF_LEN > (size_t)(end - at) ||
                      len > (uint64_t)limits->bulk_max)) {
-            return 0;
+            return NULL;
         }
         *arg = strview_of(at, len);
         at += len + CRLF_LEN;
     }
+    return at;
+}
+
+size_t resp_parse_whole(const struct resp_limits *limits, struct strview in, struct strview *argv,
+                        size_t argv_max, int *argc_out)
+{
+    const char *at;
+    size_t count = read_count(limits, in, &at);
+    if (UNLIKELY(count == 0 || count > argv_max)) {
+        return 0;
+    }
+    const char *next = read_bulks(limits, at, in.data + in.len, argv, count);
+    if (UNLIKELY(next == NULL)) {
+        return 0;
+    }
+    *argc_out = (int)count;
+    return (size_t)(next - in.data);
+}
+
+/* The same with the request's own argv, which grows. */
+static size_t parse_whole(const struct resp_limits *limits, struct strview in,
+                          struct resp_request *out)
+{
+    const char *at;
+    size_t count = read_count(limits, in, &at);
+    if (count == 0 || !resp_request_reserve(out, count)) {
+        return 0;
+    }
+    const char *next = read_bulks(limits, at, in.data + in.len, out->argv, count);
+    if (next == NULL) {
+        return 0;
+    }
     out->argc = (int)count;
-    return (size_t)(at - in.data);
+    return (size_t)(next - in.data);
 }
 
 /* ---- all others, step by step ---- */
@@ -364,9 +402,9 @@ enum resp_status resp_parse(struct resp_parser *p, const struct resp_limits *lim
                             struct strview in, struct resp_request *out, size_t *used_out,
                             const char **error_out)
 {
-    if (LIKELY(p->state == RESP_AT_START)) {
+    if (p->state == RESP_AT_START) {
         size_t used = parse_whole(limits, in, out);
-        if (LIKELY(used > 0)) {
+        if (used > 0) {
             *used_out = used;
             return RESP_REQUEST;
         }

@@ -25,9 +25,9 @@ static const struct option process_option_rows[] = {
     {.name = "databases", .type = OPTION_INT, .offset = FIELD(databases), .def = "16", .min = STORE_DATABASES,
      .max = STORE_DATABASES, .flags = OPTION_FIXED, .help = "number of databases; always 16"},
     {.name = "save", .type = OPTION_ENUM, .offset = FIELD(save), .def = "", .names = nothing_names,
-     .flags = OPTION_FIXED, .help = "always empty: a cache keeps nothing on disk"},
+     .help = "always empty: a cache keeps nothing on disk"},
     {.name = "appendonly", .type = OPTION_ENUM, .offset = FIELD(appendonly), .def = "no", .names = no_names,
-     .flags = OPTION_FIXED, .help = "always no: a cache keeps nothing on disk"},
+     .help = "always no: a cache keeps nothing on disk"},
     {.name = "daemonize", .type = OPTION_ENUM, .offset = FIELD(daemonize), .def = "no", .names = no_names,
      .flags = OPTION_FIXED, .help = "always no: serves in the foreground, under systemd or a container"},
 };

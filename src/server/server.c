@@ -21,6 +21,7 @@
 #include <ev.h>
 
 #include "config.h"
+#include "config_rewrite.h"
 #include "signals.h"
 #include "tarn/base/clock.h"
 #include "tarn/base/hash.h"
@@ -58,8 +59,7 @@ struct server {
     enum server_exit exit_code;
 };
 
-/* ---- the end
- * -------------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void on_drained(void *ctx)
 {
@@ -118,8 +118,7 @@ static void on_signal_reopen(void *ctx)
     }
 }
 
-/* ---- what layers ask of each other
- * ---------------------------------------------------------------------- */
+/* ---- what layers ask of each other ----------------------------------------------------------- */
 
 /* Fits command_host::memory. */
 static void beside_memory(void *ctx, struct command_memory *out)
@@ -173,8 +172,7 @@ static int apply_process(void *ctx, const struct option *option, struct errtext 
     return 0;
 }
 
-/* ---- creation, layer by layer
- * --------------------------------------------------------------------------- */
+/* ---- creation, layer by layer ---------------------------------------------------------------- */
 
 static enum server_exit exit_of(enum config_result result, struct errtext *err)
 {
@@ -219,8 +217,21 @@ static enum server_exit open_log(struct server *s, struct errtext *err)
     return SERVER_EXIT_OK;
 }
 
+static int rewrite_config(void *ctx, struct errtext *err)
+{
+    const struct server *s = ctx;
+    const int result = config_rewrite(s->args->config_file, s->options, err);
+    if (result == 0) {
+        log_notice("wrote the options to %s", s->args->config_file);
+    } else {
+        log_warning("cannot rewrite %s: %s", s->args->config_file, err->text);
+    }
+    return result;
+}
+
 static void fill_host(struct server *s)
 {
+    const char *file = s->args->config_file;
     unsigned char bytes[20];
     random_bytes(bytes, sizeof(bytes));
     struct command_host *host = &s->env.host;
@@ -230,7 +241,8 @@ static void fill_host(struct server *s)
         .memory = beside_memory,
         .started_wall_ms = s->clock.wall_ms,
         .started_mono_ms = s->clock.mono_ms,
-        .config_file = s->args->config_file != NULL ? s->args->config_file : "",
+        .rewrite_config = rewrite_config,
+        .config_file = file != NULL && strcmp(file, "-") != 0 ? file : "",
         .executable = s->args->executable,
         .tcp_port = (int)s->values.net.port,
     };
@@ -273,10 +285,11 @@ static enum server_exit build_layers(struct server *s, struct errtext *err)
     fill_host(s);
     int result = command_env_init(&s->env);
     if (result < 0) {
-        errtext_set(err, result == -EINVAL
-                             ? "notify-keyspace-events: the letters are Ag$lshzxeKEtmdn"
-                             : "no memory for the command table");
-        return result == -EINVAL ? SERVER_EXIT_CONFIG : SERVER_EXIT_OS;
+        errtext_set(err,
+                    result == -EINVAL   ? "notify-keyspace-events: the letters are Ag$lshzxeKEtmdn"
+                    : result == -ERANGE ? "latency-tracking-info-percentiles: numbers from 0 to 100"
+                                        : "no memory for the command table");
+        return result == -ENOMEM ? SERVER_EXIT_OS : SERVER_EXIT_CONFIG;
     }
     s->has_env = true;
     result = net_create(&s->net, s->loop, &s->values.net, &s->env, err);
@@ -320,8 +333,7 @@ enum server_exit server_create(struct server **out, const struct args *args, str
     return SERVER_EXIT_OK;
 }
 
-/* ---- serving
- * -------------------------------------------------------------------------------------------- */
+/* ---- serving --------------------------------------------------------------------------------- */
 
 static enum server_exit write_pidfile(struct server *s, struct errtext *err)
 {

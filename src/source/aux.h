@@ -1,15 +1,16 @@
 /*
  * What this layer keeps with each entry it wrote: STORE_AUX_BYTES, little endian.
  *
- *      0     2       4            8                  14    16
- *     +-----+-------+------------+-------------------+-----+
- *     | map | flags | epoch      | sent at, ms        | 0   |
- *     +-----+-------+------------+-------------------+-----+
+ *      0             2            6             11            16
+ *     +-------------+------------+-------------+-------------+
+ *     | flags, map  | epoch      | sent at, ms | life, ms    |
+ *     +-------------+------------+-------------+-------------+
  *
- *  - map: index of the map in order of configuration;
- *  - flags: AUX_OWN_TTL: the row brought its own ttl, a lowered `ttl` of the map does not touch it;
+ *  - flags: 4 bits, enum aux_flag; map: 12 bits, its index in order of configuration;
  *  - epoch: the map's when the query was sent; a later one means the entry was invalidated;
- *  - sent at: when the query was sent, monotonic: the age of the value counts from there.
+ *  - sent at: when the query was sent, monotonic: the age of the value counts from there;
+ *  - life: from then on the value is good for so long. The store keeps the entry longer, through
+ *    the windows in which an old value may be used.
  */
 #ifndef TARN_SOURCE_AUX_H
 #define TARN_SOURCE_AUX_H
@@ -20,59 +21,46 @@
 
 #include "tarn/store/store.h"
 
-#define AUX_OWN_TTL (1u << 0)
-
-#define AUX_MAP_AT   0
-#define AUX_FLAGS_AT 2
-#define AUX_EPOCH_AT 4
-#define AUX_SENT_AT  8
-#define AUX_END_AT   14
-
-#define AUX_SENT_MAX_MS ((INT64_C(1) << 48) - 1)
-
-static_assert(AUX_END_AT <= STORE_AUX_BYTES, "the store keeps this many bytes for us");
-static_assert(AUX_SENT_AT + 6 == AUX_END_AT, "the time of the query has 48 bits: 8900 years");
-
-struct aux {
-    uint16_t map;
-    uint16_t flags;
-    uint32_t epoch;
-    int64_t sent_ms;
+enum aux_flag {
+    AUX_OWN_TTL = 1 << 0,  /* the row brought its own ttl: a lowered `ttl` does not touch it */
+    AUX_NO_STALE = 1 << 1, /* changed in the database: not to be used beyond its life */
 };
 
-static inline void aux_put(unsigned char *at, uint64_t value, int bytes)
-{
-    for (int i = 0; i < bytes; i++) {
-        at[i] = (unsigned char)(value >> (8 * i));
-    }
-}
+#define AUX_FLAG_BITS 4
+#define AUX_MAP_BITS  12
+#define AUX_TIME_BITS 40 /* 34 years of milliseconds */
+#define AUX_TIME_MAX  ((INT64_C(1) << AUX_TIME_BITS) - 1)
 
-static inline uint64_t aux_get(const unsigned char *at, int bytes)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < bytes; i++) {
-        value |= (uint64_t)at[i] << (8 * i);
-    }
-    return value;
-}
+static_assert(STORE_AUX_BYTES == 16, "two words hold it");
+static_assert(AUX_FLAG_BITS + AUX_MAP_BITS + 32 + 2 * AUX_TIME_BITS == 128, "all bits are used");
+
+struct aux {
+    unsigned map, flags;
+    uint32_t epoch;
+    int64_t sent_ms, life_ms;
+};
 
 static inline void aux_encode(unsigned char out[STORE_AUX_BYTES], const struct aux *a)
 {
-    assert(a->sent_ms >= 0 && a->sent_ms <= AUX_SENT_MAX_MS);
-    memset(out, 0, STORE_AUX_BYTES);
-    aux_put(out + AUX_MAP_AT, a->map, 2);
-    aux_put(out + AUX_FLAGS_AT, a->flags, 2);
-    aux_put(out + AUX_EPOCH_AT, a->epoch, 4);
-    aux_put(out + AUX_SENT_AT, (uint64_t)a->sent_ms, 6);
+    assert(a->sent_ms >= 0 && a->sent_ms <= AUX_TIME_MAX);
+    assert(a->life_ms >= 0 && a->life_ms <= AUX_TIME_MAX);
+    assert(a->map < 1u << AUX_MAP_BITS && a->flags < 1u << AUX_FLAG_BITS);
+    const uint64_t words[2] = {a->flags | a->map << AUX_FLAG_BITS | (uint64_t)a->epoch << 16 |
+                                   (uint64_t)a->sent_ms << 48,
+                               (uint64_t)a->sent_ms >> 16 | (uint64_t)a->life_ms << 24};
+    memcpy(out, words, STORE_AUX_BYTES);
 }
 
 static inline struct aux aux_decode(const unsigned char in[STORE_AUX_BYTES])
 {
+    uint64_t words[2];
+    memcpy(words, in, STORE_AUX_BYTES);
     return (struct aux){
-        .map = (uint16_t)aux_get(in + AUX_MAP_AT, 2),
-        .flags = (uint16_t)aux_get(in + AUX_FLAGS_AT, 2),
-        .epoch = (uint32_t)aux_get(in + AUX_EPOCH_AT, 4),
-        .sent_ms = (int64_t)aux_get(in + AUX_SENT_AT, 6),
+        .flags = (unsigned)words[0] & ((1u << AUX_FLAG_BITS) - 1),
+        .map = (unsigned)(words[0] >> AUX_FLAG_BITS) & ((1u << AUX_MAP_BITS) - 1),
+        .epoch = (uint32_t)(words[0] >> 16),
+        .sent_ms = (int64_t)(words[0] >> 48 | (words[1] & 0xffffff) << 16),
+        .life_ms = (int64_t)(words[1] >> 24),
     };
 }
 

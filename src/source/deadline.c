@@ -11,7 +11,9 @@
 #include "deadline.h"
 
 #include "flight.h"
+#include "freshness.h"
 #include "load_error.h"
+#include "probe.h"
 
 #define TIMER_MIN_MS 1
 
@@ -46,7 +48,7 @@ void deadline_add_held(struct deadlines *d, struct flight *f)
 
 void deadline_add_waiter(struct deadlines *d, struct load_waiter *w)
 {
-    insert(&d->waiters, &w->by_deadline, waiter_time);
+    insert(w->is_soft ? &d->soft : &d->waiters, &w->by_deadline, waiter_time);
 }
 
 void deadline_arm(struct sources *s, int64_t at_ms)
@@ -69,6 +71,14 @@ static bool is_due(const struct list *l, int64_t (*time_of)(struct list *), int6
     return !list_is_empty(l) && time_of(l->next) <= now_ms;
 }
 
+static bool find_old_value(const struct load_waiter *w, struct load_result *out)
+{
+    const struct flight *f = w->flight;
+    const struct store_key k = {.key = flight_key(f), .hash = f->hash, .db = f->db};
+    return f->purpose == FLIGHT_READ && !w->wants_new &&
+           old_value_find(f->source->owner, f->map, &k, out);
+}
+
 /* A waiter whose own time is up while the flight goes on for others. */
 static void time_out_waiter(struct load_waiter *w, int64_t now_ms)
 {
@@ -79,39 +89,72 @@ static void time_out_waiter(struct load_waiter *w, int64_t now_ms)
     }
     char text[LOAD_ERROR_TEXT_MAX];
     load_error_text(text, LOAD_ERROR_TIMEOUT, f->source, f->map, now_ms - f->started_ms, f->id);
-    load_waiter_cancel(w);
     struct load_result result = {.status = LOAD_FAILED, .error = strview_str(text)};
+    struct load_result old;
+    if (find_old_value(w, &old)) {
+        f->map->stats.stale_error++;
+        result = old;
+    }
+    load_waiter_cancel(w);
     w->done(w, &result);
+}
+
+/* A waiter has waited long enough for the new value, if the old one is still there. The load goes
+ * on, for the next reader. */
+static void end_patience(struct load_waiter *w)
+{
+    struct flight *f = w->flight;
+    struct load_result old;
+    if (find_old_value(w, &old)) {
+        f->map->stats.soft_timeouts++;
+        flight_leave(w);
+        w->done(w, &old);
+        return;
+    }
+    list_remove(&w->by_deadline);
+    w->is_soft = false;
+    w->deadline_ms = w->last_ms;
+    if (w->deadline_ms < f->deadline_ms) {
+        deadline_add_waiter(&f->map->deadlines, w);
+    }
 }
 
 static void run_due(struct deadlines *d, int64_t now_ms)
 {
+    while (is_due(&d->soft, waiter_time, now_ms)) {
+        end_patience(container_of(d->soft.next, struct load_waiter, by_deadline));
+    }
     while (is_due(&d->waiters, waiter_time, now_ms)) {
         time_out_waiter(container_of(d->waiters.next, struct load_waiter, by_deadline), now_ms);
     }
     while (is_due(&d->flights, flight_time, now_ms)) {
         struct flight *f = container_of(d->flights.next, struct flight, by_deadline);
-        bool was_sent = f->state == FLIGHT_SENT;
+        struct source *src = f->source;
+        const bool was_sent = f->state == FLIGHT_SENT;
+        const bool was_hung = was_sent || src->answered_ms < f->started_ms;
         flight_fail(f, LOAD_ERROR_TIMEOUT,
                     was_sent ? "the database did not answer in time"
                              : "no connection was free in time");
+        if (was_hung) { /* else the pool is merely too small for the load */
+            source_note_load(src, true);
+        }
     }
     while (is_due(&d->held, flight_time, now_ms)) {
         flight_void(container_of(d->held.next, struct flight, by_deadline));
     }
 }
 
+static int64_t earlier(int64_t at_ms, const struct list *l, int64_t (*time_of)(struct list *))
+{
+    return !list_is_empty(l) && time_of(l->next) < at_ms ? time_of(l->next) : at_ms;
+}
+
 static int64_t earliest(const struct deadlines *d)
 {
-    int64_t at_ms = INT64_MAX;
-    at_ms = list_is_empty(&d->flights) ? at_ms : flight_time(d->flights.next);
-    if (!list_is_empty(&d->waiters) && waiter_time(d->waiters.next) < at_ms) {
-        at_ms = waiter_time(d->waiters.next);
-    }
-    if (!list_is_empty(&d->held) && flight_time(d->held.next) < at_ms) {
-        at_ms = flight_time(d->held.next);
-    }
-    return at_ms;
+    int64_t at_ms = earlier(INT64_MAX, &d->flights, flight_time);
+    at_ms = earlier(at_ms, &d->waiters, waiter_time);
+    at_ms = earlier(at_ms, &d->soft, waiter_time);
+    return earlier(at_ms, &d->held, flight_time);
 }
 
 void sources_tick(struct sources *s)
@@ -123,6 +166,7 @@ void sources_tick(struct sources *s)
     }
     for (size_t i = 0; i < s->sources_count; i++) {
         run_due(&s->sources[i]->deadlines, now_ms);
+        source_probe_if_due(s->sources[i]);
         source_pump(s->sources[i]);
     }
     ev_timer_stop(s->loop, &s->timer);
@@ -133,6 +177,8 @@ void sources_tick(struct sources *s)
     }
     for (size_t i = 0; i < s->sources_count; i++) {
         int64_t at_ms = earliest(&s->sources[i]->deadlines);
+        next_ms = at_ms < next_ms ? at_ms : next_ms;
+        at_ms = source_probe_at(s->sources[i]);
         next_ms = at_ms < next_ms ? at_ms : next_ms;
     }
     if (next_ms != INT64_MAX) {

@@ -1,78 +1,50 @@
 /*
  * A database of make-believe for tests: it answers at once or holds each query at a gate until it
- * is told to let go, so that every race becomes a sequence of steps.
+ * is told to let go, so that every race becomes a sequence of steps. What a test can say is in
+ * mock_verbs.c.
  *
- *     HOLD             from now on queries wait at the gate
- *     RELEASE [n]      lets the n oldest go; without n all, and opens the gate
- *     FAIL <status>    answers become failures: down, timeout, busy, err, big; `FAIL off` ends that
- *     ROWS <n> [value] answers have n rows (default value: mock:<parameters>:<number of the query>)
- *     NULL             the value is SQL NULL
- *     BYTES <n>        the value has n bytes
- *     QUERIES, HELD    how many queries there were, how many wait at the gate
- *     RESET            as at the beginning, the count of queries included
- *
- * What a query will see (rows, value) is fixed when it arrives, as with a snapshot; whether it
- * fails when it leaves. One column, `value`.
+ * What a query will see (rows, values) is fixed when it arrives, as with a snapshot; whether it
+ * fails when it leaves. There is one column, `value`; a dsn with commas names the columns, of which
+ * `id` has the first parameter, `value` the value and others their name and the number of the
+ * query. A query for a list of keys gives a row for each, with an `id`.
  */
-#include "tarn/source/driver.h"
+#include "mock.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <ev.h>
-
-#include "tarn/base/list.h"
-#include "tarn/base/num.h"
-
-#define MOCK_VALUE_BYTES_MAX (64 * 1024 * 1024)
-#define MOCK_ROWS_MAX        1000
-
-enum mock_value { MOCK_DEFAULT, MOCK_TEXT, MOCK_NULL, MOCK_BYTES };
-
-/* What answers look like. */
-struct mock_script {
-    enum mock_value kind;
-    int64_t rows;
-    int64_t bytes;
-    char text[64];
-};
-
-struct mock_query {
-    struct list link;
-    uint64_t id;
-    enum driver_task task;
-    size_t row_bytes_max;
-    bool is_free; /* past the gate */
-    bool is_cancelled;
-    struct mock_script script;
-    struct buf value; /* MOCK_DEFAULT's */
-};
-
-struct upstream {
-    struct upstream_config config;
-    struct list queries; /* struct mock_query::link, in order of arrival */
-    struct mock_script script;
-    enum driver_status fail_as; /* DRIVER_OK: do not */
-    enum driver_state state;
-    bool is_holding;
-    int statements_count;
-    uint64_t queries_count;
-    size_t memory;
-    ev_async wake;
-};
-
-static const struct mock_script first_script = {.kind = MOCK_DEFAULT, .rows = 1};
-
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static void add_value(struct rows_builder *b, const struct mock_query *q)
+static void add_filler(struct rows_builder *b, size_t bytes)
 {
-    char *filler = NULL;
+    char *filler = malloc(bytes + 1);
+    if (filler == NULL) {
+        b->failed = true;
+        return;
+    }
+    memset(filler, 'x', bytes);
+    rows_add(b, CELL_TEXT, strview_of(filler, bytes));
+    free(filler);
+}
+
+static void add_default(struct rows_builder *b, const struct mock_query *q, struct strview params)
+{
+    struct buf value;
+    buf_init(&value);
+    buf_printf(&value, "mock:%.*s%llu", STRVIEW_ARG(params), (unsigned long long)q->number);
+    rows_add(b, CELL_TEXT, buf_view(&value));
+    b->failed = b->failed || value.failed;
+    buf_fini(&value);
+}
+
+static void add_value(struct rows_builder *b, const struct mock_query *q, struct strview params)
+{
     switch (q->script.kind) {
     case MOCK_DEFAULT:
-        rows_add(b, CELL_TEXT, buf_view(&q->value));
+    case MOCK_TABLE:
+        add_default(b, q, params);
         break;
     case MOCK_TEXT:
         rows_add(b, CELL_TEXT, strview_str(q->script.text));
@@ -81,28 +53,101 @@ static void add_value(struct rows_builder *b, const struct mock_query *q)
         rows_add(b, CELL_NULL, strview_of("", 0));
         break;
     case MOCK_BYTES:
-        filler = malloc((size_t)q->script.bytes + 1);
-        if (filler == NULL) {
-            b->failed = true;
-            return;
-        }
-        memset(filler, 'x', (size_t)q->script.bytes);
-        rows_add(b, CELL_TEXT, strview_of(filler, (size_t)q->script.bytes));
-        free(filler);
+        add_filler(b, (size_t)q->script.bytes);
         break;
     }
 }
 
-static enum driver_status make_rows(const struct mock_query *q, struct rows **out)
+/* The part of `text` before the next `end`, which is cut off with it. */
+static struct strview cut(struct strview *text, char end)
+{
+    const char *at = text->len > 0 ? memchr(text->data, end, text->len) : NULL;
+    const struct strview part = at != NULL ? strview_of(text->data, (size_t)(at - text->data))
+                                           : *text;
+    const size_t used = part.len + (at != NULL);
+    *text = strview_of(text->data + used, text->len - used);
+    return part;
+}
+
+static struct strview columns_of(const struct upstream *u, const struct mock_query *q)
+{
+    const struct strview dsn = strview_str(u->config.dsn);
+    if (memchr(dsn.data, ',', dsn.len) != NULL) {
+        return dsn;
+    }
+    return strview_str(buf_len(&q->list) > 0 ? "id,value" : "value");
+}
+
+static void add_row(struct rows_builder *b, const struct upstream *u, const struct mock_query *q,
+                    struct strview params)
+{
+    struct strview names = columns_of(u, q);
+    struct strview id = params;
+    id = cut(&id, ':');
+    while (names.len > 0) {
+        const struct strview name = cut(&names, ',');
+        if (strview_eq(name, strview_str("id"))) {
+            rows_add(b, CELL_TEXT, id);
+        } else if (strview_eq(name, strview_str("value"))) {
+            add_value(b, q, params);
+        } else {
+            char text[MOCK_TEXT_MAX];
+            (void)snprintf(text, sizeof(text), "%.*s:%llu", STRVIEW_ARG(name),
+                           (unsigned long long)q->number);
+            rows_add(b, CELL_TEXT, strview_str(text));
+        }
+    }
+}
+
+static void add_table(struct rows_builder *b, const struct mock_query *q)
+{
+    struct strview rows = strview_str(q->script.text);
+    while (rows.len > 0) {
+        struct strview row = cut(&rows, '|');
+        for (unsigned i = 0; i < b->columns; i++) {
+            const struct strview cell = cut(&row, ',');
+            const bool is_null = strview_eq(cell, strview_str("\\N"));
+            rows_add(b, is_null ? CELL_NULL : CELL_TEXT, is_null ? strview_of("", 0) : cell);
+        }
+    }
+}
+
+static void add_rows(struct rows_builder *b, const struct upstream *u, const struct mock_query *q)
+{
+    if (q->script.kind == MOCK_TABLE) {
+        add_table(b, q);
+        return;
+    }
+    struct strview list = buf_view(&q->list);
+    for (int64_t i = 0; i < q->script.rows && buf_len(&q->list) == 0; i++) {
+        add_row(b, u, q, buf_view(&q->params));
+    }
+    while (list.len > 0 && q->script.rows > 0) {
+        struct strview element = cut(&list, '\0');
+        char params[MOCK_TEXT_MAX];
+        (void)snprintf(params, sizeof(params), "%.*s:", STRVIEW_ARG(element));
+        add_row(b, u, q, strview_str(params));
+    }
+}
+
+static enum driver_status make_rows(const struct upstream *u, const struct mock_query *q,
+                                    struct rows **out)
 {
     if (q->script.kind == MOCK_BYTES && (size_t)q->script.bytes > q->row_bytes_max) {
         return DRIVER_TOO_BIG;
     }
+    struct strview names = columns_of(u, q);
+    unsigned columns = 1;
+    for (size_t i = 0; i < names.len; i++) {
+        columns += names.data[i] == ',';
+    }
     struct rows_builder b;
-    rows_begin(&b, 1);
-    rows_add(&b, CELL_TEXT, strview_str("value"));
-    for (int64_t i = 0; i < q->script.rows && q->task == DRIVER_LOAD; i++) {
-        add_value(&b, q);
+    rows_begin(&b, columns);
+    while (names.len > 0) {
+        rows_add(&b, CELL_TEXT, cut(&names, ','));
+    }
+    if (q->task == DRIVER_LOAD) {
+        add_rows(&b, u, q);
     }
     *out = rows_finish(&b, false);
     return *out != NULL ? DRIVER_OK : DRIVER_BUSY;
@@ -121,7 +166,8 @@ static void free_query(struct upstream *u, struct mock_query *q)
 {
     list_remove(&q->link);
     u->memory -= sizeof(*q);
-    buf_fini(&q->value);
+    buf_fini(&q->params);
+    buf_fini(&q->list);
     free(q);
 }
 
@@ -129,12 +175,16 @@ static void answer(struct upstream *u, struct mock_query *q)
 {
     struct rows *rows = NULL;
     enum driver_status status = q->is_cancelled ? DRIVER_TIMEOUT : u->fail_as;
+    status = q->is_lost ? DRIVER_DOWN : status;
     if (status == DRIVER_OK) {
-        status = make_rows(q, &rows);
+        status = make_rows(u, q, &rows);
     }
     report_state(u, status);
-    struct driver_result result = {
-        .id = q->id, .status = status, .rows = rows, .detail = "the mock was told so"};
+    struct driver_result result = {.id = q->id,
+                                   .status = status,
+                                   .rows = rows,
+                                   .detail = "the mock was told so",
+                                   .is_lost = q->is_lost};
     free_query(u, q);
     u->config.events.done(u->config.events.ctx, &result);
     free(rows);
@@ -167,18 +217,21 @@ static void on_wake(struct ev_loop *loop, ev_async *wake, int events)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-static void write_value(struct mock_query *q, const struct driver_request *r, uint64_t number)
+static void write_param(struct buf *out, const struct driver_value *v)
 {
-    buf_append_str(&q->value, "mock:");
-    for (unsigned i = 0; i < r->params_count; i++) {
-        if (r->params[i].type == VALUE_INT) {
-            buf_append_i64(&q->value, r->params[i].number);
-        } else {
-            buf_append_view(&q->value, r->params[i].bytes);
-        }
-        buf_append_char(&q->value, ':');
+    if (v->type == VALUE_INT) {
+        buf_append_i64(out, v->number);
+    } else {
+        buf_append_view(out, v->bytes);
     }
-    buf_append_u64(&q->value, number);
+}
+
+static void write_params(struct mock_query *q, const struct driver_request *r)
+{
+    for (unsigned i = 0; i < r->params_count; i++) {
+        write_param(&q->params, &r->params[i]);
+        buf_append_char(&q->params, ':');
+    }
 }
 
 static bool take(struct upstream *u, const struct driver_request *r)
@@ -193,9 +246,11 @@ static bool take(struct upstream *u, const struct driver_request *r)
                              .is_free = !u->is_holding || r->task == DRIVER_CHECK,
                              .script = u->script};
     if (r->task == DRIVER_LOAD) {
-        write_value(q, r, ++u->queries_count);
-        if (q->value.failed) {
-            buf_fini(&q->value);
+        write_params(q, r);
+        q->number = ++u->queries_count;
+        if (q->params.failed || q->list.failed) {
+            buf_fini(&q->params);
+            buf_fini(&q->list);
             free(q);
             return false;
         }
@@ -245,131 +300,6 @@ static int add_statement(struct upstream *u, struct strview sql, unsigned params
     return u->statements_count++;
 }
 
-/* ---- gates ----------------------------------------------------------------------------------- */
-
-static int64_t count_held(const struct upstream *u)
-{
-    int64_t count = 0;
-    list_for_each (it, &u->queries) {
-        count += !container_of(it, struct mock_query, link)->is_free;
-    }
-    return count;
-}
-
-static void release(struct upstream *u, int64_t count)
-{
-    list_for_each (it, &u->queries) {
-        struct mock_query *q = container_of(it, struct mock_query, link);
-        if (!q->is_free && count > 0) {
-            q->is_free = true;
-            count--;
-        }
-    }
-    ev_async_send(u->config.loop, &u->wake);
-}
-
-static int set_failure(struct upstream *u, struct strview word, struct errtext *err)
-{
-    static const char *const words[DRIVER_STATUS_COUNT] = {
-        [DRIVER_OK] = "off",    [DRIVER_DOWN] = "down", [DRIVER_TIMEOUT] = "timeout",
-        [DRIVER_BUSY] = "busy", [DRIVER_ERROR] = "err", [DRIVER_TOO_BIG] = "big",
-    };
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        if (strview_eq_nocase(word, words[i])) {
-            u->fail_as = (enum driver_status)i;
-            return 0;
-        }
-    }
-    errtext_set(err, "FAIL takes off, down, timeout, busy, err or big");
-    return -EINVAL;
-}
-
-static int set_rows(struct upstream *u, const struct strview *argv, int argc, struct errtext *err)
-{
-    struct mock_script script = {.kind = MOCK_DEFAULT};
-    if (argc < 2 || !num_parse_i64(argv[1], &script.rows) || script.rows < 0 ||
-        script.rows > MOCK_ROWS_MAX) {
-        errtext_set(err, "ROWS takes a number up to %d", MOCK_ROWS_MAX);
-        return -EINVAL;
-    }
-    if (argc > 2) {
-        if (argv[2].len >= sizeof(script.text)) {
-            errtext_set(err, "the value is too long");
-            return -EINVAL;
-        }
-        memcpy(script.text, argv[2].data, argv[2].len);
-        script.kind = MOCK_TEXT;
-    }
-    u->script = script;
-    return 0;
-}
-
-static int set_bytes(struct upstream *u, const struct strview *argv, int argc, struct errtext *err)
-{
-    struct mock_script script = {.kind = MOCK_BYTES, .rows = 1};
-    if (argc < 2 || !num_parse_i64(argv[1], &script.bytes) || script.bytes < 0 ||
-        script.bytes > MOCK_VALUE_BYTES_MAX) {
-        errtext_set(err, "BYTES takes a number up to %d", MOCK_VALUE_BYTES_MAX);
-        return -EINVAL;
-    }
-    u->script = script;
-    return 0;
-}
-
-static int open_gate(struct upstream *u, const struct strview *argv, int argc, struct errtext *err)
-{
-    int64_t count = INT64_MAX;
-    if (argc > 1 && (!num_parse_i64(argv[1], &count) || count < 0)) {
-        errtext_set(err, "RELEASE takes a number");
-        return -EINVAL;
-    }
-    u->is_holding = u->is_holding && argc > 1;
-    release(u, count);
-    return 0;
-}
-
-static int debug(struct upstream *u, const struct strview *argv, int argc, struct buf *reply,
-                 struct errtext *err)
-{
-    int r = 0;
-    if (argc < 1) {
-        errtext_set(err, "HOLD, RELEASE, FAIL, ROWS, NULL, BYTES, QUERIES, HELD or RESET");
-        return -EINVAL;
-    }
-    if (strview_eq_nocase(argv[0], "queries") || strview_eq_nocase(argv[0], "held")) {
-        bool wants_queries = strview_eq_nocase(argv[0], "queries");
-        buf_append_i64(reply, wants_queries ? (int64_t)u->queries_count : count_held(u));
-        return 0;
-    }
-    if (strview_eq_nocase(argv[0], "hold")) {
-        u->is_holding = true;
-    } else if (strview_eq_nocase(argv[0], "release")) {
-        r = open_gate(u, argv, argc, err);
-    } else if (strview_eq_nocase(argv[0], "fail")) {
-        r = set_failure(u, argc > 1 ? argv[1] : strview_of("", 0), err);
-    } else if (strview_eq_nocase(argv[0], "rows")) {
-        r = set_rows(u, argv, argc, err);
-    } else if (strview_eq_nocase(argv[0], "bytes")) {
-        r = set_bytes(u, argv, argc, err);
-    } else if (strview_eq_nocase(argv[0], "null")) {
-        u->script = (struct mock_script){.kind = MOCK_NULL, .rows = 1};
-    } else if (strview_eq_nocase(argv[0], "reset")) {
-        u->script = first_script;
-        u->fail_as = DRIVER_OK;
-        u->queries_count = 0;
-        u->is_holding = false;
-        release(u, INT64_MAX);
-    } else {
-        errtext_set(err, "the mock does not know '%.*s'", (int)size_min(argv[0].len, 32),
-                    argv[0].data);
-        r = -EINVAL;
-    }
-    if (r == 0) {
-        buf_append_str(reply, "OK");
-    }
-    return r;
-}
-
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static int open_upstream(struct upstream **out, const struct upstream_config *config,
@@ -380,7 +310,7 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
         errtext_set(err, "out of memory");
         return -ENOMEM;
     }
-    *u = (struct upstream){.config = *config, .script = first_script};
+    *u = (struct upstream){.config = *config, .script = mock_first_script};
     list_init(&u->queries);
     ev_async_init(&u->wake, on_wake);
     ev_async_start(config->loop, &u->wake);
@@ -405,6 +335,7 @@ const struct source_driver driver_mock = {
     .name = "mock",
     .help = "answers made up, with gates; for tests",
     .connections_default = 8,
+    .abilities = DRIVER_CAN_NOTIFY,
     .placeholder = '?',
     .bracket_quotes = true,
     .is_for_tests = true,
@@ -415,5 +346,5 @@ const struct source_driver driver_mock = {
     .cancel = cancel,
     .settle = settle,
     .memory = memory,
-    .debug = debug,
+    .debug = mock_debug,
 };

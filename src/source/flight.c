@@ -18,7 +18,9 @@
 
 #include "deadline.h"
 #include "fill.h"
+#include "freshness.h"
 #include "load_error.h"
+#include "probe.h"
 
 #define NO_SLOT UINT32_MAX
 
@@ -33,6 +35,31 @@ static struct deadlines *deadlines_of(const struct flight *f)
 }
 
 /* ---- beginning ------------------------------------------------------------------------------- */
+
+static void enter_queue(struct flight *f)
+{
+    struct source *src = f->source;
+    if (f->is_background) {
+        list_push_back(&src->background, &f->in_queue);
+        src->background_len++;
+        return;
+    }
+    if (f->purpose == FLIGHT_PROBE || f->is_retried) {
+        list_push_front(&src->queue, &f->in_queue);
+    } else {
+        list_push_back(&src->queue, &f->in_queue);
+    }
+    src->queue_len++;
+}
+
+static void leave_queue(struct flight *f)
+{
+    if (f->state == FLIGHT_QUEUED) {
+        list_remove(&f->in_queue);
+        f->source->queue_len -= !f->is_background;
+        f->source->background_len -= f->is_background;
+    }
+}
 
 size_t flight_cost(const struct flight_plan *plan)
 {
@@ -57,6 +84,8 @@ struct flight *flight_create(const struct flight_plan *plan)
         .slot = NO_SLOT,
         .state = FLIGHT_QUEUED,
         .purpose = plan->purpose,
+        .is_background = plan->is_background,
+        .is_admitted = plan->is_admitted,
         .epoch = plan->map != NULL ? plan->map->epoch : 0,
         .db_voids = s->db_voids[plan->key.db],
         .started_ms = plan->started_ms,
@@ -68,8 +97,7 @@ struct flight *flight_create(const struct flight_plan *plan)
         memcpy(f->key, plan->key.key.data, f->key_len);
     }
     list_init(&f->waiters);
-    list_push_back(&src->queue, &f->in_queue);
-    src->queue_len++;
+    enter_queue(f);
     src->bytes += memory;
     deadline_add_flight(deadlines_of(f), f);
     deadline_arm(s, f->deadline_ms);
@@ -79,17 +107,38 @@ struct flight *flight_create(const struct flight_plan *plan)
     return f;
 }
 
-void flight_join(struct flight *f, struct load_waiter *w, int64_t deadline_ms)
+/* Somebody waits now for what was begun for nobody: in front of all that nobody waits for, and it
+ * may take as long as if it had begun now. */
+static void promote(struct flight *f, int64_t deadline_ms)
+{
+    if (f->state == FLIGHT_QUEUED) {
+        leave_queue(f);
+        f->is_background = false;
+        enter_queue(f);
+        list_remove(&f->by_deadline);
+        f->deadline_ms = deadline_ms;
+        deadline_add_flight(deadlines_of(f), f);
+    }
+    f->is_background = false;
+}
+
+void flight_join(struct flight *f, struct load_waiter *w, int64_t deadline_ms, int64_t soft_ms)
 {
     assert(f->state != FLIGHT_HELD);
     assert(w->flight == NULL);
+    struct sources *s = f->source->owner;
+    if (f->is_background) {
+        promote(f, deadline_ms);
+    }
     w->flight = f;
-    w->deadline_ms = deadline_ms;
+    w->is_soft = soft_ms < deadline_ms;
+    w->last_ms = deadline_ms;
+    w->deadline_ms = w->is_soft ? soft_ms : deadline_ms;
     list_push_back(&f->waiters, &w->link);
     list_init(&w->by_deadline);
-    if (deadline_ms < f->deadline_ms) { /* else the flight's own deadline comes first */
+    if (w->deadline_ms < f->deadline_ms) { /* else the flight's own deadline comes first */
         deadline_add_waiter(deadlines_of(f), w);
-        deadline_arm(f->source->owner, deadline_ms);
+        deadline_arm(s, w->deadline_ms);
     }
     f->waiters_count++;
     f->source->waiters++;
@@ -97,7 +146,7 @@ void flight_join(struct flight *f, struct load_waiter *w, int64_t deadline_ms)
 
 /* ---- parting --------------------------------------------------------------------------------- */
 
-static void leave(struct load_waiter *w)
+void flight_leave(struct load_waiter *w)
 {
     struct flight *f = w->flight;
     list_remove(&w->link);
@@ -105,14 +154,6 @@ static void leave(struct load_waiter *w)
     w->flight = NULL;
     f->waiters_count--;
     f->source->waiters--;
-}
-
-static void leave_queue(struct flight *f)
-{
-    if (f->state == FLIGHT_QUEUED) {
-        list_remove(&f->in_queue);
-        f->source->queue_len--;
-    }
 }
 
 /* The driver is told to give up; its slot stays taken until it has. */
@@ -155,13 +196,19 @@ static void release(struct flight *f)
     free(f);
 }
 
-static void answer(struct flight *f, const struct load_result *result)
+/* `old`: for those who take an old value instead of a failure; NULL: there is none. */
+static void answer(struct flight *f, const struct load_result *result,
+                   const struct load_result *old)
 {
     f->is_answering = true;
     while (!list_is_empty(&f->waiters)) {
         struct load_waiter *w = container_of(f->waiters.next, struct load_waiter, link);
-        leave(w);
-        w->done(w, result);
+        const bool takes_old = old != NULL && !w->wants_new;
+        flight_leave(w);
+        if (takes_old) {
+            f->map->stats.stale_error++;
+        }
+        w->done(w, takes_old ? old : result);
     }
     f->is_answering = false;
     if (f->is_released) {
@@ -175,7 +222,7 @@ void load_waiter_cancel(struct load_waiter *w)
     if (f == NULL) {
         return;
     }
-    leave(w);
+    flight_leave(w);
     if (f->waiters_count == 0 && f->state == FLIGHT_QUEUED && !f->is_answering) {
         release(f);
     }
@@ -204,7 +251,8 @@ void flight_void(struct flight *f)
 
 /* ---- ending ---------------------------------------------------------------------------------- */
 
-void flight_finish(struct flight *f, const struct load_result *result)
+static void finish(struct flight *f, const struct load_result *result,
+                   const struct load_result *old)
 {
     unlist(f);
     leave_queue(f);
@@ -212,7 +260,12 @@ void flight_finish(struct flight *f, const struct load_result *result)
     list_remove(&f->by_deadline);
     f->state = FLIGHT_SENT; /* in no queue any more */
     f->is_released = true;
-    answer(f, result);
+    answer(f, result, old);
+}
+
+void flight_finish(struct flight *f, const struct load_result *result)
+{
+    finish(f, result, NULL);
 }
 
 /* Keeps the failed flight in the table, so that the key fails at once for a while. */
@@ -244,7 +297,7 @@ static bool hold(struct flight *f, const char *text)
 static void count_failure(struct flight *f, enum load_error code)
 {
     bool is_timeout = code == LOAD_ERROR_TIMEOUT;
-    bool was_sent = f->state == FLIGHT_SENT;
+    bool was_sent = f->state == FLIGHT_SENT || f->is_retried;
     struct source_stats *stats = &f->source->stats;
     stats->loads += !was_sent; /* else counted when it was sent */
     stats->timeouts += is_timeout;
@@ -256,20 +309,40 @@ static void count_failure(struct flight *f, enum load_error code)
     }
 }
 
+/* A copy of the old value, because those who are answered may do what they like. */
+static bool copy_old_value(const struct flight *f, struct buf *bytes, struct load_result *out)
+{
+    const struct store_key k = {.key = flight_key(f), .hash = f->hash, .db = f->db};
+    if (f->purpose != FLIGHT_READ || f->waiters_count == 0 ||
+        !old_value_find(f->source->owner, f->map, &k, out) || !buf_append_view(bytes, out->value)) {
+        return false;
+    }
+    out->value = buf_view(bytes);
+    return true;
+}
+
 void flight_fail(struct flight *f, enum load_error code, const char *detail)
 {
     assert(f->state != FLIGHT_HELD);
     char text[LOAD_ERROR_TEXT_MAX];
+    struct buf bytes;
+    struct load_result old;
+    buf_init(&bytes);
     int64_t elapsed_ms = f->source->owner->clock->mono_ms - f->started_ms;
     load_error_text(text, code, f->source, f->map, elapsed_ms, f->id);
     load_error_log(f->source, code, f->map, f->id, detail);
     count_failure(f, code);
+    if (f->purpose == FLIGHT_PROBE && !f->source->owner->is_stopped) {
+        source_probed(f->source, true);
+    }
+    const bool has_old = copy_old_value(f, &bytes, &old);
     struct load_result result = {.status = LOAD_FAILED, .error = strview_str(text)};
     if (hold(f, text)) {
-        answer(f, &result);
+        answer(f, &result, has_old ? &old : NULL);
     } else {
-        flight_finish(f, &result);
+        finish(f, &result, has_old ? &old : NULL);
     }
+    buf_fini(&bytes);
 }
 
 /* ---- the driver's side ----------------------------------------------------------------------- */
@@ -308,14 +381,33 @@ static void take_slot(struct source *src, struct flight *f)
     assert(src->free_count > 0);
     unsigned slot = src->free_slots[--src->free_count];
     uint64_t request = ++src->next_request << SLOT_BITS | slot;
-    src->slots[slot] = (struct slot){.request = request, .flight = f};
+    src->slots[slot] = (struct slot){
+        .request = request, .flight = f, .is_background = f->is_background};
+    src->background_busy += f->is_background;
     f->slot = slot;
 }
 
 static void give_slot(struct source *src, unsigned slot)
 {
+    src->background_busy -= src->slots[slot].is_background;
     src->slots[slot] = (struct slot){0};
     src->free_slots[src->free_count++] = slot;
+}
+
+/* Loads that nobody waits for leave room for those that somebody does. */
+static bool may_send(const struct flight *f)
+{
+    const struct source *src = f->source;
+    if (!f->is_background) {
+        return true;
+    }
+    const unsigned awaited = src->capacity - src->free_count - src->background_busy;
+    if (f->map->options.priority == PRIORITY_LOW && (awaited > 0 || src->queue_len > 0)) {
+        return false;
+    }
+    const int64_t share = src->options.background_share * (int64_t)src->capacity;
+    return src->background_busy == 0 ||
+           (int64_t)(src->background_busy + 1) * SETTING_PERCENT_UNITS <= share;
 }
 
 static void mark_sent(struct flight *f)
@@ -326,25 +418,28 @@ static void mark_sent(struct flight *f)
     f->sent_ms = s->clock->mono_ms;
     f->sent_us = s->clock->mono_us;
     f->db_voids = s->db_voids[f->db];
-    f->source->stats.loads++;
+    f->source->stats.loads += !f->is_retried;
     if (f->map != NULL) {
         f->epoch = f->map->epoch;
-        f->map->stats.loads++;
+        f->map->stats.loads += !f->is_retried;
     }
 }
 
-/* Sends one batch from the front of the queue. False: nothing more can be sent now. */
-static bool send_batch(struct source *src)
+/* Sends one batch from the front of a queue. False: nothing more can be sent now. */
+static bool send_batch(struct source *src, const struct list *queue)
 {
     struct flight *batch[FLIGHT_BATCH_MAX];
     struct driver_request requests[FLIGHT_BATCH_MAX];
     struct driver_value params[FLIGHT_BATCH_MAX][DRIVER_PARAMS_MAX];
     unsigned count = 0;
-    list_for_each (it, &src->queue) {
+    list_for_each (it, queue) {
+        struct flight *f = container_of(it, struct flight, in_queue);
         if (count == FLIGHT_BATCH_MAX || src->free_count == 0) {
             break;
         }
-        struct flight *f = container_of(it, struct flight, in_queue);
+        if (!may_send(f)) {
+            continue;
+        }
         take_slot(src, f);
         requests[count] = make_request(f, src->slots[f->slot].request, params[count]);
         batch[count++] = f;
@@ -364,8 +459,26 @@ static bool send_batch(struct source *src)
 
 void source_pump(struct source *src)
 {
-    while (src->upstream != NULL && send_batch(src)) {
+    if (src->upstream == NULL) {
+        return;
     }
+    while (!list_is_empty(&src->queue) && send_batch(src, &src->queue)) {
+    }
+    while (!list_is_empty(&src->background) && send_batch(src, &src->background)) {
+    }
+}
+
+/* Its connection broke before the statement was answered: once more, on another one. */
+static bool retry(struct flight *f, const struct driver_result *r)
+{
+    if (!r->is_lost || f->is_retried || f->purpose != FLIGHT_READ || f->source->owner->is_stopped ||
+        f->source->breaker.state != BREAKER_CLOSED) {
+        return false;
+    }
+    f->state = FLIGHT_QUEUED;
+    f->is_retried = true;
+    enter_queue(f);
+    return true;
 }
 
 void source_on_done(void *ctx, const struct driver_result *r)
@@ -379,10 +492,19 @@ void source_on_done(void *ctx, const struct driver_result *r)
     assert(src->slots[slot].request == r->id);
     struct flight *f = src->slots[slot].flight;
     give_slot(src, slot);
+    if (r->status != DRIVER_DOWN && r->status != DRIVER_TIMEOUT) {
+        src->answered_ms = src->owner->clock->mono_ms;
+    }
     if (f != NULL) {
         f->slot = NO_SLOT;
         latency_add(&src->latency, src->owner->clock->mono_us - f->sent_us);
-        fill_from_result(f, r);
+        if (!retry(f, r)) {
+            const bool is_failure = r->status == DRIVER_DOWN || r->status == DRIVER_TIMEOUT;
+            fill_from_result(f, r);
+            if (r->status != DRIVER_BUSY) {
+                source_note_load(src, is_failure);
+            }
+        }
     }
     source_pump(src);
 }
@@ -390,7 +512,8 @@ void source_on_done(void *ctx, const struct driver_result *r)
 void source_on_state(void *ctx, enum driver_state state)
 {
     struct source *src = ctx;
-    if (src->state == DRIVER_STATE_DOWN && state == DRIVER_STATE_UP) {
+    bool was_down = src->state == DRIVER_STATE_DOWN || src->state == DRIVER_STATE_AUTH;
+    if (was_down && (state == DRIVER_STATE_UP || state == DRIVER_STATE_DEGRADED)) {
         src->stats.reconnects++;
         log_notice("source '%s' is up again", src->name);
     }

@@ -14,6 +14,7 @@ struct flight_plan {
     struct store_key key;
     int64_t started_ms, deadline_ms;
     enum flight_purpose purpose;
+    bool is_background, is_admitted;
 };
 
 /* Bytes such a flight takes. */
@@ -22,7 +23,12 @@ size_t flight_cost(const struct flight_plan *plan);
 /* Queued at its source, and for a read listed in the table. NULL: no memory. */
 struct flight *flight_create(const struct flight_plan *plan) WARN_UNUSED;
 
-void flight_join(struct flight *f, struct load_waiter *w, int64_t deadline_ms);
+/* A waiter whose soft deadline (INT64_MAX: none) passes is given an old value, if there still is
+ * one. */
+void flight_join(struct flight *f, struct load_waiter *w, int64_t deadline_ms, int64_t soft_ms);
+
+/* A waiter leaves, whatever becomes of the flight. */
+void flight_leave(struct load_waiter *w);
 
 /* Has an event passed since the query was sent, so that the result may not be used for anybody who
  * comes now? */

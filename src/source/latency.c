@@ -45,3 +45,13 @@ int64_t latency_quantile(const struct latency *l, unsigned percent)
     }
     return 0;
 }
+
+uint64_t latency_count(const struct latency *l, uint64_t us)
+{
+    uint64_t count = 0;
+    const unsigned end = us == UINT64_MAX ? LATENCY_BUCKETS : bucket_of(us + 1);
+    for (unsigned i = 0; i < end; i++) {
+        count += l->buckets[i];
+    }
+    return count;
+}

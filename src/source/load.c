@@ -1,57 +1,19 @@
 /*
- * The door for readers and for those who know that something changed: may a load start, does one
- * run already, is an entry still good, what does an invalidation touch.
+ * The door for readers whose key is missing: may a load start, does one run already, and is there
+ * an old value for want of a new one.
  *
  * Counting: every miss is counted here once, and is a load of its own (miss_loads), a place in
  * somebody else's (coalesced), or a refusal (rejected).
  */
-#include "tarn/source/source.h"
+#include "load.h"
 
 #include <assert.h>
 
-#include "flight.h"
+#include "freshness.h"
 #include "load_error.h"
 
-/* ---- entries --------------------------------------------------------------------------------- */
-
-struct source_map *entry_live_map(struct sources *s, const struct entry_view *e,
-                                  struct aux *aux_out)
-{
-    *aux_out = aux_decode(e->aux);
-    if (aux_out->map >= s->maps_count) {
-        return NULL;
-    }
-    struct source_map *m = s->maps[aux_out->map];
-    bool is_negative = e->type == ENTRY_NEGATIVE;
-    int64_t ttl_ms = is_negative ? m->options.negative_ttl_ms : m->options.ttl_ms;
-    bool has_own_ttl = (aux_out->flags & AUX_OWN_TTL) != 0;
-    if (aux_out->epoch != m->epoch ||
-        (!has_own_ttl && s->clock->mono_ms - aux_out->sent_ms >= ttl_ms)) {
-        return NULL;
-    }
-    return m;
-}
-
-enum source_freshness sources_peek(struct sources *s, const struct entry_view *e)
-{
-    assert(e->aux != NULL);
-    struct aux aux;
-    if (entry_live_map(s, e, &aux) == NULL) {
-        return SOURCE_GONE;
-    }
-    return e->type == ENTRY_NEGATIVE ? SOURCE_ABSENT : SOURCE_FRESH;
-}
-
-enum source_freshness sources_judge(struct sources *s, const struct entry_view *e)
-{
-    const enum source_freshness freshness = sources_peek(s, e);
-    if (freshness != SOURCE_GONE) {
-        struct map_stats *stats = &s->maps[aux_decode(e->aux).map]->stats;
-        stats->hits += freshness == SOURCE_FRESH;
-        stats->negative_hits += freshness == SOURCE_ABSENT;
-    }
-    return freshness;
-}
+/* ---- maps ---------------------------------------------------------------------------------------
+ */
 
 bool sources_has_maps(const struct sources *s)
 {
@@ -66,6 +28,11 @@ struct source_map *sources_match(struct sources *s, struct strview key)
 bool source_map_exists_loads(const struct source_map *m)
 {
     return m->options.exists_loads != 0;
+}
+
+struct strview source_map_name(const struct source_map *m)
+{
+    return strview_str(m->name);
 }
 
 struct strview source_map_source_name(const struct source_map *m)
@@ -86,19 +53,27 @@ static enum load_start refuse(struct source *src, struct source_map *m, enum loa
     return LOAD_AT_ONCE;
 }
 
-struct refusal {
-    enum load_error code;
-    const char *detail;
-};
-
-/* What speaks against one more waiter; detail NULL: nothing. */
-static struct refusal refuse_waiter(const struct source *src, const struct load_waiter *w)
+struct refusal load_refuse_source(const struct source *src, enum flight_purpose purpose)
 {
     if (src->owner->is_stopped || src->upstream == NULL) {
         return (struct refusal){LOAD_ERROR_DOWN, "the server is shutting down"};
     }
     if (src->is_paused) {
         return (struct refusal){LOAD_ERROR_DOWN, "the source is paused"};
+    }
+    if (src->breaker.state != BREAKER_CLOSED && purpose != FLIGHT_PING) {
+        return (struct refusal){LOAD_ERROR_DOWN, "the breaker is open"};
+    }
+    return (struct refusal){0};
+}
+
+/* What speaks against one more waiter. */
+static struct refusal refuse_waiter(const struct source *src, enum flight_purpose purpose,
+                                    const struct load_waiter *w)
+{
+    const struct refusal why = load_refuse_source(src, purpose);
+    if (why.detail != NULL) {
+        return why;
     }
     if ((int64_t)w->client_loads >= src->options.max_client_loads) {
         return (struct refusal){LOAD_ERROR_BUSY, "max-client-loads is reached"};
@@ -109,11 +84,11 @@ static struct refusal refuse_waiter(const struct source *src, const struct load_
     return (struct refusal){0};
 }
 
-/* What speaks against one more flight. */
-static struct refusal refuse_flight(const struct source *src, const struct flight_plan *plan)
+struct refusal load_refuse_flight(const struct source *src, const struct flight_plan *plan)
 {
+    const size_t len = plan->is_background ? src->background_len : src->queue_len;
     /* Queued flights that have a free slot waiting go out at the end of this turn. */
-    if (src->queue_len >= (size_t)src->options.max_queue + src->free_count) {
+    if (len >= (size_t)src->options.max_queue + src->free_count) {
         return (struct refusal){LOAD_ERROR_BUSY, "max-queue is reached"};
     }
     if (src->bytes + src->driver->memory(src->upstream) + flight_cost(plan) >
@@ -129,8 +104,7 @@ int64_t map_load_timeout(const struct source_map *m)
     return own_ms > 0 ? own_ms : m->source->options.load_timeout_ms;
 }
 
-/* The flight that a reader of the key may join or is refused by; NULL: none. */
-static struct flight *find_flight(struct sources *s, const struct store_key *k)
+struct flight *load_find_flight(struct sources *s, const struct store_key *k)
 {
     struct flight *f = flight_table_find(&s->flights, k);
     if (f == NULL) {
@@ -144,11 +118,11 @@ static struct flight *find_flight(struct sources *s, const struct store_key *k)
     return f;
 }
 
-static struct refusal start(const struct flight_plan *plan, struct load_waiter *w)
+static struct refusal start(const struct flight_plan *plan, struct load_waiter *w, int64_t soft_ms)
 {
-    struct refusal why = refuse_waiter(plan->source, w);
+    struct refusal why = refuse_waiter(plan->source, plan->purpose, w);
     if (why.detail == NULL) {
-        why = refuse_flight(plan->source, plan);
+        why = load_refuse_flight(plan->source, plan);
     }
     if (why.detail != NULL) {
         return why;
@@ -157,29 +131,31 @@ static struct refusal start(const struct flight_plan *plan, struct load_waiter *
     if (f == NULL) {
         return (struct refusal){LOAD_ERROR_BUSY, "out of memory"};
     }
-    flight_join(f, w, plan->deadline_ms);
+    flight_join(f, w, plan->deadline_ms, soft_ms);
     return (struct refusal){0};
 }
 
-static struct refusal join(struct flight *f, struct load_waiter *w, int64_t deadline_ms)
+static struct refusal join(struct flight *f, struct load_waiter *w, const struct flight_plan *plan,
+                           int64_t soft_ms)
 {
-    struct refusal why = refuse_waiter(f->source, w);
+    struct refusal why = refuse_waiter(f->source, f->purpose, w);
     if (why.detail != NULL) {
         return why;
     }
     if ((int64_t)f->waiters_count >= f->source->options.max_waiters_per_key) {
         return (struct refusal){LOAD_ERROR_BUSY, "max-waiters-per-key is reached"};
     }
-    flight_join(f, w, deadline_ms);
+    flight_join(f, w, plan->deadline_ms, soft_ms);
+    f->is_admitted = f->is_admitted || plan->is_admitted;
     return (struct refusal){0};
 }
 
 /* Starts, joins or refuses, and counts which. */
 static struct refusal start_or_join(struct flight *f, const struct flight_plan *plan,
-                                    struct load_waiter *w)
+                                    struct load_waiter *w, int64_t soft_ms)
 {
     struct map_stats *stats = &plan->map->stats;
-    struct refusal why = f != NULL ? join(f, w, plan->deadline_ms) : start(plan, w);
+    struct refusal why = f != NULL ? join(f, w, plan, soft_ms) : start(plan, w, soft_ms);
     if (why.detail != NULL) {
         stats->rejected++;
         plan->source->stats.rejected++;
@@ -189,6 +165,44 @@ static struct refusal start_or_join(struct flight *f, const struct flight_plan *
         stats->miss_loads++;
     }
     return why;
+}
+
+static bool is_admitted(struct source_map *m, const struct store_key *k)
+{
+    struct sources *s = m->source->owner;
+    return m->options.admit == 1 ||
+           admission_count(&s->admission, k->hash, s->clock->mono_ms, m->options.admit);
+}
+
+/* The old value goes to who takes it. */
+static enum load_start refused(struct source_map *m, const struct load_result *old,
+                               struct load_result *now)
+{
+    if (old->status == LOAD_FOUND) {
+        m->stats.stale_error++;
+        *now = *old;
+    }
+    return LOAD_AT_ONCE;
+}
+
+/* Until when a reader waits who could be given an old value instead. */
+static int64_t soft_deadline(const struct source_map *m, const struct load_result *old,
+                             int64_t arrived_ms)
+{
+    const struct map_options *o = &m->options;
+    const bool is_soft = old->status == LOAD_FOUND && o->soft_timeout_ms > 0 &&
+                         o->stale_ttl_ms == 0;
+    return is_soft ? arrived_ms + o->soft_timeout_ms : INT64_MAX;
+}
+
+static enum load_start refuse_held(struct flight *f, struct load_result *now)
+{
+    struct sources *s = f->source->owner;
+    f->map->stats.rejected++;
+    f->source->stats.rejected++;
+    (void)strncpy(s->refusal, f->error, sizeof(s->refusal) - 1);
+    *now = (struct load_result){.status = LOAD_FAILED, .error = strview_str(s->refusal)};
+    return LOAD_AT_ONCE;
 }
 
 enum load_start sources_load(struct sources *s, struct source_map *m, const struct store_key *k,
@@ -201,25 +215,29 @@ enum load_start sources_load(struct sources *s, struct source_map *m, const stru
                                .key = *k,
                                .started_ms = arrived_ms,
                                .deadline_ms = arrived_ms + map_load_timeout(m),
-                               .purpose = FLIGHT_READ};
+                               .purpose = FLIGHT_READ,
+                               .is_admitted = is_admitted(m, k)};
+    struct load_result old = {.status = LOAD_FAILED};
     m->stats.misses++;
-    struct flight *f = find_flight(s, k);
+    if (!w->wants_new) {
+        (void)old_value_find(s, m, k, &old);
+    }
+    struct flight *f = load_find_flight(s, k);
     if (f != NULL && f->state == FLIGHT_HELD) {
-        m->stats.rejected++;
-        m->source->stats.rejected++;
-        (void)strncpy(s->refusal, f->error, sizeof(s->refusal) - 1);
-        *now = (struct load_result){.status = LOAD_FAILED, .error = strview_str(s->refusal)};
-        return LOAD_AT_ONCE;
+        (void)refuse_held(f, now);
+        return refused(m, &old, now);
     }
     if (plan.deadline_ms <= now_ms) {
         m->stats.rejected++;
         m->source->stats.rejected++;
-        return refuse(m->source, m, LOAD_ERROR_TIMEOUT, now_ms - arrived_ms,
-                      "the command's time was up before this load", now);
+        (void)refuse(m->source, m, LOAD_ERROR_TIMEOUT, now_ms - arrived_ms,
+                     "the command's time was up before this load", now);
+        return refused(m, &old, now);
     }
-    struct refusal why = start_or_join(f, &plan, w);
+    struct refusal why = start_or_join(f, &plan, w, soft_deadline(m, &old, arrived_ms));
     if (why.detail != NULL) {
-        return refuse(m->source, m, why.code, now_ms - arrived_ms, why.detail, now);
+        (void)refuse(m->source, m, why.code, now_ms - arrived_ms, why.detail, now);
+        return refused(m, &old, now);
     }
     return LOAD_WAITS;
 }
@@ -238,7 +256,7 @@ enum load_start sources_test(struct sources *s, struct source_map *m, struct str
                                .started_ms = s->clock->mono_ms,
                                .deadline_ms = s->clock->mono_ms + map_load_timeout(m),
                                .purpose = FLIGHT_TEST};
-    struct refusal why = start(&plan, w);
+    struct refusal why = start(&plan, w, INT64_MAX);
     return why.detail != NULL ? refuse(m->source, m, why.code, 0, why.detail, now) : LOAD_WAITS;
 }
 
@@ -261,71 +279,8 @@ enum load_start sources_ping(struct sources *s, struct strview source, struct lo
     int64_t now_ms = s->clock->mono_ms;
     struct flight_plan plan = {.source = src,
                                .started_ms = now_ms,
-                               .deadline_ms = now_ms + src->options.connect_timeout_ms,
+                               .deadline_ms = now_ms + src->options.driver.connect_timeout_ms,
                                .purpose = FLIGHT_PING};
-    struct refusal why = start(&plan, w);
+    struct refusal why = start(&plan, w, INT64_MAX);
     return why.detail != NULL ? refuse(src, NULL, why.code, 0, why.detail, now) : LOAD_WAITS;
-}
-
-/* ---- invalidation ---------------------------------------------------------------------------- */
-
-static void void_key(struct sources *s, const struct store_key *k)
-{
-    struct flight *f = flight_table_find(&s->flights, k);
-    if (f != NULL && f->state != FLIGHT_QUEUED) {
-        flight_void(f);
-    }
-}
-
-void sources_void_key(struct sources *s, unsigned db, struct strview key)
-{
-    if (s->flights.count == 0) {
-        return;
-    }
-    struct store_key k = store_key_init(s->store, db, key);
-    void_key(s, &k);
-}
-
-void sources_void_db(struct sources *s, unsigned db)
-{
-    assert(db <= STORE_DATABASES);
-    for (unsigned i = 0; i < STORE_DATABASES; i++) {
-        s->db_voids[i] += db == i || db == STORE_DATABASES;
-    }
-}
-
-bool sources_invalidate_key(struct sources *s, struct strview key)
-{
-    bool was_cached = false;
-    bool is_mapped = sources_match(s, key) != NULL;
-    for (unsigned db = 0; db < STORE_DATABASES; db++) {
-        struct store_key k = store_key_init(s->store, db, key);
-        struct entry_view e;
-        struct aux aux;
-        void_key(s, &k);
-        if (!store_peek(s->store, &k, &e) || (e.aux == NULL && !is_mapped)) {
-            continue; /* an ordinary key is nobody's copy */
-        }
-        struct source_map *m = e.aux != NULL ? entry_live_map(s, &e, &aux) : NULL;
-        if (m != NULL) {
-            m->stats.invalidated++;
-        }
-        was_cached = was_cached || m != NULL || e.aux == NULL;
-        (void)store_remove(s->store, &k); /* peeked: it is there */
-    }
-    return was_cached;
-}
-
-void sources_invalidate_map(struct sources *s, struct source_map *m)
-{
-    (void)s;
-    m->epoch++;
-    m->stats.invalidated++;
-}
-
-void sources_invalidate_all(struct sources *s)
-{
-    for (size_t i = 0; i < s->maps_count; i++) {
-        sources_invalidate_map(s, s->maps[i]);
-    }
 }

@@ -6,8 +6,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 
+#include "feed.h"
 #include "flight.h"
+#include "freshness.h"
+#include "probe.h"
 #include "tarn/base/num.h"
 
 #define COUNTER(s, f, text)                                                               \
@@ -21,6 +25,7 @@ static const struct metric source_stat_rows[] = {
     COUNTER(source_stats, timeouts, "loads that took longer than load-timeout"),
     COUNTER(source_stats, rejected, "misses refused at once: limits, error-hold, paused"),
     COUNTER(source_stats, reconnects, "times the database came back"),
+    COUNTER(source_stats, feed_gaps, "times the feed came up, having missed what happened before"),
 };
 const struct metric_table source_stat_table = {"Sources", source_stat_rows,
                                                ARRAY_LEN(source_stat_rows)};
@@ -40,6 +45,9 @@ static const struct metric map_stat_rows[] = {
     COUNTER(map_stats, nofill, "answers not stored: too large, no ttl, no memory"),
     COUNTER(map_stats, errors, "loads that failed"),
     COUNTER(map_stats, timeouts, "loads that took too long"),
+    COUNTER(map_stats, refreshes, "loads started in the background by hits"),
+    COUNTER(map_stats, stale_error, "reads answered with an old value because the load failed"),
+    COUNTER(map_stats, soft_timeouts, "reads answered with an old value because the load is slow"),
     COUNTER(map_stats, invalidated, "invalidations that found something, and of the whole map"),
 };
 const struct metric_table map_stat_table = {"Maps", map_stat_rows, ARRAY_LEN(map_stat_rows)};
@@ -103,9 +111,31 @@ void sources_walk_maps(const struct sources *s, source_name_fn each, void *ctx)
 
 static const char *state_name(const struct source *src)
 {
-    static const char *const names[] = {
-        [DRIVER_STATE_UNKNOWN] = "unknown", [DRIVER_STATE_UP] = "up", [DRIVER_STATE_DOWN] = "down"};
+    static const char *const names[] = {[DRIVER_STATE_UNKNOWN] = "unknown",
+                                        [DRIVER_STATE_UP] = "up",
+                                        [DRIVER_STATE_DOWN] = "down",
+                                        [DRIVER_STATE_AUTH] = "auth",
+                                        [DRIVER_STATE_DEGRADED] = "degraded"};
     return src->is_paused ? "paused" : names[src->state];
+}
+
+/* Connections, and where there are replicas how those do. */
+static void describe_upstream(const struct fields *f, const struct source *src)
+{
+    if (src->driver->report == NULL || src->upstream == NULL) {
+        field_number(f, "conns", src->connections);
+        return;
+    }
+    struct driver_report report;
+    src->driver->report(src->upstream, &report);
+    field_number(f, "conns", report.connections);
+    if (report.replicas > 0) {
+        char replicas[32];
+        (void)snprintf(replicas, sizeof(replicas), "%u/%u", report.replicas_fit, report.replicas);
+        field_text(f, "primary", report.is_primary_up ? "up" : "down");
+        field_text(f, "replicas", replicas);
+        field_number(f, "lag_ms", report.lag_ms);
+    }
 }
 
 bool sources_describe(struct sources *s, struct strview source, source_field_fn each, void *ctx)
@@ -117,11 +147,13 @@ bool sources_describe(struct sources *s, struct strview source, source_field_fn 
     struct fields f = {each, ctx};
     field_text(&f, "driver", src->driver->name);
     field_text(&f, "state", state_name(src));
-    field_number(&f, "conns", src->capacity);
+    field_text(&f, "breaker", source_breaker_name(src));
+    describe_upstream(&f, src);
     field_number(&f, "busy", src->capacity - src->free_count);
     field_number(&f, "queue", (int64_t)src->queue_len);
     field_number(&f, "waiters", (int64_t)src->waiters);
     field_stats(&f, &source_stat_table, &src->stats);
+    field_text(&f, "feed", source_feed_name(src));
     field_number(&f, "p50_us", latency_quantile(&src->latency, 50));
     field_number(&f, "p99_us", latency_quantile(&src->latency, 99));
     return true;
@@ -152,6 +184,15 @@ bool sources_define_map(struct sources *s, struct strview map, source_field_fn e
     field_text(&f, "sql", m->sql);
     field_settings(&f, &map_settings, &shown);
     return true;
+}
+
+uint64_t sources_count_loads(const struct sources *s, uint64_t within_us)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < s->sources_count; i++) {
+        count += latency_count(&s->sources[i]->latency, within_us);
+    }
+    return count;
 }
 
 static void reset(const struct metric_table *t, void *values)
@@ -197,7 +238,6 @@ static void explain_params(const struct fields *f, const struct source_map *m, s
 static bool explain_entry(const struct fields *f, struct sources *s, const struct store_key *k)
 {
     struct entry_view e;
-    struct aux aux;
     if (!store_peek(s->store, k, &e)) {
         field_text(f, "cached", "no");
         return true;
@@ -206,15 +246,23 @@ static bool explain_entry(const struct fields *f, struct sources *s, const struc
         field_text(f, "cached", "written by a client");
         return false;
     }
-    if (entry_live_map(s, &e, &aux) == NULL) {
-        field_text(f, "cached", "invalidated");
-        return true;
+    static const char *const words[] = {[SOURCE_FRESH] = "yes",
+                                        [SOURCE_STALE] = "stale",
+                                        [SOURCE_ABSENT] = "negative",
+                                        [SOURCE_GONE] = "invalidated"};
+    const struct freshness fr = freshness_of(s, &e);
+    const int64_t now_ms = s->clock->mono_ms;
+    const enum source_freshness freshness = sources_peek(s, &e);
+    if (freshness == SOURCE_GONE && fr.is_current) {
+        field_text(f, "cached", "expired");
+    } else {
+        field_text(f, "cached", words[freshness]);
     }
-    int64_t now_ms = s->clock->mono_ms;
-    field_text(f, "cached", e.type == ENTRY_NEGATIVE ? "negative" : "yes");
-    field_number(f, "age_ms", now_ms - aux.sent_ms);
-    field_number(f, "ttl_ms", e.expires_at_ms == STORE_NO_EXPIRY ? -1 : e.expires_at_ms - now_ms);
-    return false;
+    if (freshness != SOURCE_GONE) {
+        field_number(f, "age_ms", now_ms - fr.sent_ms);
+        field_number(f, "ttl_ms", fr.ends_ms > now_ms ? fr.ends_ms - now_ms : 0);
+    }
+    return freshness == SOURCE_GONE;
 }
 
 bool sources_explain(struct sources *s, const struct store_key *k, source_field_fn each, void *ctx)
@@ -299,12 +347,17 @@ static void write_word(struct buf *out, struct strview word)
     buf_append_char(out, '"');
 }
 
+static void write_setting_word(void *ctx, struct strview word)
+{
+    struct buf *out = ctx;
+    write_word(out, word);
+}
+
 static void write_settings(struct buf *out, const struct setting_table *t, const void *values)
 {
     for (size_t i = 0; i < t->count; i++) {
         if (!setting_is_default(&t->rows[i], values)) {
-            buf_printf(out, " %s ", t->rows[i].name);
-            setting_write(&t->rows[i], values, out);
+            setting_walk_words(&t->rows[i], values, write_setting_word, out);
         }
     }
     buf_append_char(out, '\n');

@@ -3,6 +3,8 @@
  */
 #include "options.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <stddef.h>
 
 #include "tarn/source/source.h"
@@ -13,6 +15,33 @@
 #define MEGABYTE (1024 * KILOBYTE)
 
 #define FIELD(f) .offset = offsetof(struct source_options, f)
+
+static_assert(DRIVER_NAME_MAX == SETTING_NAME_MAX, "a NAME");
+static_assert(DRIVER_PATH_MAX == SETTING_PATH_MAX, "a PATH");
+static_assert(DRIVER_LIST_MAX == SETTING_LIST_MAX, "a LIST");
+
+static const char *const no_yes[] = {"no", "yes", NULL};
+static const char *const read_from_names[] = {"primary", "replica", "nearest", NULL};
+static const char *const on_gap_names[] = {"expire", "soft", "keep", NULL};
+static const char *const feed_names[] = {"none", "notify <channel>", "changelog <table>",
+                                         "data-version", NULL};
+
+#define PART(f) .offset = offsetof(struct breaker_options, f)
+#define OPEN(f) \
+    .offset = offsetof(struct breaker_options, f) - offsetof(struct breaker_options, open_min_ms)
+
+static const struct setting breaker_parts[] = {
+    {PART(in_row), .type = SETTING_COUNT, .min = 1, .max = 1000000},
+    {PART(share), .type = SETTING_PERCENT, .min = 1, .max = SETTING_PERCENT_UNITS},
+    {PART(window_ms), .type = SETTING_DURATION, .min = 100, .max = 3600 * SECOND},
+};
+static const struct setting open_parts[] = {
+    {OPEN(open_min_ms), .type = SETTING_DURATION, .min = 1, .max = 24 * 3600 * SECOND},
+    {OPEN(open_max_ms), .type = SETTING_DURATION, .min = 1, .max = 24 * 3600 * SECOND},
+};
+
+#undef PART
+#undef OPEN
 
 static const struct setting source_rows[] = {
     {.name = "pool",
@@ -29,13 +58,6 @@ static const struct setting source_rows[] = {
      .min = 1,
      .max = 3600 * SECOND,
      .help = "for maps that do not set their own"},
-    {.name = "connect-timeout",
-     FIELD(connect_timeout_ms),
-     .type = SETTING_DURATION,
-     .def = "1s",
-     .min = 1,
-     .max = 3600 * SECOND,
-     .help = "how long a check at start and a ping may take"},
     {.name = "max-queue",
      FIELD(max_queue),
      .type = SETTING_COUNT,
@@ -71,6 +93,121 @@ static const struct setting source_rows[] = {
      .min = 1,
      .max = 1 << 20,
      .help = "loads one client may have under way"},
+    {.name = "connect-timeout",
+     FIELD(driver.connect_timeout_ms),
+     .type = SETTING_DURATION,
+     .def = "1s",
+     .min = 1,
+     .max = 3600 * SECOND,
+     .help = "how long connecting, a check at start and a ping may take"},
+    {.name = "idle-timeout",
+     FIELD(driver.idle_timeout_ms),
+     .type = SETTING_DURATION,
+     .def = "5m",
+     .min = 0,
+     .max = YEAR,
+     .needs = DRIVER_CAN_LOG_IN,
+     .help = "a connection unused so long is closed; 0: never"},
+    {.name = "max-lifetime",
+     FIELD(driver.max_lifetime_ms),
+     .type = SETTING_DURATION,
+     .def = "30m",
+     .min = 0,
+     .max = YEAR,
+     .needs = DRIVER_CAN_LOG_IN,
+     .help = "an older connection (give or take 20%) is replaced; 0: never"},
+    {.name = "password-file",
+     FIELD(driver.password_file),
+     .type = SETTING_PATH,
+     .needs = DRIVER_CAN_LOG_IN,
+     .help = "file with the password, read at each connect"},
+    {.name = "user-file",
+     FIELD(driver.user_file),
+     .type = SETTING_PATH,
+     .needs = DRIVER_CAN_LOG_IN,
+     .help = "file with the user's name, read at each connect"},
+    {.name = "pipeline",
+     FIELD(driver.pipeline),
+     .type = SETTING_COUNT,
+     .def = "16",
+     .min = 1,
+     .max = 256,
+     .is_fixed = true,
+     .needs = DRIVER_CAN_PIPELINE,
+     .help = "loads on one connection, when none is idle"},
+    {.name = "prepare",
+     FIELD(driver.prepare),
+     .type = SETTING_CHOICE,
+     .names = no_yes,
+     .def = "yes",
+     .needs = DRIVER_CAN_PREPARE,
+     .help = "prepared statements; no behind a transaction pooler that does not know them"},
+    {.name = "replica",
+     FIELD(driver.replicas),
+     .type = SETTING_LIST,
+     .is_fixed = true,
+     .needs = DRIVER_CAN_USE_REPLICAS,
+     .help = "dsn of a replica; may be given several times"},
+    {.name = "read-from",
+     FIELD(driver.read_from),
+     .type = SETTING_CHOICE,
+     .names = read_from_names,
+     .def = "primary",
+     .needs = DRIVER_CAN_USE_REPLICAS,
+     .help = "where loads go; without a fit replica to the primary"},
+    {.name = "max-lag",
+     FIELD(driver.max_lag_ms),
+     .type = SETTING_DURATION,
+     .def = "2s",
+     .min = 1,
+     .max = 3600 * SECOND,
+     .needs = DRIVER_CAN_USE_REPLICAS,
+     .help = "a replica further behind is not fit"},
+    {.name = "invalidate",
+     FIELD(driver.feed),
+     .type = SETTING_CHOICE,
+     .names = feed_names,
+     .word_offset = offsetof(struct source_options, driver.feed_name),
+     .def = "none",
+     .is_fixed = true,
+     .help = "how the database tells what changed"},
+    {.name = "gap-ttl",
+     FIELD(gap_ttl_ms),
+     .type = SETTING_DURATION,
+     .def = "10s",
+     .min = 0,
+     .max = YEAR,
+     .help = "while its feed is down, values live so long and not longer"},
+    {.name = "on-gap",
+     FIELD(on_gap),
+     .type = SETTING_CHOICE,
+     .names = on_gap_names,
+     .def = "expire",
+     .help = "what becomes of values when the feed is up again"},
+    {.name = "breaker",
+     FIELD(breaker),
+     .type = SETTING_TUPLE,
+     .parts = breaker_parts,
+     .parts_count = 3,
+     .separator = " ",
+     .def = "5 50% 10s",
+     .help = "loads are refused after so many failures in a row, or at this share of at least 20 "
+             "loads within this time"},
+    {.name = "breaker-open",
+     FIELD(breaker.open_min_ms),
+     .type = SETTING_TUPLE,
+     .parts = open_parts,
+     .parts_count = 2,
+     .separator = "..",
+     .def = "1s..30s",
+     .help = "for so long, doubling while the source does not answer; then one probe"},
+    {.name = "background-share",
+     FIELD(background_share),
+     .type = SETTING_PERCENT,
+     .def = "50%",
+     .min = 0,
+     .max = SETTING_PERCENT_UNITS,
+     .help = "part of the connections that loads nobody waits for may use, one at least"},
 };
 
 const struct setting_table source_settings = {source_rows,
@@ -84,7 +221,7 @@ static const char *const null_names[] = {"nil", "empty", "error", NULL};
 static const char *const rows_names[] = {"one", "first", NULL};
 static const char *const bytes_names[] = {"base64", "hex", NULL};
 static const char *const utf8_names[] = {"error", "replace", NULL};
-static const char *const no_yes[] = {"no", "yes", NULL};
+static const char *const priority_names[] = {"normal", "low", NULL};
 static const char *const writes_names[] = {"reject", NULL};
 
 static const struct setting map_rows[] = {
@@ -116,6 +253,62 @@ static const struct setting map_rows[] = {
      .min = 0,
      .max = 10 * YEAR,
      .help = "how long a missing row is remembered; 0: not"},
+    {.name = "stale-ttl",
+     FIELD(stale_ttl_ms),
+     .type = SETTING_DURATION,
+     .def = "0",
+     .min = 0,
+     .max = 10 * YEAR,
+     .help = "so long after its end a value is answered at once, while a new one is loaded"},
+    {.name = "stale-error-ttl",
+     FIELD(stale_error_ttl_ms),
+     .type = SETTING_DURATION,
+     .def = "5m",
+     .min = 0,
+     .max = 10 * YEAR,
+     .help = "so long after its end a value is answered when the load fails"},
+    {.name = "refresh-ahead",
+     FIELD(refresh_ahead),
+     .type = SETTING_PERCENT,
+     .def = "80%",
+     .min = 0,
+     .max = SETTING_PERCENT_UNITS,
+     .help = "a hit on a value older than this part of its life reloads it in the background; 0: "
+             "not"},
+    {.name = "soft-timeout",
+     FIELD(soft_timeout_ms),
+     .type = SETTING_DURATION,
+     .def = "100ms",
+     .min = 0,
+     .max = 3600 * SECOND,
+     .help = "with an old value at hand, wait so long for the new one; 0: as long as for any"},
+    {.name = "min-reload-interval",
+     FIELD(min_reload_ms),
+     .type = SETTING_DURATION,
+     .def = "0",
+     .min = 0,
+     .max = 3600 * SECOND,
+     .help = "change notices reload a key at most this often; a value may be old by as much"},
+    {.name = "admit",
+     FIELD(admit),
+     .type = SETTING_COUNT,
+     .def = "1",
+     .min = 1,
+     .max = 255,
+     .help = "store a key at its n-th miss within a minute"},
+    {.name = "negative-share",
+     FIELD(negative_share),
+     .type = SETTING_PERCENT,
+     .def = "5%",
+     .min = 0,
+     .max = SETTING_PERCENT_UNITS,
+     .help = "of maxmemory, for all missing rows together; more are not remembered"},
+    {.name = "priority",
+     FIELD(priority),
+     .type = SETTING_CHOICE,
+     .names = priority_names,
+     .def = "normal",
+     .help = "low: loaded in the background only while nobody waits for anything from the source"},
     {.name = "load-timeout",
      FIELD(load_timeout_ms),
      .type = SETTING_DURATION,
@@ -193,6 +386,29 @@ static const struct setting map_rows[] = {
 };
 
 const struct setting_table map_settings = {map_rows, sizeof(map_rows) / sizeof(map_rows[0])};
+
+int source_options_check(const struct source_options *o, const struct source_driver *driver,
+                         struct errtext *err)
+{
+    static const unsigned feed_needs[] = {
+        [DRIVER_FEED_NONE] = 0,
+        [DRIVER_FEED_NOTIFY] = DRIVER_CAN_NOTIFY,
+        [DRIVER_FEED_CHANGELOG] = DRIVER_CAN_CHANGELOG,
+        [DRIVER_FEED_VERSION] = DRIVER_CAN_VERSION,
+    };
+    for (size_t i = 0; i < source_settings.count; i++) {
+        const struct setting *row = &source_settings.rows[i];
+        if ((row->needs & ~driver->abilities) != 0 && !setting_is_default(row, o)) {
+            errtext_set(err, "option '%s' is not for driver '%s'", row->name, driver->name);
+            return -EINVAL;
+        }
+    }
+    if ((feed_needs[o->driver.feed] & ~driver->abilities) != 0) {
+        errtext_set(err, "driver '%s' has no feed '%s'", driver->name, feed_names[o->driver.feed]);
+        return -EINVAL;
+    }
+    return 0;
+}
 
 static void walk_table(const struct setting_table *t, const char *title, sources_option_fn fn,
                        void *ctx)

@@ -6,22 +6,39 @@
 
 #include <stdint.h>
 
+#include "breaker.h"
 #include "settings.h"
+#include "tarn/source/driver.h"
 
 struct source_options {
     int64_t pool; /* 0: the driver's default */
     int64_t load_timeout_ms;
-    int64_t connect_timeout_ms;
     int64_t max_queue;
     int64_t max_waiters, max_waiters_per_key;
     int64_t inflight_memory;
     int64_t max_client_loads;
+    struct driver_options driver;
+    int64_t background_share;
+    struct breaker_options breaker;
+    int64_t gap_ttl_ms, on_gap;
 };
 extern const struct setting_table source_settings;
+
+/* An option that the driver cannot do anything with is refused. 0 or -EINVAL with text. */
+int source_options_check(const struct source_options *o, const struct source_driver *driver,
+                         struct errtext *err) WARN_UNUSED;
+
+enum map_priority { PRIORITY_NORMAL, PRIORITY_LOW };
 
 struct map_options {
     int64_t as, null, rows, bytes, invalid_utf8; /* the enums of shape.h */
     int64_t ttl_ms, jitter, negative_ttl_ms;
+    int64_t stale_ttl_ms, stale_error_ttl_ms;
+    int64_t refresh_ahead; /* share of a life after which a hit reloads; 0: never */
+    int64_t soft_timeout_ms, min_reload_ms;
+    int64_t admit;
+    int64_t negative_share;
+    int64_t priority;        /* enum map_priority */
     int64_t load_timeout_ms; /* 0: the source's */
     int64_t error_hold_ms;
     int64_t max_value, max_row, max_param;

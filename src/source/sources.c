@@ -60,10 +60,9 @@ static void map_destroy(struct source_map *m)
     free(m);
 }
 
-void sources_set_fill(struct sources *s, source_fill_fn fn, void *ctx)
+void sources_set_observer(struct sources *s, const struct source_observer *o)
 {
-    s->fill_fn = fn;
-    s->fill_ctx = ctx;
+    s->observer = o != NULL ? *o : (struct source_observer){0};
 }
 
 void sources_stop(struct sources *s)
@@ -98,13 +97,15 @@ void sources_destroy(struct sources *s)
     free(s->maps);
     map_index_fini(&s->map_index);
     flight_table_fini(&s->flights);
+    admission_fini(&s->admission);
     buf_fini(&s->scratch);
     free(s);
 }
 
 size_t sources_memory(const struct sources *s)
 {
-    size_t bytes = flight_table_memory(&s->flights) + s->scratch.cap;
+    size_t bytes = flight_table_memory(&s->flights) + s->scratch.cap +
+                   admission_memory(&s->admission);
     for (size_t i = 0; i < s->sources_count; i++) {
         const struct source *src = s->sources[i];
         bytes += src->bytes;
@@ -225,7 +226,8 @@ static int add_source(struct sources *s, const struct strview *argv, int argc, s
     settings_defaults(&source_settings, &options);
     if (check_name(argv[0], err) != 0 || driver == NULL ||
         check_text(argv[2], DSN_BYTES_MAX, "a dsn", err) != 0 ||
-        settings_apply(&source_settings, &options, argv + 3, argc - 3, false, err) != 0) {
+        settings_apply(&source_settings, &options, argv + 3, argc - 3, false, err) != 0 ||
+        source_options_check(&options, driver, err) != 0) {
         return -EINVAL;
     }
     struct source *src = malloc(sizeof(*src));
@@ -242,6 +244,7 @@ static int add_source(struct sources *s, const struct strview *argv, int argc, s
         return out_of_memory(err);
     }
     list_init(&src->queue);
+    list_init(&src->background);
     deadlines_init(&src->deadlines);
     s->sources[s->sources_count++] = src;
     return 0;
@@ -256,6 +259,7 @@ static int set_source(struct sources *s, const struct strview *argv, int argc, s
     }
     struct source_options options = src->options;
     int r = settings_apply(&source_settings, &options, argv + 1, argc - 1, s->is_running, err);
+    r = r != 0 ? r : source_options_check(&options, src->driver, err);
     if (r == 0) {
         src->options = options;
     }
@@ -327,8 +331,12 @@ static int add_map(struct sources *s, const struct strview *argv, int argc, stru
     if (m == NULL) {
         return out_of_memory(err);
     }
-    *m = (struct source_map){
-        .source = src, .statement_id = -1, .name = copy_text(argv[0]), .sql = copy_text(argv[3])};
+    *m = (struct source_map){.source = src,
+                             .statement_id = -1,
+                             .soft_at_ms = -1,
+                             .blind_at_ms = INT64_MAX,
+                             .name = copy_text(argv[0]),
+                             .sql = copy_text(argv[3])};
     deadlines_init(&m->deadlines);
     settings_defaults(&map_settings, &m->options);
     int r = m->name == NULL || m->sql == NULL ? out_of_memory(err) : 0;

@@ -13,8 +13,7 @@
  *
  *     QUEUED ──a slot is free──> SENT ──result, deadline──> (answers its waiters) ──> freed
  *        │                                                          │ failed
- *        └──deadline, nobody waits any more                         └──> HELD for error-hold ──>
- * freed
+ *        └──deadline, nobody waits any more                         └──> HELD, for error-hold
  *
  * A flight is in the table while readers may join it (or, HELD, be refused by it). One that was
  * voided leaves the table, answers those who waited, and fills nothing. Invalidating a map or a
@@ -31,7 +30,9 @@
 
 #include <ev.h>
 
+#include "admission.h"
 #include "aux.h"
+#include "breaker.h"
 #include "flight_table.h"
 #include "latency.h"
 #include "map_index.h"
@@ -55,7 +56,7 @@
 #define LOAD_ERROR_TEXT_MAX 256
 #define SOURCE_STOP_WAIT_MS 1000
 
-static_assert(MAPS_MAX <= UINT16_MAX, "aux has 16 bits for the map");
+static_assert(MAPS_MAX <= 1 << AUX_MAP_BITS, "aux has so many bits for the map");
 
 enum load_error {
     LOAD_ERROR_DOWN,
@@ -71,6 +72,7 @@ enum load_error {
 struct deadlines {
     struct list flights; /* struct flight::by_deadline, QUEUED and SENT */
     struct list waiters; /* struct load_waiter::by_deadline, those due before their flight */
+    struct list soft;    /* the same, those whose soft-timeout comes first */
     struct list held;    /* struct flight::by_deadline, HELD */
 };
 
@@ -78,10 +80,11 @@ struct deadlines {
 struct slot {
     uint64_t request;      /* id of the request under way */
     struct flight *flight; /* borrowed; NULL: it ended before its answer came */
+    bool is_background;    /* nobody waited for it when it was sent */
 };
 
 struct source_stats {
-    uint64_t loads, errors, timeouts, rejected, reconnects;
+    uint64_t loads, errors, timeouts, rejected, reconnects, feed_gaps;
 };
 extern const struct metric_table source_stat_table;
 
@@ -93,15 +96,21 @@ struct source {
     struct source_options options;
     struct slot *slots;   /* owned, `capacity` of them */
     unsigned *free_slots; /* owned stack of indexes */
-    unsigned capacity, free_count;
+    unsigned connections;
+    unsigned capacity, free_count; /* of slots */
+    unsigned background_busy;      /* slots of loads that nobody waited for when they were sent */
     uint64_t next_request;
-    struct list queue; /* struct flight::in_queue */
-    size_t queue_len;
+    struct list queue;      /* struct flight::in_queue: somebody waits */
+    struct list background; /* the same: nobody does */
+    size_t queue_len, background_len;
     size_t waiters;
     size_t bytes;               /* of flights */
     struct deadlines deadlines; /* of pings */
     enum driver_state state;
     bool is_paused;
+    bool is_blind; /* it has a feed, which is not up */
+    struct breaker breaker;
+    int64_t answered_ms; /* when the database last gave an answer to a query */
     struct source_stats stats;
     struct latency latency; /* from sending a query to its answer, us */
     struct log_limit log_limits[LOAD_ERRORS];
@@ -111,6 +120,7 @@ struct map_stats {
     uint64_t hits, stale_hits, negative_hits, misses;
     uint64_t miss_loads, coalesced, rejected;
     uint64_t loads, batches, fills, negatives, voided, nofill, errors, timeouts;
+    uint64_t refreshes, stale_error, soft_timeouts;
     uint64_t invalidated;
 };
 extern const struct metric_table map_stat_table;
@@ -124,16 +134,24 @@ struct source_map {
     unsigned index;   /* in sources::maps */
     int statement_id; /* the upstream's; negative before the start */
     uint32_t epoch;
+    int64_t epoch_at_ms; /* when it was last stepped */
+    int64_t soft_at_ms;  /* values from before are past their life; -1: none are */
+    int64_t blind_at_ms; /* since when its feed is down; INT64_MAX: it is not */
     struct deadlines deadlines;
     struct map_stats stats;
 };
 
 enum flight_state { FLIGHT_QUEUED, FLIGHT_SENT, FLIGHT_HELD };
-enum flight_purpose { FLIGHT_READ, FLIGHT_TEST, FLIGHT_PING };
+enum flight_purpose {
+    FLIGHT_READ,
+    FLIGHT_TEST,
+    FLIGHT_PING,
+    FLIGHT_PROBE, /* of the breaker: nobody waits */
+};
 
 struct flight {
     struct list by_deadline; /* deadlines::flights or ::held */
-    struct list in_queue;    /* source::queue, while QUEUED */
+    struct list in_queue;    /* source::queue or ::background, while QUEUED */
     struct list waiters;     /* struct load_waiter::link */
     struct flight *next;     /* in its bucket of the table */
     struct source *source;   /* borrowed */
@@ -147,10 +165,14 @@ struct flight {
     enum flight_purpose purpose;
     bool is_listed; /* in the table */
     bool is_void;
-    bool is_answering; /* may not be freed by what a callback does */
-    bool is_released;  /* to be freed once it is not answering */
-    uint32_t epoch;    /* the map's when the query was sent */
-    uint64_t db_voids; /* the database's when the query was sent */
+    bool is_background; /* nobody has asked for it yet */
+    bool is_admitted;   /* its result may be stored */
+    bool is_retried;    /* its first connection broke */
+    bool is_late;       /* the row changed after the query was sent, see min-reload-interval */
+    bool is_answering;  /* may not be freed by what a callback does */
+    bool is_released;   /* to be freed once it is not answering */
+    uint32_t epoch;     /* the map's when the query was sent */
+    uint64_t db_voids;  /* the database's when the query was sent */
     int64_t started_ms, sent_ms, sent_us;
     int64_t deadline_ms; /* HELD: until when */
     char *error;         /* owned; HELD: what to answer */
@@ -163,8 +185,7 @@ struct sources {
     struct ev_loop *loop; /* borrowed, like the next two */
     struct store *store;
     const struct clock *clock;
-    source_fill_fn fill_fn; /* NULL: nobody wants to hear of fills */
-    void *fill_ctx;
+    struct source_observer observer;
     struct source *sources[SOURCES_MAX]; /* owned */
     size_t sources_count;
     struct source_map **maps; /* owned array of owned maps */
@@ -175,6 +196,7 @@ struct sources {
     uint64_t next_flight_id;
     uint64_t db_voids[STORE_DATABASES];
     struct rng rng;
+    struct admission admission;
     struct buf scratch; /* values while they are built */
     ev_timer timer;
     int64_t timer_at_ms; /* INT64_MAX: not set */
@@ -194,11 +216,6 @@ static inline struct strview flight_key(const struct flight *f)
 /* NULL: no such source. */
 struct source *source_find(const struct sources *s, struct strview name);
 
-/* The map of an entry of this layer that may still be served; NULL: it is gone for readers. Counts
- * nothing. */
-struct source_map *entry_live_map(struct sources *s, const struct entry_view *e,
-                                  struct aux *aux_out);
-
 /* The map's own, or its source's. */
 int64_t map_load_timeout(const struct source_map *m);
 
@@ -206,6 +223,7 @@ static inline void deadlines_init(struct deadlines *d)
 {
     list_init(&d->flights);
     list_init(&d->waiters);
+    list_init(&d->soft);
     list_init(&d->held);
 }
 

@@ -12,12 +12,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "feed.h"
 #include "flight.h"
 
 static int make_slots(struct source *src, struct errtext *err)
 {
-    int64_t pool = src->options.pool;
-    src->capacity = pool > 0 ? (unsigned)pool : src->driver->connections_default;
+    const struct source_options *o = &src->options;
+    bool can_pipeline = (src->driver->abilities & DRIVER_CAN_PIPELINE) != 0;
+    src->connections = o->pool > 0 ? (unsigned)o->pool : src->driver->connections_default;
+    src->capacity = src->connections * (can_pipeline ? (unsigned)o->driver.pipeline : 1);
     src->slots = calloc(src->capacity, sizeof(src->slots[0]));
     src->free_slots = calloc(src->capacity, sizeof(src->free_slots[0]));
     if (src->slots == NULL || src->free_slots == NULL) {
@@ -39,11 +42,17 @@ static int open_source(struct source *src, struct errtext *err)
     struct upstream_config config = {
         .name = src->name,
         .dsn = src->dsn,
+        .options = &src->options.driver,
         .loop = src->owner->loop,
-        .events = {.ctx = src, .done = source_on_done, .state = source_on_state},
-        .connections = src->capacity,
+        .events = {.ctx = src,
+                   .done = source_on_done,
+                   .state = source_on_state,
+                   .feed = source_has_feed(src) ? source_on_feed : NULL},
+        .connections = src->connections,
+        .requests_max = src->capacity,
         .result_bytes_max = (size_t)src->options.inflight_memory,
     };
+    source_feed_start(src);
     return src->driver->open(&src->upstream, &config, err);
 }
 
@@ -65,7 +74,7 @@ static int check_map(struct source_map *m, struct errtext *err)
 {
     struct source *src = m->source;
     struct sources *s = src->owner;
-    int64_t wait_ms = src->options.connect_timeout_ms;
+    int64_t wait_ms = src->options.driver.connect_timeout_ms;
     struct driver_request request = {.task = DRIVER_CHECK,
                                      .statement = (unsigned)m->statement_id,
                                      .params_count = m->pattern.params_count,

@@ -16,7 +16,8 @@
  * hashing), a table is a row of buckets in hash order. Look-up: hash -> region (arithmetic), region
  * -> directory (load), table (load), bucket (the one load that misses the cache).
  *
- * Slot pointers are valid until the next insert, remove or shrink on the same index.
+ * Slot pointers are valid until the next insert, remove or shrink on the same index. Their memory
+ * stays a slot's until index_owner::moves changes: see index_slot_holds().
  */
 #ifndef TARN_STORE_INDEX_H
 #define TARN_STORE_INDEX_H
@@ -55,6 +56,7 @@ struct index_owner {
     uint64_t (*hash_of)(void *ctx, uint64_t ref);
     void (*prefetch)(void *ctx, uint64_t ref);
     bool (*may_allocate)(void *ctx, size_t bytes);
+    uint64_t *moves; /* counted up whenever slots change their places; NULL: nobody asks */
     bool huge_pages; /* use them where the index is large: faster, memory then goes in steps of 2
                         MiB */
 };
@@ -73,11 +75,16 @@ static inline uint64_t *index_first(const struct index *ix, uint64_t hash,
                                     struct index_probe *probe);
 static inline uint64_t *index_next(struct index_probe *probe);
 
-/* For keys in batches: first index_prefetch() for all, then index_prefetched() for all, which gives
- * the first candidate in the home bucket (0: none) for the owner to prefetch its entry, then the
- * look-ups. Neither waits for memory that was not asked for before. */
-static inline void index_prefetch(const struct index *ix, uint64_t hash);
-static inline uint64_t index_prefetched(const struct index *ix, uint64_t hash);
+/* For keys in batches: first index_prefetch() for all, which gives the home bucket, then
+ * index_prefetched() for all, which gives the first candidate in it (NULL: none) for the owner to
+ * prefetch its entry, then the look-ups. Nothing waits for memory that was not asked for before.
+ * Between the first two calls index_owner::moves must not change. */
+static inline struct index_bucket *index_prefetch(const struct index *ix, uint64_t hash);
+static inline uint64_t *index_prefetched(struct index_bucket *home, uint64_t hash);
+
+/* Is the place that index_prefetched() gave still a candidate for this hash? To be asked only while
+ * index_owner::moves is what it was then. */
+static inline bool index_slot_holds(const uint64_t *slot, uint64_t hash);
 
 /* Adds a slot; the caller knows that the key is absent. Returns the slot's place; NULL when memory
  * could not be had, or when more than INDEX_SAME_HASH_MAX slots crowd on one hash (nothing
@@ -276,31 +283,36 @@ static inline uint64_t *index_first(const struct index *ix, uint64_t hash,
     return index_next(probe);
 }
 
-static inline void index_prefetch(const struct index *ix, uint64_t hash)
+static inline struct index_bucket *index_prefetch(const struct index *ix, uint64_t hash)
 {
     uint64_t fraction;
     const struct index_region *r = &ix->region[index_locate(hash, &fraction)];
     const struct index_table *t = region_table(r, fraction);
+    struct index_bucket *home = &t->buckets[table_home(t, fraction)];
 
-    PREFETCH(&t->buckets[table_home(t, fraction)]);
+    PREFETCH(home);
+    return home;
 }
 
-static inline uint64_t index_prefetched(const struct index *ix, uint64_t hash)
+static inline uint64_t *index_prefetched(struct index_bucket *home, uint64_t hash)
 {
-    uint64_t fraction;
-    const struct index_region *r = &ix->region[index_locate(hash, &fraction)];
-    const struct index_table *t = region_table(r, fraction);
-    unsigned home = table_home(t, fraction);
-    const struct index_bucket *b = &t->buckets[home];
-    uint64_t match = bucket_match(b, hash_tag(hash) * UINT64_C(0x0101010101010101));
+    uint64_t match = bucket_match(home, hash_tag(hash) * UINT64_C(0x0101010101010101));
 
     if (match != 0) {
-        return b->slot[ctz64(match) / 8 - 1];
+        return &home->slot[ctz64(match) / 8 - 1];
     }
-    if ((b->head & 15) != 0) {
-        PREFETCH(&t->buckets[home + 1 == t->buckets_count ? 0 : home + 1]);
+    if ((home->head & 15) != 0) {
+        PREFETCH(home + 1); /* where it wraps, the hint is lost */
     }
-    return 0;
+    return NULL;
+}
+
+static inline bool index_slot_holds(const uint64_t *slot, uint64_t hash)
+{
+    const uintptr_t in_bucket = (uintptr_t)slot % sizeof(struct index_bucket);
+    const struct index_bucket *b = (const void *)((const char *)slot - in_bucket);
+
+    return (b->head >> in_bucket & 0xff) == hash_tag(hash);
 }
 
 #endif

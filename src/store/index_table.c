@@ -164,6 +164,9 @@ static bool table_init(struct index *ix, struct index_table *t, unsigned step, u
 static void table_fini(struct index *ix, struct index_table *t)
 {
     if (t->step != 0) {
+        if (ix->owner.moves != NULL) {
+            ++*ix->owner.moves;
+        }
         ix->slots -= table_slots(t);
         index_pages_free(ix, t->buckets, t->buckets_count);
     }

@@ -25,7 +25,7 @@
 
 #define SEGMENTS_WANTED       256
 #define SEGMENT_BYTES_LIMITED (1024 * 1024) /* largest one chosen under a limit */
-#define SEGMENT_BYTES_DEFAULT                                          \
+#define SEGMENT_BYTES_DEFAULT \
     (256 * 1024) /* without a limit, which may come later and be small \
                   */
 #define ARENA_BYTES_MIN (INT64_C(1) << 36)
@@ -217,15 +217,26 @@ void store_prefetch_ref(void *ctx, uint64_t ref)
     PREFETCH(entry_at(&s->segs, ref));
 }
 
+static inline bool slot_is_of_key(const struct store *s, const uint64_t *slot,
+                                  const struct store_key *k)
+{
+    return strview_eq(entry_key(entry_at(&s->segs, slot_ref(*slot))), k->key);
+}
+
 uint64_t *store_lookup(const struct store *s, const struct space *sp, const struct store_key *k)
 {
     if (UNLIKELY(sp->ix == NULL)) {
         return NULL;
     }
+    if (LIKELY(k->slot != NULL && k->slot_moves == s->slot_moves &&
+               index_slot_holds(k->slot, k->hash)) &&
+        LIKELY(slot_is_of_key(s, k->slot, k))) {
+        return (uint64_t *)(uintptr_t)k->slot; /* a second probe costs 50 instructions */
+    }
     struct index_probe probe;
     for (uint64_t *slot = index_first(sp->ix, k->hash, &probe); slot != NULL;
          slot = index_next(&probe)) {
-        if (LIKELY(strview_eq(entry_key(entry_at(&s->segs, slot_ref(*slot))), k->key))) {
+        if (LIKELY(slot_is_of_key(s, slot, k))) {
             return slot;
         }
     }
@@ -257,29 +268,31 @@ uint64_t *store_lookup_live(struct store *s, const struct store_key *k)
     return slot;
 }
 
-void store_prefetch(const struct store *s, const struct store_key *k)
+void store_prefetch(const struct store *s, struct store_key *k)
 {
     const struct index *ix = s->spaces[s->db_space[k->db]].ix;
     if (LIKELY(ix != NULL)) {
-        index_prefetch(ix, k->hash);
+        k->home = index_prefetch(ix, k->hash);
+        k->slot_moves = s->slot_moves;
     }
 }
 
-void store_prefetch_entry(const struct store *s, const struct store_key *k)
+void store_prefetch_entry(const struct store *s, struct store_key *k)
 {
-    const struct index *ix = s->spaces[s->db_space[k->db]].ix;
-    if (UNLIKELY(ix == NULL)) {
+    if (UNLIKELY(k->home == NULL || k->slot_moves != s->slot_moves)) {
         return;
     }
-    struct index_probe probe;
-    const uint64_t *slot = index_first(ix, k->hash, &probe);
-    if (slot == NULL) {
+    k->slot = index_prefetched(k->home, k->hash);
+    if (k->slot == NULL) {
         ghost_prefetch(&s->adaptive.ghost, k->hash); /* an insert would ask for it */
         return;
     }
-    const unsigned char *e = entry_at(&s->segs, slot_ref(*slot));
-    PREFETCH(e);
-    PREFETCH(e + 64);
+    const unsigned char *e = entry_at(&s->segs, slot_ref(*k->slot));
+    const unsigned char *end = e + s->prefetch_bytes;
+    for (const unsigned char *line = e - (uintptr_t)e % CACHE_LINE; line < end;
+         line += CACHE_LINE) {
+        PREFETCH(line);
+    }
 }
 
 bool store_find(struct store *s, const struct store_key *k, struct entry_view *out)
@@ -318,6 +331,25 @@ bool store_idle(struct store *s, const struct store_key *k, int64_t *idle_ms_out
     *idle_ms_out = s->policy->shows_idle ? (int64_t)idle_s * 1000 : -1;
     *freq_out = s->policy->shows_freq ? (int)policy_freq(bits) : -1;
     return true;
+}
+
+void store_set_use(struct store *s, const struct store_key *k, int64_t idle_ms, int freq)
+{
+    uint64_t *slot = store_lookup_live(s, k);
+    if (slot == NULL) {
+        return;
+    }
+    uint32_t bits = slot_policy(*slot);
+    if (idle_ms >= 0) {
+        const int64_t idle_s = idle_ms / 1000;
+        const uint32_t kept_s = idle_s < POLICY_TIME_MASK ? (uint32_t)idle_s : POLICY_TIME_MASK;
+        bits = policy_bits_make(store_time_s(s) - kept_s, policy_freq(bits));
+    }
+    if (freq >= 0) {
+        const uint32_t kept = freq < (int)POLICY_FREQ_MASK ? (uint32_t)freq : POLICY_FREQ_MASK;
+        bits = policy_bits_make(policy_time(bits), kept);
+    }
+    *slot = slot_make(slot_ref(*slot), bits);
 }
 
 /* ---- death ---- */

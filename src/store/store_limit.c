@@ -23,6 +23,7 @@
 #define PRESS_STEPS_MAX    32 /* batches that one write reclaims for what it owes */
 #define RESERVE_STEPS      32 /* batches that one write reclaims for its room before it goes ahead */
 #define RESERVE_STEP_BYTES 2048 /* one more of those for so many bytes wanted */
+#define PREFETCH_BYTES_MAX 256
 
 size_t store_used_memory(const struct store *s)
 {
@@ -85,8 +86,17 @@ void store_trade_pages(struct store *s, size_t bytes)
     }
 }
 
+/* A whole entry of 100 bytes lies in two or three lines: asking for the third saved 12 ns of each
+ * GET. Entries of 4 KiB are read in a row, which the processor sees by itself. */
+static void update_prefetch(struct store *s)
+{
+    const size_t average = s->live_bytes / (s->count + 1);
+    s->prefetch_bytes = (uint32_t)size_max(size_min(average, PREFETCH_BYTES_MAX), 1);
+}
+
 void store_update_pressure(struct store *s)
 {
+    update_prefetch(s);
     s->is_pressed = false;
     if (s->limit > 0) {
         update_ceiling(s);
@@ -173,6 +183,9 @@ bool store_reserve(struct store *s, size_t bytes, bool *moved)
 
 enum store_result store_make_room(struct store *s)
 {
+    if (s->limit == 0) {
+        return STORE_OK; /* asking others takes 130 instructions */
+    }
     store_ask_others(s);
     bool moved = false;
     return store_reserve(s, 0, &moved) ? STORE_OK : STORE_FULL;

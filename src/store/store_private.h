@@ -36,6 +36,7 @@
 #define DISCARDED_MAX  64
 #define BORROWED_MAX   2
 #define TTL_CLASSES    25
+#define CACHE_LINE     64
 #define GARBAGE_LEVELS 33 /* parts of 32 of a segment that are dead */
 /* From so many on a sealed segment is worth compacting (30 %); and where nothing can be evicted. */
 #define GARBAGE_LEVEL_MIN   10
@@ -91,6 +92,9 @@ struct store {
     struct index *discarded[DISCARDED_MAX]; /* owned; of flushed databases, emptied in slices */
     unsigned discarded_count;
 
+    uint64_t slot_moves; /* counted up when slots change places: older store_key::slot are void */
+    uint32_t prefetch_bytes; /* of an entry: the average one, within bounds */
+
     size_t count;          /* entries in all spaces, negative ones included */
     size_t index_memory;   /* of all indexes; kept by index.c */
     size_t large_bytes;    /* that entries own outside: blocks and objects */
@@ -104,6 +108,7 @@ struct store {
     bool is_pressed;       /* near the limit: every write reclaims a little */
     int64_t owed_bytes;    /* that writes have yet to walk over with the reclaimer */
     uint64_t walked_bytes; /* that the reclaimer went over: of the log and of what entries own */
+    bool is_expiry_held;   /* expired entries stay until somebody meets them */
 
     struct borrowed borrowed[BORROWED_MAX];
     uint64_t kept_ref; /* entry that a write is about to replace: making room does not evict it */

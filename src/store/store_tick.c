@@ -154,10 +154,20 @@ static bool step_release(struct store *s)
     return segments_release_one(&s->segs) > 0;
 }
 
+void store_set_active_expiry(struct store *s, bool is_active)
+{
+    s->is_expiry_held = !is_active;
+}
+
+static bool step_expiry(struct store *s)
+{
+    return !s->is_expiry_held && expiry_step(s);
+}
+
 bool store_tick(struct store *s, int64_t budget_us)
 {
     static bool (*const tasks[])(struct store *) = {
-        expiry_step, step_condemned, step_drain,   store_drain_objects,
+        step_expiry, step_condemned, step_drain,   store_drain_objects,
         step_ghosts, step_reclaim,   step_release, step_shrink};
     int64_t deadline_us = clock_now_us() + budget_us;
     store_ask_others(s);

@@ -122,6 +122,7 @@ static void condemn(struct store *s, uint32_t id)
 
 static void flush_all(struct store *s)
 {
+    s->slot_moves++;
     s->sweep.seg = SEGMENT_NONE;
     s->reclaim.seg = SEGMENT_NONE;
     for (uint32_t id = 1; id < s->segs.high; id++) {
@@ -163,12 +164,14 @@ void store_flush(struct store *s, unsigned db)
         sp->state = SPACE_DRAINING;
         s->spaces[fresh] = (struct space){.state = SPACE_ACTIVE};
         s->db_space[db] = (uint8_t)fresh;
+        s->slot_moves++;
     }
 }
 
 void store_swap(struct store *s, unsigned a, unsigned b)
 {
     uint8_t space = s->db_space[a];
+    s->slot_moves++;
     s->db_space[a] = s->db_space[b];
     s->db_space[b] = space;
 }

@@ -12,19 +12,22 @@
 
 static_assert(sizeof(struct chunk) <= CHUNK_HEAD_BYTES, "the head fits");
 
-#define RESERVE_BYTES_MIN ((size_t)1 << 36)
-#define RESERVE_BYTES_OK  ((size_t)1 << 28) /* better than nothing, where addresses are short */
+#define RESERVE_BYTES     ((size_t)1 << 36) /* at least, if the system gives that much */
+#define RESERVE_BYTES_MIN ((size_t)1 << 28)
 #define FREE_CAP_MIN      64u
 
-/* Twice the machine's memory, as the store reserves for its log. */
+/* Twice the machine's memory, as the store reserves for its log, or what a limit on addresses
+ * leaves of it. */
 static bool reserve(struct chunks *c)
 {
-    size_t bytes = size_max(2 * (size_t)option_memory_total(), RESERVE_BYTES_MIN);
+    size_t bytes = size_max(2 * (size_t)option_memory_total(), RESERVE_BYTES);
     void *p = MAP_FAILED;
-    while (p == MAP_FAILED && bytes >= RESERVE_BYTES_OK) {
+    for (; bytes >= RESERVE_BYTES_MIN; bytes /= 2) {
         p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                  -1, 0);
-        bytes = p == MAP_FAILED ? bytes / 2 : bytes;
+        if (p != MAP_FAILED) {
+            break;
+        }
     }
     if (p == MAP_FAILED) {
         return false;

@@ -164,54 +164,18 @@ static bool fits_packed(const struct hashmap_edit *e, struct strview name, struc
     return count <= PACKED_COUNT_MAX && name.len + value.len + e->hash.len <= PACKED_BYTES_MAX;
 }
 
-static void free_table(struct field_table *table)
-{
-    size_t bytes;
-    while (!field_table_free_some(table, &bytes)) {
-    }
-}
-
-/* A table with the fields of a hash; NULL: no memory. */
-static struct field_table *build_table(struct types *t, struct strview hash)
-{
-    struct field_table *table = field_table_create(t->store, &t->chunks);
-    struct hashmap_iter it;
-    struct hashmap_field field;
-    hashmap_begin(&it, t, hash);
-    while (table != NULL && hashmap_next(&it, &field)) {
-        if (!field_table_set(table, &field, NULL)) {
-            free_table(table);
-            return NULL;
-        }
-    }
-    return table;
-}
-
-/* Makes the table the value of the key, which owns it then. */
-static enum store_result store_table(struct types *t, const struct store_key *key,
-                                     struct field_table *table, const struct store_write *write)
-{
-    char value[PACKED_TABLE_BYTES] = {PACKED_IS_TABLE};
-    struct store_write w = *write;
-    w.type = ENTRY_HASH;
-    w.owns_object = true;
-    memcpy(value + 1, &table, sizeof(table));
-    table->object.bytes = table->bytes;
-    return store_set(t->store, key, strview_of(value, sizeof(value)), &w);
-}
-
 static enum store_result become_table(struct hashmap_edit *e)
 {
     static const char no_fields[PACKED_HEAD_BYTES];
     const struct strview hash = e->is_present ? e->hash : strview_of(no_fields, sizeof(no_fields));
-    struct field_table *table = build_table(e->types, hash);
+    struct field_table *table = hashmap_make_table(e->types, hash);
     if (table == NULL) {
         return STORE_FULL;
     }
     const struct store_write w = {.keep_expiry = e->is_present};
-    const enum store_result r = store_table(e->types, e->key, table, &w);
+    const enum store_result r = hashmap_store_table(e->types, e->key, table, &w);
     if (r != STORE_OK) {
-        free_table(table);
+        hashmap_free_table(table);
         return r;
     }
     struct entry_view view;
@@ -222,22 +186,6 @@ static enum store_result become_table(struct hashmap_edit *e)
     e->is_new = e->is_new || !e->is_present;
     e->is_present = true;
     return STORE_OK;
-}
-
-enum store_result hashmap_copy(struct types *t, struct strview hash, const struct store_key *to,
-                               int64_t expires_at_ms)
-{
-    assert(!hashmap_is_packed(hash));
-    struct field_table *table = build_table(t, hash);
-    if (table == NULL) {
-        return STORE_FULL;
-    }
-    const struct store_write w = {.expires_at_ms = expires_at_ms};
-    const enum store_result r = store_table(t, to, table, &w);
-    if (r != STORE_OK) {
-        free_table(table);
-    }
-    return r;
 }
 
 /* ---- the calls ---- */

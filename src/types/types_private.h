@@ -39,4 +39,16 @@ static inline struct field_table *hashmap_table(struct strview hash)
     return table;
 }
 
+/* ---- hashmap_build.c ---- */
+
+void hashmap_free_table(struct field_table *table);
+
+/* A table with the fields of a hash; NULL: no memory. */
+struct field_table *hashmap_make_table(struct types *t, struct strview hash) WARN_UNUSED;
+
+/* Makes the table the value of the key, which owns it then. */
+enum store_result hashmap_store_table(struct types *t, const struct store_key *key,
+                                      struct field_table *table,
+                                      const struct store_write *write) WARN_UNUSED;
+
 #endif

@@ -1,10 +1,10 @@
-"""Commands beyond what the differential run covers: introspection, expiry in real time, Redis's own tools."""
+"""Commands beyond what the differential run covers: expiry in real time, Redis's own tools."""
 import shutil
 import subprocess
 import time
 import unittest
 
-from case import CompareCase, TarnCase
+from case import TarnCase
 from resp import Error, encode
 from tarn import Tarn, is_address_sanitized, until
 
@@ -19,92 +19,6 @@ def tool(server, *args, stdin=None, timeout=60):
     if done.returncode != 0:
         raise AssertionError(f"{args}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done.stdout
-
-
-class Introspection(CompareCase):
-    def names(self, connection):
-        return {name.decode() for name in connection.cmd("COMMAND", "LIST")}
-
-    def test_command_info_says_what_redis_says(self):
-        """Name, arity, flags and key positions of every command that both have."""
-        shared = sorted(self.names(self.c) & self.names(self.r))
-        self.assertGreater(len(shared), 80)
-        for name in shared:
-            with self.subTest(command=name):
-                expected, got = (x.cmd("COMMAND", "INFO", name)[0] for x in (self.r, self.c))
-                self.assertEqual(got[0], expected[0])
-                self.assertEqual(got[1], expected[1], "arity")
-                self.assertEqual(set(got[2]), set(expected[2]), "flags")
-                self.assertEqual(got[3:6], expected[3:6], "key positions")
-                self.assertEqual(len(got), len(expected), "fields")
-        missing = {"get", "config|get", "scan"} - set(shared)
-        self.assertEqual(missing, set())
-
-    def commands(self):
-        """Without the subcommands, which COMMAND LIST names as well."""
-        return {name for name in self.names(self.c) if "|" not in name}
-
-    def test_count_and_list_agree(self):
-        self.assertEqual(self.c.cmd("COMMAND", "COUNT"), len(self.commands()))
-        self.assertEqual(len(self.c.cmd("COMMAND")), len(self.commands()))
-        self.assertIn("config|get", self.names(self.c))
-
-    def test_docs_hold_what_redis_cli_reads(self):
-        """redis-cli builds its hints from summary, group, arguments."""
-        self.c.cmd("HELLO", "3")
-        docs = self.c.cmd("COMMAND", "DOCS")
-        self.assertEqual({name.decode() for name in docs}, self.commands())
-        for name, doc in docs.items():
-            for field in (b"summary", b"since", b"group"):
-                self.assertIn(field, doc, name)
-
-    def test_getkeys(self):
-        for request in (("GET", "a"), ("MSET", "a", "1", "b", "2"), ("COPY", "x", "y", "REPLACE"),
-                        ("DEL", "a", "b", "c"), ("PING",), ("NOSUCH",), ("SET", "k", "v", "EX", "1")):
-            self.assertEqual(self.c.cmd("COMMAND", "GETKEYS", *request), self.r.cmd("COMMAND", "GETKEYS", *request))
-
-    def test_list_filters(self):
-        by_pattern = self.c.cmd("COMMAND", "LIST", "FILTERBY", "PATTERN", "get*")
-        self.assertIn(b"getrange", by_pattern)
-        self.assertNotIn(b"set", by_pattern)
-
-    def test_info_has_the_fields_that_tools_read(self):
-        everything = {}
-        for line in self.c.cmd("INFO").decode().split("\r\n"):
-            name, colon, value = line.partition(":")
-            if colon:
-                everything[name] = value
-        for name in ("redis_version process_id uptime_in_seconds tcp_port run_id arch_bits redis_mode os "
-                     "connected_clients blocked_clients maxclients used_memory used_memory_rss maxmemory maxmemory_policy "
-                     "mem_fragmentation_ratio loading rdb_bgsave_in_progress aof_rewrite_in_progress "
-                     "total_connections_received total_commands_processed rejected_connections "
-                     "expired_keys evicted_keys keyspace_hits keyspace_misses total_net_input_bytes "
-                     "total_net_output_bytes role connected_slaves used_cpu_sys used_cpu_user cluster_enabled").split():
-            self.assertIn(name, everything)
-        self.assertRegex(everything["run_id"], "^[0-9a-f]{40}$")
-        self.assertEqual(int(everything["process_id"]), self.tarn.pid)
-
-    def test_info_counts(self):
-        self.c.cmd("CONFIG", "RESETSTAT")
-        self.c.cmd("SET", "k", "v", "EX", "100")
-        self.c.cmd("SET", "l", "v")
-        self.c.cmd("GET", "k")
-        self.c.cmd("GET", "none")
-        stats = self.info("stats")
-        self.assertEqual((stats["keyspace_hits"], stats["keyspace_misses"]), ("1", "1"))
-        self.assertRegex(self.info("keyspace")["db0"], "^keys=2,expires=1,avg_ttl=")
-
-    def test_client_list_describes_each_client(self):
-        with self.tarn.connect() as other:
-            other.cmd("CLIENT", "SETNAME", "other")
-            other.cmd("SELECT", "3")
-            number = other.cmd("CLIENT", "ID")
-            lines = self.c.cmd("CLIENT", "LIST").decode().strip().split("\n")
-            self.assertEqual(len(lines), 2)
-            fields = dict(word.split("=", 1) for word in next(x for x in lines if f"id={number} " in x).split(" "))
-            self.assertEqual((fields["name"], fields["db"], fields["cmd"]), ("other", "3", "client|id"))
-            self.assertRegex(fields["addr"], r"^127\.0\.0\.1:\d+$")
-            self.assertEqual(len(self.c.cmd("CLIENT", "LIST", "ID", number).decode().strip().split("\n")), 1)
 
 
 class RealTime(TarnCase):

@@ -156,6 +156,11 @@ class ConfigCommand(TarnCase):
                 self.assertIn("immutable", answer.lower(), name)
             self.assertEqual(self.c.cmd("CONFIG", "GET", name), [name, value])
 
+    def test_save_and_appendonly_take_the_value_that_is_true(self):
+        self.assertEqual(self.c.cmd("CONFIG", "SET", "save", "", "appendonly", "no"), "OK")
+        self.assertIsInstance(self.c.cmd("CONFIG", "SET", "appendonly", "yes"), Error)
+        self.assertIsInstance(self.c.cmd("CONFIG", "SET", "save", "60 1000"), Error)
+
     def test_resetstat(self):
         self.c.cmd("SET", "k", "v")
         self.c.cmd("GET", "k")
@@ -164,6 +169,37 @@ class ConfigCommand(TarnCase):
         self.assertEqual(self.c.cmd("CONFIG", "RESETSTAT"), "OK")
         self.assertEqual(self.info("stats")["keyspace_hits"], "0")
         self.assertEqual(self.info("stats")["keyspace_misses"], "0")
+
+
+class Rewrite(TarnCase):
+    config = "# first\nmaxmemory 100mb\n# then\ntimeout 7\n"
+
+    def file(self):
+        with open(os.path.join(self.tarn.dir, "tarn.conf"), encoding="utf-8") as f:
+            return f.read()
+
+    def test_changes_are_in_the_file_and_the_rest_is_as_it_was(self):
+        self.assertEqual(self.c.cmd("CONFIG", "SET", "maxmemory", "200mb", "maxclients", "77", "requirepass", "x"), "OK")
+        self.assertEqual(self.c.cmd("CONFIG", "REWRITE"), "OK")
+        expected = self.file()
+        self.assertTrue(expected.startswith("# first\nmaxmemory 209715200\n# then\ntimeout 7\n\n# Written by "))
+        self.assertIn("\nmaxclients 77\n", expected)
+        self.assertIn(f"\nport {self.tarn.port}\n", expected)
+        self.assertIn("\nrequirepass sha256:", expected)
+        self.assertEqual(sorted(os.listdir(self.tarn.dir)), ["log", "tarn.conf"])
+        self.assertEqual(self.c.cmd("CONFIG", "REWRITE"), "OK")
+        self.assertEqual(self.file(), expected)
+        done = run_tarn(os.path.join(self.tarn.dir, "tarn.conf"), "--check-config")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_a_file_that_is_gone(self):
+        path = os.path.join(self.tarn.dir, "tarn.conf")
+        os.rename(path, path + ".away")
+        try:
+            self.assertEqual(self.c.cmd("CONFIG", "REWRITE"),
+                             "ERR Rewriting config file: No such file or directory")
+        finally:
+            os.rename(path + ".away", path)
 
 
 class Ending(unittest.TestCase):

@@ -64,6 +64,7 @@ static void limits__queued_load_times_out_in_the_queue(void **state)
     struct world *w = *state;
     struct reader r[10] = {{.world = w}};
     char key[32];
+    world_line(w, "source-set m breaker '1000 100% 10s'");
     world_mock(w, "HOLD");
     for (int i = 0; i < 10; i++) {
         (void)snprintf(key, sizeof(key), "page:p%d", i);
@@ -269,7 +270,7 @@ static void cancel_other(struct reader *r)
 static void load_again(struct reader *r)
 {
     r->then = NULL;
-    (void)sources_invalidate_key(r->world->sources, strview_str("user:1"));
+    (void)sources_invalidate_key(r->world->sources, strview_str("user:1"), false);
     (void)world_load(r->world, "user:1", r->world->clock.mono_ms, r);
 }
 
@@ -292,7 +293,7 @@ static void limits__answers_may_cancel_and_load(void **state)
     assert_answer(&c, "mock:1:2");
     /* The same while an error is answered and held. */
     c = (struct reader){.then = load_again};
-    (void)sources_invalidate_key(w->sources, strview_str("user:1"));
+    (void)sources_invalidate_key(w->sources, strview_str("user:1"), false);
     world_mock(w, "FAIL err");
     world_mock(w, "HOLD");
     (void)world_load(w, "user:1", w->clock.mono_ms, &a);

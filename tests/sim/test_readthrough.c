@@ -75,6 +75,7 @@ static void readthrough__same_key_in_two_databases_is_two_keys(void **state)
     world_prepare(w, &b);
     struct store_key k = store_key_init(w->store, 5, strview_str("user:1"));
     struct source_map *m = sources_match(w->sources, k.key);
+    w->reads++;
     assert_int_equal(sources_load(w->sources, m, &k, w->clock.mono_ms, &b.waiter, &now),
                      LOAD_WAITS);
     world_turn(w);
@@ -149,7 +150,6 @@ static void readthrough__waiting_in_the_queue_is_not_age(void **state)
 {
     struct world *w = *state;
     struct reader r[9] = {{.world = w}};
-    struct entry_view e;
     char key[32];
     world_line(w, "map-set user ttl 5s load-timeout 10s");
     world_mock(w, "HOLD");
@@ -161,12 +161,8 @@ static void readthrough__waiting_in_the_queue_is_not_age(void **state)
     world_pass(w, 2000);
     world_mock(w, "RELEASE");
     world_turn(w);
-    struct store_key k = world_key(w, "user:8");
-    assert_true(store_peek(w->store, &k, &e));
-    assert_int_equal(e.expires_at_ms - w->clock.mono_ms, 5000);
-    k = world_key(w, "user:0");
-    assert_true(store_peek(w->store, &k, &e));
-    assert_int_equal(e.expires_at_ms - w->clock.mono_ms, 3000);
+    assert_int_equal(world_life(w, "user:8"), 5000);
+    assert_int_equal(world_life(w, "user:0"), 3000);
 }
 
 static void readthrough__load_slower_than_the_ttl_is_answered_only(void **state)
@@ -212,14 +208,11 @@ static void readthrough__jitter_spreads_and_never_lengthens(void **state)
     world_line(w, "map-set user ttl 100s jitter 10%");
     for (int i = 0; i < KEYS; i++) {
         struct reader r = {0};
-        struct entry_view e;
         (void)snprintf(key, sizeof(key), "user:%d", i);
         (void)world_get(w, key, &r);
         sources_flush(w->sources);
         ev_run(w->loop, EVRUN_NOWAIT);
-        struct store_key k = world_key(w, key);
-        assert_true(store_peek(w->store, &k, &e));
-        int64_t life = e.expires_at_ms - w->clock.mono_ms;
+        int64_t life = world_life(w, key);
         first = life < first ? life : first;
         last = life > last ? life : last;
     }

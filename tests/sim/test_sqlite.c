@@ -396,7 +396,6 @@ static void sqlite__ttl_column_rules_the_entry(void **state)
 {
     struct fixture *f = *state;
     struct reader r = {0};
-    struct entry_view e;
     add_source(f);
     world_line(
         &f->w,
@@ -404,17 +403,11 @@ static void sqlite__ttl_column_rules_the_entry(void **state)
         "jitter 0% ttl 10s max-value 4mb");
     world_start(&f->w);
     assert_reads(f, "page:home", "welcome");
-    struct store_key k = world_key(&f->w, "page:home");
-    assert_true(store_peek(f->w.store, &k, &e));
-    assert_int_equal(e.expires_at_ms - f->w.clock.mono_ms, 60000);
+    assert_int_equal(world_life(&f->w, "page:home"), 60000);
     assert_reads(f, "page:text", "x");
-    k = world_key(&f->w, "page:text");
-    assert_true(store_peek(f->w.store, &k, &e));
-    assert_int_equal(e.expires_at_ms - f->w.clock.mono_ms, 90000);
+    assert_int_equal(world_life(&f->w, "page:text"), 90000);
     world_read(&f->w, "page:big", &r); /* NULL: the map's */
-    k = world_key(&f->w, "page:big");
-    assert_true(store_peek(f->w.store, &k, &e));
-    assert_int_equal(e.expires_at_ms - f->w.clock.mono_ms, 10000);
+    assert_int_equal(world_life(&f->w, "page:big"), 10000);
     assert_reads(f, "page:dead", "x");
     assert_reads(f, "page:zero", "x");
     assert_reads(f, "page:nan", "x");

@@ -139,18 +139,18 @@ static void void__invalidate_key_tells_what_was_cached(void **state)
 {
     struct world *w = *state;
     struct reader r = {0};
-    assert_false(sources_invalidate_key(w->sources, strview_str("user:1")));
+    assert_false(sources_invalidate_key(w->sources, strview_str("user:1"), false));
     (void)world_get(w, "user:1", &r);
     world_turn(w);
-    assert_true(sources_invalidate_key(w->sources, strview_str("user:1")));
+    assert_true(sources_invalidate_key(w->sources, strview_str("user:1"), false));
     assert_false(world_has(w, "user:1"));
     world_overwrite(w, "plain");
-    assert_false(sources_invalidate_key(w->sources, strview_str("plain")));
+    assert_false(sources_invalidate_key(w->sources, strview_str("plain"), false));
     assert_true(world_has(w, "plain"));
     world_mock(w, "ROWS 0");
     (void)world_get(w, "user:2", &r);
     world_turn(w);
-    assert_true(sources_invalidate_key(w->sources, strview_str("user:2")));
+    assert_true(sources_invalidate_key(w->sources, strview_str("user:2"), false));
     assert_false(world_has(w, "user:2"));
     assert_int_equal(world_map_stat(w, "user", "invalidated"), 2);
 }

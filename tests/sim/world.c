@@ -120,6 +120,7 @@ static void take_result(struct reader *r, const struct load_result *result)
     struct strview text = result->status == LOAD_FAILED ? result->error : result->value;
     r->answers++;
     r->status = result->status;
+    r->is_stale = result->is_stale;
     r->len = text.len;
     size_t shown = size_min(text.len, sizeof(r->text) - 1);
     memset(r->text, 0, sizeof(r->text));
@@ -147,7 +148,10 @@ void world_prepare(struct world *w, struct reader *r)
 {
     *r = (struct reader){.world = w,
                          .then = r->then,
-                         .waiter = {.done = on_done, .client_loads = r->waiter.client_loads}};
+                         .wants_new = r->wants_new,
+                         .waiter = {.done = on_done,
+                                    .wants_new = r->wants_new,
+                                    .client_loads = r->waiter.client_loads}};
 }
 
 enum load_start world_load(struct world *w, const char *key, int64_t arrived_ms, struct reader *r)
@@ -157,6 +161,7 @@ enum load_start world_load(struct world *w, const char *key, int64_t arrived_ms,
     assert_non_null(m);
     struct store_key k = world_key(w, key);
     world_prepare(w, r);
+    w->reads++;
     enum load_start start = sources_load(w->sources, m, &k, arrived_ms, &r->waiter, &now);
     if (start == LOAD_AT_ONCE) {
         assert_null(r->waiter.flight);
@@ -170,10 +175,13 @@ bool world_get(struct world *w, const char *key, struct reader *r)
     struct store_key k = world_key(w, key);
     struct entry_view e;
     if (store_find(w->store, &k, &e)) {
-        enum source_freshness f = e.aux != NULL ? sources_judge(w->sources, &e) : SOURCE_FRESH;
+        enum source_freshness f = e.aux != NULL ? sources_judge(w->sources, &k, &e, true)
+                                                : SOURCE_FRESH;
         if (f != SOURCE_GONE) {
-            struct load_result result = {.status = f == SOURCE_FRESH ? LOAD_FOUND : LOAD_ABSENT,
-                                         .value = e.value};
+            struct load_result result = {.status = f == SOURCE_ABSENT ? LOAD_ABSENT : LOAD_FOUND,
+                                         .value = e.value,
+                                         .is_stale = f == SOURCE_STALE};
+            w->reads += e.aux != NULL;
             *r = (struct reader){.world = w};
             take_result(r, &result);
             return true;
@@ -199,6 +207,14 @@ bool world_has(struct world *w, const char *key)
     struct store_key k = world_key(w, key);
     struct entry_view e;
     return store_peek(w->store, &k, &e);
+}
+
+int64_t world_life(struct world *w, const char *key)
+{
+    struct store_key k = world_key(w, key);
+    struct entry_view e;
+    assert_true(store_peek(w->store, &k, &e));
+    return sources_expires_at(w->sources, &e) - w->clock.mono_ms;
 }
 
 int64_t world_mock(struct world *w, const char *line)
@@ -252,11 +268,15 @@ int64_t world_source_stat(struct world *w, const char *source, const char *name)
 static void check_map(void *ctx, struct strview name)
 {
     struct world *w = ctx;
+    static const char *const reads[] = {"hits", "stale_hits", "negative_hits", "misses"};
     char map[65] = {0};
     memcpy(map, name.data, name.len);
     assert_int_equal(world_map_stat(w, map, "misses"), world_map_stat(w, map, "miss_loads") +
                                                            world_map_stat(w, map, "coalesced") +
                                                            world_map_stat(w, map, "rejected"));
+    for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
+        w->counted += world_map_stat(w, map, reads[i]);
+    }
     assert_int_equal(world_map_stat(w, map, "loads"),
                      world_map_stat(w, map, "fills") + world_map_stat(w, map, "negatives") +
                          world_map_stat(w, map, "voided") + world_map_stat(w, map, "nofill") +
@@ -265,7 +285,9 @@ static void check_map(void *ctx, struct strview name)
 
 void world_check_identities(struct world *w)
 {
+    w->counted = 0;
     sources_walk_maps(w->sources, check_map, w);
+    assert_int_equal(w->counted, w->reads);
 }
 
 void assert_answer(const struct reader *r, const char *value)
@@ -307,7 +329,7 @@ static void flush_all(struct world *w, const char *key)
 
 static void invalidate_key(struct world *w, const char *key)
 {
-    (void)sources_invalidate_key(w->sources, strview_str(key));
+    (void)sources_invalidate_key(w->sources, strview_str(key), false);
 }
 
 void world_invalidate_map(struct world *w, const char *key)
@@ -315,10 +337,16 @@ void world_invalidate_map(struct world *w, const char *key)
     sources_invalidate_map(w->sources, sources_match(w->sources, strview_str(key)));
 }
 
+static void invalidate_one(void *ctx, struct strview name)
+{
+    struct world *w = ctx;
+    sources_invalidate_map(w->sources, sources_map_by_name(w->sources, name));
+}
+
 static void invalidate_all(struct world *w, const char *key)
 {
     (void)key;
-    sources_invalidate_all(w->sources);
+    sources_walk_maps(w->sources, invalidate_one, w);
 }
 
 void world_overwrite(struct world *w, const char *key)
@@ -338,8 +366,10 @@ int world_setup(void **state)
     assert_non_null(w);
     world_open(w, MAXMEMORY);
     world_line(w, "source m mock x");
-    world_line(w, "map user m user:{id:int} 'SELECT $id' jitter 0%");
-    world_line(w, "map page m page:{s:slug} 'SELECT $s' jitter 0% error-hold 0 load-timeout 500ms");
+    world_line(w, "map user m user:{id:int} 'SELECT $id' jitter 0% refresh-ahead 0 "
+                  "stale-error-ttl 0");
+    world_line(w, "map page m page:{s:slug} 'SELECT $s' jitter 0% refresh-ahead 0 "
+                  "stale-error-ttl 0 error-hold 0 load-timeout 500ms");
     world_start(w);
     *state = w;
     return 0;

@@ -23,6 +23,8 @@ struct world {
     struct store *store;
     struct sources *sources;
     struct errtext err;
+    int64_t reads;   /* of mapped keys, by this test */
+    int64_t counted; /* by the maps */
 };
 
 /* One client that waits; what it was told is copied. */
@@ -30,9 +32,11 @@ struct reader {
     struct load_waiter waiter;
     unsigned answers; /* how often done was called, or 1 for an answer at once */
     enum load_status status;
-    char text[256];                 /* value or error, cut */
-    size_t len;                     /* of the whole */
+    char text[256]; /* value or error, cut */
+    size_t len;     /* of the whole */
+    bool is_stale;
     void (*then)(struct reader *r); /* called within the answer; may be NULL */
+    bool wants_new;                 /* set before the load: an old value will not do */
     struct world *world;
 };
 
@@ -65,6 +69,8 @@ void world_prepare(struct world *w, struct reader *r);
 
 /* Is the key in the store (negative entries included), whatever judge says? */
 bool world_has(struct world *w, const char *key);
+/* What is left of the life of a key that is in the store. */
+int64_t world_life(struct world *w, const char *key);
 struct store_key world_key(struct world *w, const char *key);
 
 /* DEBUG SOURCE; the reply as a number where it is one. */
@@ -92,7 +98,8 @@ void world_invalidate_map(struct world *w, const char *key);
 void world_overwrite(struct world *w, const char *key);
 
 /* cmocka's setup and teardown of a world with a mock `m` and two maps, `user:{id:int}` and
- * `page:{s:slug}` (no error-hold, 500 ms load-timeout). */
+ * `page:{s:slug}` (no error-hold, 500 ms load-timeout), both without jitter, refresh-ahead and
+ * stale windows. */
 int world_setup(void **state);
 int world_teardown(void **state);
 

@@ -49,7 +49,7 @@ void client_close(struct fixture *f, struct client *c)
     resp_request_fini(&c->request);
 }
 
-int fixture_setup(void **state)
+static struct fixture *create(void)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     struct errtext err;
@@ -59,15 +59,28 @@ int fixture_setup(void **state)
     f->store_options = (struct store_options){.maxmemory = 64 << 20, .hash_seed = 1};
     f->types_options = (struct types_options){.hash_max_listpack_entries = 128,
                                               .hash_max_listpack_value = 64};
-    f->options = (struct command_options){.proto_max_bulk_len = 1 << 20};
+    f->options = (struct command_options){.proto_max_bulk_len = 1 << 20,
+                                          .slowlog_log_slower_than = -1};
     if (store_create(&f->store, &f->store_options, &f->clock, &err) != 0) {
         fail_msg("%s", err.text);
     }
     assert_int_equal(types_create(&f->types, f->store, &f->clock, &f->types_options), 0);
     f->env = (struct command_env){
         .store = f->store, .types = f->types, .clock = &f->clock, .command_options = &f->options};
+    return f;
+}
+
+static void open_env(struct fixture *f)
+{
+    f->env.sources = f->sources;
     assert_int_equal(command_env_init(&f->env), 0);
     client_open(f, &f->client);
+}
+
+int fixture_setup(void **state)
+{
+    struct fixture *f = create();
+    open_env(f);
     *state = f;
     return 0;
 }
@@ -86,8 +99,7 @@ static void run_directive(struct fixture *f, const char *line)
 int fixture_setup_maps(void **state)
 {
     struct errtext err;
-    fixture_setup(state);
-    struct fixture *f = *state;
+    struct fixture *f = create();
     f->loop = ev_loop_new(EVFLAG_AUTO);
     assert_non_null(f->loop);
     assert_int_equal(sources_create(&f->sources, f->loop, f->store, &f->clock, &err), 0);
@@ -98,8 +110,9 @@ int fixture_setup_maps(void **state)
     if (sources_start(f->sources, &err) != 0) {
         fail_msg("%s", err.text);
     }
-    f->env.sources = f->sources;
+    open_env(f);
     fixture_turn(f);
+    *state = f;
     return 0;
 }
 
@@ -153,7 +166,7 @@ struct strview client_run_argv(struct fixture *f, struct client *c, const struct
     struct command_call call = {.session = &c->session, .argv = argv, .argc = argc};
     buf_clear(&c->out);
     command_prepare(&f->env, &call);
-    command_prefetch(&f->env, &call);
+    command_prefetch(&f->env, &call, 1);
     c->result = command_run(&f->env, &call);
     return buf_view(&c->out);
 }

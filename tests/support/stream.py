@@ -7,6 +7,7 @@ long and random (no two are near each other) or over at once; a short lifetime i
 itself and a look at the key; and a step says how its replies are to be compared.
 """
 import random
+import struct
 import time
 from dataclasses import dataclass
 
@@ -26,6 +27,33 @@ FLOATS = [b"0.1", b"1.5", b"-2.25", b"1e3", b"3.0e-5", b"1000000.001", b"0.30000
           b"1_0", b" 1", b"1 ", b"", b".5", b"5.", b"0x1p3", b"1e", b"abc", b"+2"]
 FIELDS = [b"f1", b"f2", b"f3", b"f4", b"", b"\x00\xff\r\n", b"name", b"f" * 64, b"f" * 65]
 JUNK = [b"", b"foo", b"-1", b"0", b"NX", b"EX", b"\xff\xfe", b"*", b"1e9", b"nx ", b"GET"]
+
+
+
+
+def crc64(data):
+    """The checksum of DUMP: Jones's polynomial, bits in reverse."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x95AC9329AC4BC9B5 if crc & 1 else 0)
+    return crc
+
+
+def payload(body, version=10):
+    """What DUMP gives for a value whose form in an RDB file is `body`."""
+    data = body + struct.pack("<H", version)
+    return data + struct.pack("<Q", crc64(data))
+
+
+PAYLOADS = [payload(body) for body in (
+    b"\x00\x00", b"\x00\x05hello", b"\x00\xc0\x07", b"\x00\xc1\x00\x80", b"\x00\xc2\xff\xff\xff\x7f", b"\x00\x0210",
+    b"\x04\x01\x02f1\x05value", b"\x04\x03\x02f1\xc0\x01\x04name\x00\x00\x01x",
+    b"\x10\x15\x15\x00\x00\x00\x04\x00\x82f1\x03\x05\x01\x82f2\x03\x82\xff\x00\x03\xff")]
+BAD_PAYLOADS = [b"", b"x", b"0123456789", PAYLOADS[1][:-1], PAYLOADS[1] + b"x", PAYLOADS[6][:-10] + PAYLOADS[1][-10:],
+                payload(b"\x00\x01a", 100), payload(b""), payload(b"\x04\x00"), payload(b"\x00\x3fabc"),
+                payload(b"\xff\x01a"), payload(b"\x10\x07\x07\x00\x00\x00\x00\x00\xff")]
 
 
 @dataclass
@@ -65,8 +93,14 @@ def inline(args):
 SPECIAL_COMMANDS = {"lcs", "client|kill", "client|reply", "quit", "reset", "debug", "shutdown", "multi", "subscribe",
                     "psubscribe", "ssubscribe", "monitor"}
 
-# Their replies are figures of the server that gives them; test_memory.py has them.
-UNLIKE_COMMANDS = {"memory|doctor", "memory|malloc-stats", "memory|purge", "memory|stats", "memory|usage"}
+# Their replies are figures of the server that gives them: test_memory.py and test_statistics.py have them. What is
+# dumped need not be the same bytes: test_dump.py restores each server's in the other. And what a cache without users,
+# files and replicas has to say of them: test_introspection.py.
+UNLIKE_COMMANDS = {"memory|doctor", "memory|malloc-stats", "memory|purge", "memory|stats", "memory|usage",
+                   "latency|doctor", "latency|graph", "latency|histogram", "latency|history", "latency|latest",
+                   "latency|reset", "slowlog|get", "slowlog|len", "slowlog|reset", "dump", "restore",
+                   "acl|cat", "acl|getuser", "acl|list", "acl|users", "acl|whoami", "config|rewrite", "lastsave",
+                   "lolwut", "cluster", "module|list", "role", "command|getkeysandflags"}
 
 
 def covered_commands():
@@ -113,7 +147,7 @@ class Stream:
             words = name.split() + self.spoil(words[len(name.split()):])
         words = [w if isinstance(w, bytes) else str(w).encode() for w in words]
         words[0] = self.odd_case(words[0])
-        if any(w.upper() in (b"EXAT", b"PXAT") for w in words[2:]):
+        if any(w.upper() in (b"EXAT", b"PXAT", b"ABSTTL") for w in words[2:]):
             # A time in the past leaves a dead key behind that DBSIZE may or may not count: look at it.
             self.pending.append(Step(self.connection, [[b"EXISTS", words[1]]], 1))
         is_inline = self.r.random() < 0.03 and sum(map(len, words)) < 4000 and kind != "scan"
@@ -214,7 +248,9 @@ class Stream:
         if chance == 3:
             return Step(self.connection, [[b"RESET"]], 1)
         if chance == 4:
-            return Step(self.connection, [[b"DEBUG", b"SLEEP", b"0"]], 1)
+            kind = self.r.choice([b"string", b"integer", b"double", b"bignum", b"null", b"array", b"set", b"map",
+                                  b"TRUE", b"false", b"verbatim", b"foo"])
+            return Step(self.connection, [[b"DEBUG", b"SLEEP", b"0"], [b"DEBUG", b"PROTOCOL", kind]], 2)
         if chance > 5:
             return self.lcs()
         return Step(self.connection, [self.r.choice([
@@ -277,6 +313,12 @@ class Stream:
 
     def cmd_ping(self):
         return self.maybe(0.4, self.value())
+
+    def cmd_readonly(self):
+        return []
+
+    def cmd_readwrite(self):
+        return []
 
     def cmd_echo(self):
         return [self.value()]
@@ -518,6 +560,25 @@ class Stream:
 
     cmd_renamenx = cmd_rename
 
+    def cmd_move(self):
+        return [self.key(), self.r.choice([0, 1, 1, 2, 2, 15, 16, -1, b"x", b"", 2**31, LLONG_MAX])]
+
+    def cmd_dump(self):
+        return [self.key()]
+
+    def cmd_restore(self):
+        """Times that do not overflow, which Redis leaves to the processor."""
+        good = self.r.random() < 0.8
+        words = [self.key(), 0, self.r.choice(PAYLOADS if good else BAD_PAYLOADS)] + self.maybe(0.7, b"REPLACE")
+        chance = self.r.random()
+        if chance < 0.3:
+            words[1] = self.r.choice([10**6, 10**8 + 1, 10**9 + 7, 10**10, -1, LLONG_MIN, b"x", b"", b"1.5"])
+        elif chance < 0.5:
+            words[1] = int(time.time() * 1000) + self.r.choice([10**6, 10**8 + 1, 10**9 + 7, -1000, -10**9])
+            words.append(b"ABSTTL")
+        return words + self.maybe(0.15, b"IDLETIME", self.r.choice([0, 1, 1000, -1, b"x"])) + \
+            self.maybe(0.15, b"FREQ", self.r.choice([0, 1, 255, 256, -1, b"x"])) + self.maybe(0.03, b"FOO")
+
     def cmd_copy(self):
         return [self.key(), self.key()] + self.maybe(0.3, b"DB", self.r.choice([0, 1, 2, 15, 16, -1, b"x"])) + \
             self.maybe(0.4, b"REPLACE")
@@ -612,7 +673,8 @@ KINDS = {"TTL": "seconds", "EXPIRETIME": "seconds", "PTTL": "milliseconds", "PEX
          "RANDOMKEY": "shape", "TIME": "shape", "INFO": "shape", "CLIENT ID": "shape", "CLIENT INFO": "shape",
          "CLIENT LIST": "shape", "COMMAND COUNT": "shape", "OBJECT ENCODING": "shape", "OBJECT FREQ": "shape",
          "OBJECT IDLETIME": "shape", "OBJECT REFCOUNT": "shape", "KEYS": "unordered", "SCAN": "scan", "HSCAN": "scan",
-         "HKEYS": "unordered", "HVALS": "unordered", "HGETALL": "fields", "HRANDFIELD": "random", "HELLO": "hello"}
+         "HKEYS": "unordered", "HVALS": "unordered", "HGETALL": "fields", "HRANDFIELD": "random", "HELLO": "hello",
+         "DUMP": "dump"}
 # A mistake would ask for what each server has of its own, or (HELLO) change a name that GETNAME shows later, or have
 # more replies than one.
 NEVER_SPOILT = (b"CONFIG GET", b"COMMAND INFO", b"COMMAND NOSUCH", b"COMMAND COUNT", b"COMMAND DOCS", b"COMMAND LIST",

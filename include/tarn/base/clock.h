@@ -23,6 +23,9 @@ void clock_update(struct clock *c);
 /* Microseconds on the monotonic clock, read now: for measuring how long something took. */
 int64_t clock_now_us(void);
 
+/* Nanoseconds of a clock that only moves forward; its zero means nothing. */
+uint64_t clock_now_ns(void);
+
 /* Unix milliseconds -> the monotonic time at which they will be reached, and back. */
 static inline int64_t clock_mono_from_wall(const struct clock *c, int64_t wall_ms)
 {

@@ -115,6 +115,11 @@ typedef int (*option_visit_fn)(void *ctx, const struct option_table *table,
                                const struct option *option, struct strview value);
 int option_set_walk(const struct option_set *set, option_visit_fn fn, void *ctx);
 
+/* Every option of `set` whose value is another than in `other`, a set over the same tables. The
+ * value is as a configuration file would hold it, secrets included; otherwise as above. */
+int option_set_compare(const struct option_set *set, const struct option_set *other,
+                       option_visit_fn fn, void *ctx);
+
 /* The known name nearest to a misspelt one, or NULL when none is near. */
 const char *option_set_suggest(const struct option_set *set, struct strview name);
 

@@ -4,8 +4,8 @@
  *
  * Net queues requests from all connections and takes each through three steps, batch by batch:
  *
- *     command_prepare()   find the command, hash its first key, prefetch the index bucket
- *     command_prefetch()  prefetch the entry
+ *     command_prepare()   find the command, hash its first key
+ *     command_prefetch()  for all calls: prefetch the index bucket, then the entry
  *     command_run()       check, run the handler, account; the only caller of handlers
  *
  * A handler whose keys have to be loaded first is rolled back and its session is suspended; net
@@ -64,9 +64,11 @@ struct command_host {
     void (*shutdown)(void *ctx);
     /* Cheap. NULL: nothing beside the store and the commands. */
     void (*memory)(void *ctx, struct command_memory *out);
+    /* Writes the options into the configuration file. 0, or -1 with text. */
+    int (*rewrite_config)(void *ctx, struct errtext *err);
     int64_t started_wall_ms, started_mono_ms;
     char run_id[41];
-    const char *config_file; /* borrowed; "" when none */
+    const char *config_file; /* borrowed; "" when there is none to be rewritten */
     const char *executable;  /* borrowed */
     int tcp_port;
 };
@@ -76,7 +78,12 @@ struct command_options {
     bool enable_debug_command;
     struct option_password requirepass;
     int64_t tracking_table_max_keys; /* 0: no limit */
-    char *notify_keyspace_events;    /* letters, see docs/configuration.md */
+    int64_t slowlog_log_slower_than; /* microseconds; negative: no slow log */
+    int64_t slowlog_max_len;
+    int64_t latency_monitor_threshold; /* milliseconds; 0: off */
+    bool latency_tracking;
+    char *latency_tracking_info_percentiles; /* numbers separated by blanks */
+    char *notify_keyspace_events;            /* letters, see docs/configuration.md */
 };
 extern const struct option_table command_option_table;
 
@@ -107,7 +114,7 @@ struct command_env {
     struct session *running; /* borrowed: whose command is being run, NULL in between */
     struct observers *observers;
     unsigned observed;  /* enum observed: 0 while nobody cares for changes of keys */
-    unsigned attention; /* enum attention: 0 unless commands are paused or shown to somebody */
+    unsigned attention; /* enum attention: 0 unless commands are paused, shown or timed */
     struct command_metrics stats;
     struct histogram *turn_us; /* microseconds per turn of the loop; NULL in tests without a loop */
     size_t loads_bytes;        /* held by commands that wait for loads */
@@ -116,7 +123,8 @@ struct command_env {
 };
 
 /* Builds the table of all commands; `env` is filled by the caller apart from table, observers and
- * sessions. 0, -ENOMEM, or -EINVAL when notify-keyspace-events has letters that mean nothing. */
+ * sessions. 0, -ENOMEM, -EINVAL when notify-keyspace-events has letters that mean nothing, or
+ * -ERANGE when latency-tracking-info-percentiles are none. */
 int command_env_init(struct command_env *env) WARN_UNUSED;
 void command_env_fini(struct command_env *env);
 
@@ -138,7 +146,7 @@ void command_turn_end(struct command_env *env);
 void command_tick(struct command_env *env);
 
 void command_prepare(struct command_env *env, struct command_call *call);
-void command_prefetch(struct command_env *env, const struct command_call *call);
+void command_prefetch(struct command_env *env, struct command_call *calls, unsigned count);
 enum command_result command_run(struct command_env *env, struct command_call *call) WARN_UNUSED;
 
 /* The number of commands with a row of their own; and the row's name, for tests that want one test

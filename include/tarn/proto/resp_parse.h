@@ -80,6 +80,12 @@ enum resp_status resp_parse(struct resp_parser *p, const struct resp_limits *lim
                             struct strview in, struct resp_request *out, size_t *used_out,
                             const char **error_out) WARN_UNUSED;
 
+/* The common case by itself: a plain array of at most `argv_max` arguments, all of it at the front
+ * of `in`, from an authenticated client whose parser is RESP_AT_START. Puts views into argv and
+ * returns the request's length; 0: ask resp_parse(). */
+size_t resp_parse_whole(const struct resp_limits *limits, struct strview in, struct strview *argv,
+                        size_t argv_max, int *argc_out) WARN_UNUSED;
+
 /* How many bytes beyond the `have` given the current request is known to need; 0 when unknown. Lets
  * the caller size its buffer once for a large bulk. */
 size_t resp_parser_wants(const struct resp_parser *p, size_t have);

@@ -10,7 +10,7 @@
  *  - load() and cancel() never block and never call back from within; done() comes later, on the
  *    thread of the event loop, exactly once per request that load() took (a cancelled one
  *    included);
- *  - the layer above never has more requests under way than upstream_config.connections, so a
+ *  - the layer above never has more requests under way than upstream_config.requests_max, so a
  *    driver needs no queue of its own and a request that was taken is a query that was sent;
  *  - values reach the database as bind values only, never as part of the statement's text;
  *  - a helper thread touches what it owns and the upstream's mailbox, nothing else.
@@ -122,6 +122,7 @@ struct driver_request {
     int64_t timeout_ms;                /* from now; the driver ends the query by itself then */
     size_t row_bytes_max;              /* a larger row is DRIVER_TOO_BIG */
     bool wants_more;                   /* find out whether there is a second row */
+    bool needs_primary;                /* a replica may not know yet what this has to see */
 };
 
 enum driver_status {
@@ -139,9 +140,32 @@ struct driver_result {
     enum driver_status status;
     const struct rows *rows; /* LOAD, CHECK with DRIVER_OK; borrowed during done() */
     const char *detail;      /* for the log, never for clients; may hold the database's own words */
+    bool is_lost; /* with DRIVER_DOWN: the connection broke before the statement was answered, so
+                     another one may do better: a load is sent once more */
 };
 
-enum driver_state { DRIVER_STATE_UNKNOWN, DRIVER_STATE_UP, DRIVER_STATE_DOWN };
+enum driver_state {
+    DRIVER_STATE_UNKNOWN,
+    DRIVER_STATE_UP,
+    DRIVER_STATE_DOWN,
+    DRIVER_STATE_AUTH,     /* down: the database refuses the user or the password */
+    DRIVER_STATE_DEGRADED, /* the primary is out of reach, replicas answer */
+};
+#define DRIVER_STATES 5
+
+/* ---- the feed: the database says what changed -------------------------------------------------
+ */
+
+/* An upstream whose options ask for a feed opens it with open() and keeps it alive by itself. The
+ * order that closes the gap: first the driver listens, then it says FEED_UP, and what happened
+ * before that is not known. So every FEED_UP, the first one too, is a gap. */
+enum feed_event {
+    FEED_KEY,  /* text: the key's row changed, and whoever asks the database now sees it */
+    FEED_MAP,  /* text: a map's name; any of its rows may have changed */
+    FEED_ALL,  /* any row of the source may have changed; no text */
+    FEED_DOWN, /* changes go unseen from here on; only after a FEED_UP; no text */
+    FEED_UP,   /* changes are heard from here on; no text */
+};
 
 /* Called on the loop's thread. */
 struct driver_events {
@@ -149,22 +173,80 @@ struct driver_events {
     void (*done)(void *ctx, const struct driver_result *r);
     /* The database was reached, or turned out to be out of reach. Only on a change. */
     void (*state)(void *ctx, enum driver_state state);
+    /* `text` is borrowed during the call. NULL: nobody listens, and no feed is opened. */
+    void (*feed)(void *ctx, enum feed_event event, struct strview text);
+};
+
+/* Reports each line of a notice as written by triggers: a key, or `!` and a map's name; an empty
+ * notice is FEED_ALL. */
+void driver_feed_notice(const struct driver_events *events, struct strview notice);
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+#define DRIVER_NAME_MAX 64
+#define DRIVER_PATH_MAX 256
+#define DRIVER_LIST_MAX 4096
+
+enum driver_read_from { READ_FROM_PRIMARY, READ_FROM_REPLICA, READ_FROM_NEAREST };
+enum driver_feed {
+    DRIVER_FEED_NONE,
+    DRIVER_FEED_NOTIFY,
+    DRIVER_FEED_CHANGELOG,
+    DRIVER_FEED_VERSION
+};
+
+/* Options of a source that its driver acts on. They may change at any time; rows and help are in
+ * src/source/options.c. */
+struct driver_options {
+    int64_t connect_timeout_ms, idle_timeout_ms, max_lifetime_ms;
+    int64_t pipeline;  /* requests on one connection */
+    int64_t prepare;   /* 0: no statement outlives its query, for poolers that change servers */
+    int64_t feed;      /* enum driver_feed */
+    int64_t read_from; /* enum driver_read_from */
+    int64_t max_lag_ms;
+    char feed_name[DRIVER_NAME_MAX];     /* channel or table */
+    char password_file[DRIVER_PATH_MAX]; /* "": none; read at each connect */
+    char user_file[DRIVER_PATH_MAX];
+    char replicas[DRIVER_LIST_MAX]; /* dsns, each ended by a NUL; an empty one ends the list */
+};
+
+/* What a driver can do beyond reading rows: an option that needs what its driver has not is
+ * refused. */
+enum driver_ability {
+    DRIVER_CAN_LOG_IN = 1 << 0, /* password-file, user-file, idle-timeout, max-lifetime */
+    DRIVER_CAN_PIPELINE = 1 << 1,
+    DRIVER_CAN_PREPARE = 1 << 2, /* with and without */
+    DRIVER_CAN_USE_REPLICAS = 1 << 3,
+    DRIVER_CAN_NOTIFY = 1 << 4,
+    DRIVER_CAN_CHANGELOG = 1 << 5,
+    DRIVER_CAN_VERSION = 1 << 6,
 };
 
 /* ---- the driver ------------------------------------------------------------------------------ */
 
 struct upstream_config {
-    const char *name; /* of the source; borrowed for the upstream's life */
-    const char *dsn;  /* the same */
+    const char *name;                     /* of the source; borrowed for the upstream's life */
+    const char *dsn;                      /* the same */
+    const struct driver_options *options; /* the same */
     struct ev_loop *loop;
     struct driver_events events;
     unsigned connections;
+    unsigned requests_max;   /* under way at once; more than connections with DRIVER_CAN_PIPELINE */
     size_t result_bytes_max; /* rows that were read and not yet handed to done() */
+};
+
+/* What SOURCE INFO shows of an upstream. */
+struct driver_report {
+    unsigned connections;            /* open now */
+    unsigned replicas, replicas_fit; /* configured; reached and within max-lag */
+    bool is_primary_up;
+    int64_t lag_ms; /* of the slowest fit replica; negative: not known */
 };
 
 struct source_driver {
     const char *name, *help;
     unsigned connections_default;
+    unsigned abilities;  /* enum driver_ability */
     char placeholder;    /* '?' for ?1 ?2, '$' for $1 $2 */
     bool bracket_quotes; /* [x] is a quoted identifier in this dialect */
     bool is_for_tests;
@@ -187,6 +269,8 @@ struct source_driver {
 
     /* Bytes of results and requests held. Cheap. */
     size_t (*memory)(const struct upstream *u);
+    /* NULL: there is nothing to report. */
+    void (*report)(const struct upstream *u, struct driver_report *out);
     /* DEBUG SOURCE; NULL: none. argv[0] is the verb. 0 or -EINVAL with text. */
     int (*debug)(struct upstream *u, const struct strview *argv, int argc, struct buf *reply,
                  struct errtext *err);

@@ -14,7 +14,8 @@
  *  - an error is never reported as an absent row and never becomes a negative entry.
  *
  * Entries written by this layer carry STORE_AUX_BYTES of aux (drawn in src/source/aux.h): map,
- * epoch, time of the query. Negative entries have type ENTRY_NEGATIVE.
+ * epoch, time of the query, life. They stay in the store beyond their life, for the windows in
+ * which an old value may be served. Negative entries have type ENTRY_NEGATIVE.
  */
 #ifndef TARN_SOURCE_SOURCE_H
 #define TARN_SOURCE_SOURCE_H
@@ -73,10 +74,20 @@ bool sources_has_maps(const struct sources *s);
 /* Bytes held by flights, results and drivers: for used_memory. */
 size_t sources_memory(const struct sources *s);
 
-/* Called when a row was written to the store; `was_there`: over another entry. Key borrowed during
- * the call; the callee may call neither this layer nor the store. NULL: nobody. */
-typedef void (*source_fill_fn)(void *ctx, struct strview key, bool was_there);
-void sources_set_fill(struct sources *s, source_fill_fn fn, void *ctx);
+/* What those above may want to hear of; any of the functions may be NULL. Keys are borrowed during
+ * the call; the callee may change neither this layer nor the store. */
+struct source_observer {
+    void *ctx;
+    /* A row was written to the store, or the one that was there is gone because a newer one could
+     * not be kept; `was_there`: there was another entry. Not called when only the age changed. */
+    void (*filled)(void *ctx, const struct store_key *k, bool was_there);
+    /* The row of the key was declared stale. Bit n of `databases`: it was cached in database n. */
+    void (*key_invalidated)(void *ctx, struct strview key, unsigned databases);
+    /* All rows of the map were, by a feed. */
+    void (*map_invalidated)(void *ctx, const struct source_map *m);
+};
+/* Copies; NULL: nobody. */
+void sources_set_observer(struct sources *s, const struct source_observer *o);
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -87,20 +98,33 @@ struct source_map *sources_match(struct sources *s, struct strview key);
 /* The name of the source it loads from; lives as long as the map. For error texts. */
 struct strview source_map_source_name(const struct source_map *m);
 
+struct strview source_map_name(const struct source_map *m);
+
 /* May EXISTS load on this map (option exists-loads)? */
 bool source_map_exists_loads(const struct source_map *m);
 
-/* Judges a live entry that carries aux, and counts the hit in its map's metrics. */
 enum source_freshness {
     SOURCE_FRESH,  /* serve it */
+    SOURCE_STALE,  /* past its life, but within stale-ttl: serve it */
     SOURCE_ABSENT, /* a negative entry: the row is known not to exist; reply as for an absent key,
                       no load */
-    SOURCE_GONE,   /* invalidated by epoch or a lowered ttl: treat as a miss */
+    SOURCE_GONE,   /* over, or invalidated: treat as a miss */
 };
-enum source_freshness sources_judge(struct sources *s, const struct entry_view *e);
-/* The same without counting: for whoever looks at an entry but does not read it (TTL, SCAN, DEL).
- */
+/* Judges a live entry that carries aux, for a reader: counts the hit in its map's metrics and, if
+ * `may_load`, starts the load in the background that is due for an ageing or a stale value. Does
+ * not touch the store. */
+enum source_freshness sources_judge(struct sources *s, const struct store_key *k,
+                                    const struct entry_view *e, bool may_load);
+/* The same for whoever looks at an entry but does not read it (TTL, SCAN, DEL): nothing is counted
+ * or started. */
 enum source_freshness sources_peek(struct sources *s, const struct entry_view *e);
+
+/* When the life of such an entry ends (the store keeps it longer, for the stale windows); never in
+ * the past. Monotonic. */
+int64_t sources_expires_at(struct sources *s, const struct entry_view *e);
+
+/* Ends the life of a live entry that carries aux earlier; a later time changes nothing. */
+void sources_shorten(struct sources *s, const struct store_key *k, int64_t expires_at_ms);
 
 enum load_status { LOAD_FOUND, LOAD_ABSENT, LOAD_FAILED };
 
@@ -109,6 +133,8 @@ struct load_result {
     enum entry_type type;
     struct strview value; /* LOAD_FOUND; borrowed during the callback (or until the next call, for a
                              result at once) */
+    int64_t sent_ms;      /* LOAD_FOUND: when its query was sent */
+    bool is_stale;        /* LOAD_FOUND: an old value, because the load failed or is slow */
     struct strview error; /* LOAD_FAILED: "SOURCETIMEOUT map 'user' source 'shop' after 1000 ms
                              id=7f3a", same lifetime */
 };
@@ -120,6 +146,9 @@ struct load_waiter {
     struct list by_deadline; /* in the map's list of waiters, earliest deadline first */
     struct flight *flight;   /* borrowed; NULL when not waiting */
     int64_t deadline_ms;
+    int64_t last_ms; /* while deadline_ms is that of soft-timeout: the real one */
+    bool is_soft;    /* deadline_ms is that of soft-timeout */
+    bool wants_new;  /* the owner's: an old value will not do, whatever happens */
     void (*done)(struct load_waiter *w, const struct load_result *r);
     unsigned client_loads; /* loads this party's client has under way; checked against
                               max-client-loads */
@@ -153,11 +182,13 @@ void sources_void_key(struct sources *s, unsigned db, struct strview key);
 void sources_void_db(struct sources *s, unsigned db);
 
 /* Removes the key in every database and voids its flights; true when something was cached (a
- * negative entry included). */
-bool sources_invalidate_key(struct sources *s, struct strview key);
+ * negative entry included). `is_soft`: the value's life ends, but it stays for its stale windows.
+ */
+bool sources_invalidate_key(struct sources *s, struct strview key, bool is_soft);
 /* O(1): the map's epoch moves on, all its entries are gone for readers, its flights are voided. */
 void sources_invalidate_map(struct sources *s, struct source_map *m);
-void sources_invalidate_all(struct sources *s);
+/* O(1): the lives of all its values end; they stay for their stale windows. */
+void sources_soften_map(struct sources *s, struct source_map *m);
 
 /* ---- looking at it --------------------------------------------------------------------------- */
 
@@ -193,6 +224,9 @@ enum load_start sources_ping(struct sources *s, struct strview source, struct lo
 
 /* SOURCE PAUSE|RESUME. False: no such source. */
 bool sources_pause(struct sources *s, struct strview source, bool is_paused);
+
+/* Loads of all sources that were answered within so many microseconds; UINT64_MAX: at all. */
+uint64_t sources_count_loads(const struct sources *s, uint64_t within_us);
 
 /* SOURCE RESETSTAT, CONFIG RESETSTAT. */
 void sources_reset_stats(struct sources *s);

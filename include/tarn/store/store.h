@@ -38,8 +38,9 @@
 #define STORE_VALUE_MAX (512u * 1024 * 1024)
 #define STORE_NO_EXPIRY INT64_MAX
 
-struct store; /* opaque */
-struct large; /* opaque */
+struct index_bucket; /* opaque */
+struct store;        /* opaque */
+struct large;        /* opaque */
 
 enum store_result {
     STORE_OK = 0,
@@ -68,7 +69,11 @@ struct entry_view {
 struct store_key {
     struct strview key;
     uint64_t hash;
-    unsigned db; /* < STORE_DATABASES */
+    unsigned db; /* < STORE_DATABASES; changed only by store_key_use_db() */
+    /* The store's: where the prefetches saw the key, and when; NULL: not looked for. */
+    struct index_bucket *home;
+    const uint64_t *slot;
+    uint64_t slot_moves;
 };
 
 /* How a value is to be written. Zeroed: a string without expiry and without aux. */
@@ -78,9 +83,9 @@ struct store_write {
     enum entry_type type;
     bool keep_expiry;   /* keep the old entry's expiry; expires_at_ms is then for an absent key */
     bool is_reloadable; /* a source can bring it back: preferred victim under volatile policies */
-    bool owns_object;   /* the last bytes of `value` are the address of a struct store_object, which
-                           is the entry's from   now on; when the call fails it is still the caller's
-                         */
+    /* The last bytes of `value` are the address of a struct store_object, which is the entry's from
+     * now on; when the call fails it is still the caller's. */
+    bool owns_object;
 };
 
 /* ---- objects ---- */
@@ -89,8 +94,8 @@ struct store_write {
  * struct. The store counts it, moves the entry about without touching it, and hands it back when
  * the entry is gone. */
 struct store_object {
-    size_t
-        bytes; /* what it costs, as the allocator rounds; changed by store_object_resized() only */
+    /* What it costs, as the allocator rounds; changed by store_object_resized() only. */
+    size_t bytes;
 };
 
 struct store_object_owner {
@@ -149,8 +154,20 @@ static inline struct store_key store_key_init(const struct store *s, unsigned db
     return (struct store_key){.key = key, .hash = store_hash(s, key), .db = db};
 }
 
-void store_prefetch(const struct store *s, const struct store_key *k);
-void store_prefetch_entry(const struct store *s, const struct store_key *k);
+/* The same key in another database. */
+static inline void store_key_use_db(struct store_key *k, unsigned db)
+{
+    if (UNLIKELY(k->db != db)) {
+        k->db = db;
+        k->home = NULL;
+        k->slot = NULL;
+    }
+}
+
+/* Both remember in the key what they find; whatever happens meanwhile, the operation that follows
+ * does not rely on it. */
+void store_prefetch(const struct store *s, struct store_key *k);
+void store_prefetch_entry(const struct store *s, struct store_key *k);
 
 /* The live entry; counts as a use for the policy. False: absent or expired. */
 bool store_find(struct store *s, const struct store_key *k, struct entry_view *out);
@@ -160,6 +177,10 @@ bool store_peek(struct store *s, const struct store_key *k, struct entry_view *o
 /* What the policy knows of a live entry; negative when it does not track that. Does not count as a
  * use. */
 bool store_idle(struct store *s, const struct store_key *k, int64_t *idle_ms_out, int *freq_out);
+
+/* Makes the policy believe that a live entry was last used that long ago, and that often; negative:
+ * leaves it as it is. What a policy keeps is limited: 18 hours, and 255. */
+void store_set_use(struct store *s, const struct store_key *k, int64_t idle_ms, int freq);
 
 /* ---- change ---- */
 
@@ -241,6 +262,9 @@ bool store_random(struct store *s, unsigned db, struct entry_view *out);
  * shrinking: works for at most about `budget_us` and returns true when more is waiting. Call it
  * every turn with work and at least ten times a second. */
 bool store_tick(struct store *s, int64_t budget_us);
+
+/* For tests: false leaves expired entries in memory until somebody meets them. */
+void store_set_active_expiry(struct store *s, bool is_active);
 
 /* Before a command that may grow memory: evicts until it fits, in a slice. STORE_FULL: answer -OOM.
  */

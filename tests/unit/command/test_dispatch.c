@@ -48,6 +48,12 @@ static void dispatch__arity(void **state)
     assert_reply(f, "OBJECT NOPE k", "-ERR unknown subcommand 'NOPE'. Try OBJECT HELP.\r\n");
 }
 
+static void dispatch__without_a_file_there_is_nothing_to_rewrite(void **state)
+{
+    struct fixture *f = *state;
+    assert_reply(f, "CONFIG REWRITE", "-ERR The server is running without a config file\r\n");
+}
+
 static void dispatch__authentication(void **state)
 {
     struct fixture *f = *state;
@@ -170,6 +176,7 @@ int main(void)
         TEST(dispatch__unknown_command),
         TEST(dispatch__unknown_command_is_cut),
         TEST(dispatch__arity),
+        TEST(dispatch__without_a_file_there_is_nothing_to_rewrite),
         TEST(dispatch__authentication),
         TEST(dispatch__replies_can_be_suppressed),
         TEST(dispatch__replies_append),

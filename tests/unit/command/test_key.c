@@ -42,6 +42,26 @@ static void key__rename(void **state)
     assert_reply(f, "DBSIZE", ONE);
 }
 
+static void key__move(void **state)
+{
+    struct fixture *f = *state;
+    assert_reply(f, "MOVE a 1", ZERO);
+    assert_reply(f, "SET a 1 EX 10", OK);
+    assert_reply(f, "HSET h f v", ONE);
+    assert_reply(f, "MOVE a 0", "-ERR source and destination objects are the same\r\n");
+    assert_reply(f, "MOVE a 16", "-ERR DB index is out of range\r\n");
+    assert_reply(f, "MOVE a x", "-ERR value is not an integer or out of range\r\n");
+    assert_reply(f, "MOVE a 1", ONE);
+    assert_reply(f, "MOVE h 1", ONE);
+    assert_reply(f, "DBSIZE", ZERO);
+    assert_reply(f, "SET a 2", OK);
+    assert_reply(f, "MOVE a 1", ZERO);
+    assert_reply(f, "SELECT 1", OK);
+    assert_reply(f, "GET a", "$1\r\n1\r\n");
+    assert_reply(f, "TTL a", ":10\r\n");
+    assert_reply(f, "HGET h f", "$1\r\nv\r\n");
+}
+
 static void key__copy(void **state)
 {
     struct fixture *f = *state;
@@ -97,8 +117,8 @@ static void key__object(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(key__removes_and_counts),  TEST(key__type),   TEST(key__rename), TEST(key__copy),
-        TEST(key__databases_are_apart), TEST(key__object),
+        TEST(key__removes_and_counts),  TEST(key__type), TEST(key__rename), TEST(key__copy),
+        TEST(key__databases_are_apart), TEST(key__move), TEST(key__object),
     };
     return cmocka_run_group_tests_name("command/key", tests, NULL, NULL);
 }

@@ -42,6 +42,11 @@ static void listen_to(struct fixture *f, struct client *c, const char *line)
     buf_clear(&c->out);
 }
 
+static const char *strstr_of(struct client *c, const char *part)
+{
+    return memmem(buf_view(&c->out).data, buf_len(&c->out), part, strlen(part));
+}
+
 static void notify__nothing_is_observed_until_it_is_on(void **state)
 {
     struct fixture *f = *state;
@@ -88,6 +93,24 @@ static void notify__own_events_come_behind_the_reply(void **state)
     configure(f, (char[]){""});
 }
 
+static void notify__loads_and_invalidations_are_events(void **state)
+{
+    struct fixture *f = *state;
+    char all[] = "KEA";
+    struct client c;
+    configure(f, all);
+    listen_to(f, &c, "PSUBSCRIBE __keyevent@*");
+    (void)client_run(f, &f->client, "GET user:1");
+    fixture_turn(f);
+    assert_non_null(strstr_of(&c, "__keyevent@0__:load"));
+    (void)client_run_again(f, &f->client);
+    buf_clear(&c.out);
+    assert_reply(f, "SOURCE INVALIDATE KEY user:1 user:2", ONE);
+    assert_non_null(strstr_of(&c, "__keyevent@0__:sourceinval"));
+    assert_null(strstr_of(&c, "user:2")); /* was not cached */
+    client_close(f, &c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +121,8 @@ int main(void)
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(notify__own_events_come_behind_the_reply, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(notify__loads_and_invalidations_are_events,
+                                        fixture_setup_maps, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

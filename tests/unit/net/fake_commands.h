@@ -20,7 +20,7 @@
 #include "tarn/command/command.h"
 #include "tarn/proto/resp_write.h"
 
-#define LOADED_ARRIVED_MS                                                  \
+#define LOADED_ARRIVED_MS \
     (-2) /* session::arrived_ms of a session whose WAIT has suspended once \
           */
 
@@ -51,10 +51,11 @@ void command_prepare(struct command_env *env, struct command_call *call)
     (void)call;
 }
 
-void command_prefetch(struct command_env *env, const struct command_call *call)
+void command_prefetch(struct command_env *env, struct command_call *calls, unsigned count)
 {
     (void)env;
-    (void)call;
+    (void)calls;
+    (void)count;
 }
 
 void command_turn_end(struct command_env *env)

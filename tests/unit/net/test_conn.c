@@ -114,8 +114,7 @@ static bool is_closed(struct world *w, int fd)
     return n == 0 || (n < 0 && errno == ECONNRESET);
 }
 
-/* ---- order
- * ---------------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 static void conn__answers_a_pipeline_in_order(void **state)
 {
@@ -223,8 +222,7 @@ static void conn__http_is_closed_without_an_answer(void **state)
     assert_int_equal(w->env.stats.commands_processed, 0);
 }
 
-/* ---- holds
- * ---------------------------------------------------------------------------------------------- */
+/* ---- holds ----------------------------------------------------------------------------------- */
 
 static void conn__a_suspended_request_holds_only_its_own_connection(void **state)
 {
@@ -326,9 +324,7 @@ static void conn__can_be_killed_while_its_requests_are_queued(void **state)
     close(victim);
 }
 
-/* ---- cost
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- cost ------------------------------------------------------------------------------------ */
 
 /* Sends as much of the rest as fits. */
 static void push(int fd, struct buf *rest)

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
@@ -127,6 +129,116 @@ static void settings__written_values_read_back(void **state)
     }
 }
 
+struct words {
+    char text[256];
+};
+
+static void add_word(void *ctx, struct strview word)
+{
+    struct words *w = ctx;
+    size_t at = strlen(w->text);
+    (void)snprintf(w->text + at, sizeof(w->text) - at, "%s%.*s", at > 0 ? "|" : "",
+                   STRVIEW_ARG(word));
+}
+
+static int apply_source(struct source_options *o, const char *const *words, int count,
+                        struct errtext *err)
+{
+    struct strview argv[8];
+    for (int i = 0; i < count; i++) {
+        argv[i] = strview_str(words[i]);
+    }
+    return settings_apply(&source_settings, o, argv, count, false, err);
+}
+
+static const struct setting *row_of(const char *name)
+{
+    for (size_t i = 0; i < source_settings.count; i++) {
+        if (strcmp(source_settings.rows[i].name, name) == 0) {
+            return &source_settings.rows[i];
+        }
+    }
+    fail_msg("no option '%s'", name);
+    return NULL;
+}
+
+static void settings__a_list_keeps_each_text(void **state)
+{
+    (void)state;
+    struct source_options o;
+    struct errtext err;
+    struct words words = {0};
+    settings_defaults(&source_settings, &o);
+    const char *const argv[] = {"replica", "host=a port=1", "replica", "host=b"};
+    assert_int_equal(apply_source(&o, argv, 4, &err), 0);
+    assert_string_equal(o.driver.replicas, "host=a port=1");
+    assert_string_equal(o.driver.replicas + sizeof("host=a port=1"), "host=b");
+    setting_walk_words(row_of("replica"), &o, add_word, &words);
+    assert_string_equal(words.text, "replica|host=a port=1|replica|host=b");
+
+    static char large[SETTING_LIST_MAX - 10];
+    memset(large, 'x', sizeof(large) - 1);
+    const char *const more[] = {"replica", large};
+    assert_true(apply_source(&o, more, 2, &err) < 0);
+    const char *const empty[] = {"replica", ""};
+    assert_true(apply_source(&o, empty, 2, &err) < 0);
+}
+
+static void settings__a_choice_may_take_a_word(void **state)
+{
+    (void)state;
+    struct source_options o;
+    struct errtext err;
+    struct words words = {0};
+    settings_defaults(&source_settings, &o);
+    const char *const argv[] = {"invalidate", "NOTIFY", "cache inval", "pool", "3"};
+    assert_int_equal(apply_source(&o, argv, 5, &err), 0);
+    assert_int_equal(o.driver.feed, DRIVER_FEED_NOTIFY);
+    assert_string_equal(o.driver.feed_name, "cache inval");
+    assert_int_equal(o.pool, 3);
+    setting_walk_words(row_of("invalidate"), &o, add_word, &words);
+    assert_string_equal(words.text, "invalidate|notify|cache inval");
+
+    const char *const without[] = {"invalidate", "data-version"};
+    assert_int_equal(apply_source(&o, without, 2, &err), 0);
+    assert_int_equal(o.driver.feed, DRIVER_FEED_VERSION);
+    assert_string_equal(o.driver.feed_name, "");
+    const char *const missing[] = {"invalidate", "notify"};
+    assert_true(apply_source(&o, missing, 2, &err) < 0);
+    assert_non_null(strstr(err.text, "notify <channel>"));
+}
+
+static void settings__what_a_driver_cannot_do_is_refused(void **state)
+{
+    (void)state;
+    static const char *const options[][3] = {
+        {"pipeline", "2"},
+        {"prepare", "no"},
+        {"idle-timeout", "1s"},
+        {"max-lifetime", "1s"},
+        {"password-file", "/x"},
+        {"user-file", "/x"},
+        {"replica", "x"},
+        {"read-from", "replica"},
+        {"max-lag", "1s"},
+        {"invalidate", "notify", "x"},
+        {"invalidate", "changelog", "x"},
+        {"invalidate", "data-version"},
+    };
+    struct source_driver nothing = {.name = "nothing"};
+    struct source_driver everything = {.name = "everything", .abilities = ~0u};
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        struct source_options o;
+        struct errtext err;
+        settings_defaults(&source_settings, &o);
+        assert_int_equal(source_options_check(&o, &nothing, &err), 0);
+        assert_int_equal(apply_source(&o, options[i], options[i][2] != NULL ? 3 : 2, &err), 0);
+        assert_int_equal(source_options_check(&o, &everything, &err), 0);
+        assert_true(source_options_check(&o, &nothing, &err) < 0);
+        assert_non_null(strstr(err.text, "driver 'nothing'"));
+    }
+}
+
 static void settings__every_row_is_whole(void **state)
 {
     (void)state;
@@ -152,6 +264,9 @@ int main(void)
         cmocka_unit_test(settings__values_are_parsed_by_type),
         cmocka_unit_test(settings__refusals_say_what_would_do),
         cmocka_unit_test(settings__written_values_read_back),
+        cmocka_unit_test(settings__a_list_keeps_each_text),
+        cmocka_unit_test(settings__a_choice_may_take_a_word),
+        cmocka_unit_test(settings__what_a_driver_cannot_do_is_refused),
         cmocka_unit_test(settings__every_row_is_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

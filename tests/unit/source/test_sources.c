@@ -93,7 +93,7 @@ static void sources__refuses_what_is_wrong(void **state)
     refuse(f, "map|user|shop|user:{id}|SELECT $ids", "'$ids' is not in the pattern");
     refuse(f, "map|user|shop|user:{id}|SELECT 1", "does not use");
     refuse(f, "map|user|shop|user:{id}|SELECT $id|as|hash", "it is one of string, json, raw");
-    refuse(f, "map|user|shop|user:{id}|SELECT $id|stale-ttl|5", "unknown option 'stale-ttl'");
+    refuse(f, "map|user|shop|user:{id}|SELECT $id|stael-ttl|5", "unknown option 'stael-ttl'");
     accept(f, "map|user|shop|user:{id:int}|SELECT $id");
     refuse(f, "map|user|shop|page:{id:int}|SELECT $id", "exists already");
     refuse(f, "map|other|shop|user:{s:slug}|SELECT $s",

@@ -1,0 +1,358 @@
+/*
+ * The PostgreSQL driver: libpq inside the event loop, no thread but the one that looks up names.
+ *
+ *     load() ──> struct pg_request ──> pg_server (waiting) ──> pg_pipe (pipeline) ──> finished ──>
+ * done()
+ *
+ * This file makes requests, decides which server gets them, and reports. Reporting happens in one
+ * place, on_kick(), which libev calls in the same turn as whatever asked for it: so no event of a
+ * connection ever runs into the layer above.
+ */
+#include "tarn/source/driver.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pg_feed.h"
+#include "pg_rows.h"
+#include "pg_server.h"
+#include "tarn/base/clock.h"
+
+static const char ping_sql[] = "SELECT 1";
+
+struct upstream {
+    struct upstream_config config;
+    struct resolver *resolver;
+    struct pg_server primary;
+    struct pg_feed feed;
+    struct pg_statement **statements; /* owned */
+    unsigned statements_count;
+    struct list finished; /* struct pg_request::link, not yet reported */
+    size_t memory;        /* of requests and their rows */
+    unsigned requests;    /* taken and not yet reported */
+    enum driver_state state;
+    ev_prepare kick; /* never started, only fed */
+};
+
+static void kick(struct upstream *u)
+{
+    ev_feed_event(u->config.loop, &u->kick, EV_CUSTOM);
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static void bind_value(struct pg_request *r, const struct driver_value *v, char **at)
+{
+    unsigned i = r->params_count++;
+    r->values[i] = *at;
+    if (v->type == VALUE_INT) {
+        int len = snprintf(*at, 24, "%lld", (long long)v->number);
+        *at += len + 1;
+        r->wide_types[i] = PG_INT8;
+        r->has_wide = r->has_wide || v->number > INT32_MAX || v->number < INT32_MIN;
+        return;
+    }
+    if (v->bytes.len > 0) {
+        memcpy(*at, v->bytes.data, v->bytes.len);
+    }
+    (*at)[v->bytes.len] = '\0';
+    *at += v->bytes.len + 1;
+    r->lengths[i] = (int)v->bytes.len; /* bounded by max-param */
+    r->formats[i] = v->type == VALUE_BYTES;
+}
+
+static size_t value_bytes(const struct driver_value *v)
+{
+    return v->type == VALUE_INT ? 24 : v->bytes.len + 1;
+}
+
+static struct pg_request *make_request(const struct upstream *u, const struct driver_request *q)
+{
+    unsigned params = q->task == DRIVER_LOAD ? q->params_count : 0;
+    size_t memory = sizeof(struct pg_request);
+    for (unsigned i = 0; i < params; i++) {
+        memory += value_bytes(&q->params[i]);
+    }
+    struct pg_request *r = malloc(memory);
+    if (r == NULL) {
+        return NULL;
+    }
+    *r = (struct pg_request){
+        .id = q->id,
+        .task = q->task,
+        .statement = q->task != DRIVER_PING ? u->statements[q->statement] : NULL,
+        .sql = ping_sql,
+        .deadline_us = clock_now_us() + q->timeout_ms * 1000,
+        .row_bytes_max = q->task == DRIVER_PING ? SIZE_MAX : q->row_bytes_max,
+        .wants_more = q->wants_more,
+        .needs_primary = q->needs_primary,
+        .memory = memory,
+    };
+    char *at = r->bytes;
+    for (unsigned i = 0; i < params; i++) {
+        bind_value(r, &q->params[i], &at);
+    }
+    return r;
+}
+
+static void free_request(void *ctx, struct pg_request *r)
+{
+    struct upstream *u = ctx;
+    list_remove(&r->link);
+    u->memory -= r->memory + (r->rows != NULL ? r->rows->memory : 0);
+    u->requests--;
+    rows_abandon(&r->builder);
+    free(r->rows);
+    free(r);
+}
+
+static unsigned load(struct upstream *u, const struct driver_request *requests, unsigned count)
+{
+    unsigned taken = 0;
+    for (; taken < count; taken++) {
+        struct pg_request *r = make_request(u, &requests[taken]);
+        if (r == NULL) {
+            break;
+        }
+        u->memory += r->memory;
+        u->requests++;
+        pg_server_submit(&u->primary, r);
+    }
+    kick(u);
+    return taken;
+}
+
+static void cancel(struct upstream *u, uint64_t id)
+{
+    if (pg_server_cancel(&u->primary, id)) {
+        kick(u);
+    }
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static void finish(struct upstream *u, struct pg_request *r)
+{
+    if (r->rows != NULL) {
+        u->memory += r->rows->memory;
+        if (u->memory > u->config.result_bytes_max) {
+            r->status = DRIVER_BUSY;
+            (void)snprintf(r->detail, sizeof(r->detail), "results take all memory they may");
+        }
+    }
+    list_push_back(&u->finished, &r->link);
+    kick(u);
+}
+
+static void on_finished(void *ctx, struct pg_request *r)
+{
+    struct upstream *u = ctx;
+    finish(u, r);
+}
+
+static void on_refused(void *ctx, struct pg_server *s, struct pg_request *r)
+{
+    (void)s;
+    bool has_time = !r->is_cancelled && clock_now_us() < r->deadline_us;
+    r->status = has_time ? DRIVER_DOWN : DRIVER_TIMEOUT;
+    finish(ctx, r);
+}
+
+static enum driver_state state_of(const struct upstream *u)
+{
+    switch (u->primary.health) {
+    case PG_HEALTH_UP:
+        return DRIVER_STATE_UP;
+    case PG_HEALTH_DOWN:
+        return DRIVER_STATE_DOWN;
+    case PG_HEALTH_AUTH:
+        return DRIVER_STATE_AUTH;
+    case PG_HEALTH_UNKNOWN:
+        break;
+    }
+    return DRIVER_STATE_UNKNOWN;
+}
+
+static void report_state(struct upstream *u)
+{
+    enum driver_state state = state_of(u);
+    if (state != u->state) {
+        u->state = state;
+        u->config.events.state(u->config.events.ctx, state);
+    }
+}
+
+static void report_finished(struct upstream *u)
+{
+    struct list batch; /* what done() leads to is the next turn's */
+    list_init(&batch);
+    while (!list_is_empty(&u->finished)) {
+        list_push_back(&batch, list_pop_front(&u->finished));
+    }
+    while (!list_is_empty(&batch)) {
+        struct pg_request *r = container_of(batch.next, struct pg_request, link);
+        struct driver_result result = {.id = r->id,
+                                       .status = r->status,
+                                       .rows = r->rows,
+                                       .detail = r->detail,
+                                       .is_lost = r->is_lost && r->status == DRIVER_DOWN};
+        u->config.events.done(u->config.events.ctx, &result);
+        free_request(u, r);
+    }
+}
+
+static void on_kick(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct upstream *u = container_of(watcher, struct upstream, kick);
+    report_state(u);
+    report_finished(u);
+    pg_server_pump(&u->primary);
+}
+
+static void on_changed(void *ctx, struct pg_server *s)
+{
+    (void)s;
+    struct upstream *u = ctx;
+    kick(u);
+}
+
+static void on_settle_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)events;
+    ev_timer_stop(loop, timer);
+}
+
+static void settle(struct upstream *u, int64_t wait_ms)
+{
+    ev_timer over;
+    ev_timer_init(&over, on_settle_over, (double)wait_ms / 1000, 0.0);
+    ev_now_update(u->config.loop);
+    ev_timer_start(u->config.loop, &over);
+    while (u->requests > 0 && ev_is_active(&over)) {
+        (void)ev_run(u->config.loop, EVRUN_ONCE);
+    }
+    ev_timer_stop(u->config.loop, &over);
+}
+
+/* ---- looking at it --------------------------------------------------------------------------- */
+
+static size_t memory(const struct upstream *u)
+{
+    return u->memory;
+}
+
+static void report(const struct upstream *u, struct driver_report *out)
+{
+    *out = (struct driver_report){
+        .connections = u->primary.conns_count - u->primary.connecting,
+        .is_primary_up = u->primary.health == PG_HEALTH_UP,
+        .lag_ms = -1,
+    };
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static int add_statement(struct upstream *u, struct strview sql, unsigned params_count)
+{
+    size_t count = (size_t)u->statements_count + 1;
+    struct pg_statement **statements = realloc(u->statements,
+                                               count * sizeof(struct pg_statement *));
+    if (statements == NULL) {
+        return -ENOMEM;
+    }
+    u->statements = statements;
+    struct pg_statement *statement = malloc(sizeof(*statement));
+    char *text = malloc(sql.len + 1);
+    if (statement == NULL || text == NULL) {
+        free(statement);
+        free(text);
+        return -ENOMEM;
+    }
+    memcpy(text, sql.data, sql.len);
+    text[sql.len] = '\0';
+    *statement = (struct pg_statement){
+        .sql = text, .number = u->statements_count, .params_count = params_count};
+    u->statements[u->statements_count] = statement;
+    return (int)u->statements_count++;
+}
+
+static void close_upstream(struct upstream *u, int64_t wait_ms)
+{
+    if (u == NULL) {
+        return;
+    }
+    pg_feed_stop(&u->feed);
+    pg_server_fini(&u->primary, free_request, u);
+    while (!list_is_empty(&u->finished)) {
+        free_request(u, container_of(u->finished.next, struct pg_request, link));
+    }
+    assert(u->requests == 0);
+    assert(u->memory == 0);
+    ev_clear_pending(u->config.loop, &u->kick);
+    resolver_destroy(u->resolver, wait_ms);
+    for (unsigned i = 0; i < u->statements_count; i++) {
+        free(u->statements[i]->sql);
+        free(u->statements[i]);
+    }
+    free(u->statements);
+    free(u);
+}
+
+static int open_upstream(struct upstream **out, const struct upstream_config *config,
+                         struct errtext *err)
+{
+    int r = pg_dsn_check(config->dsn, err);
+    if (r != 0) {
+        return r;
+    }
+    struct upstream *u = malloc(sizeof(*u));
+    if (u == NULL) {
+        errtext_set(err, "out of memory");
+        return -ENOMEM;
+    }
+    *u = (struct upstream){.config = *config};
+    r = resolver_create(&u->resolver, config->loop);
+    if (r != 0) {
+        errtext_set(err, "cannot start a helper thread: %s", strerror(-r));
+        free(u);
+        return r;
+    }
+    list_init(&u->finished);
+    ev_init(&u->kick, on_kick);
+    struct pg_target target = {.dsn = config->dsn,
+                               .options = config->options,
+                               .loop = config->loop,
+                               .resolver = u->resolver,
+                               .is_primary = true};
+    struct pg_server_events events = {
+        .ctx = u, .finished = on_finished, .refused = on_refused, .changed = on_changed};
+    pg_server_init(&u->primary, &target, &events, config->connections,
+                   (unsigned)config->options->pipeline);
+    pg_feed_init(&u->feed, &target, &config->events);
+    if (config->options->feed == DRIVER_FEED_NOTIFY && config->events.feed != NULL) {
+        pg_feed_start(&u->feed);
+    }
+    *out = u;
+    return 0;
+}
+
+const struct source_driver driver_postgres = {
+    .name = "postgres",
+    .help = "a PostgreSQL server",
+    .connections_default = 8,
+    .abilities = DRIVER_CAN_LOG_IN | DRIVER_CAN_PIPELINE | DRIVER_CAN_PREPARE | DRIVER_CAN_NOTIFY,
+    .placeholder = '$',
+    .open = open_upstream,
+    .close = close_upstream,
+    .add_statement = add_statement,
+    .load = load,
+    .cancel = cancel,
+    .settle = settle,
+    .memory = memory,
+    .report = report,
+};

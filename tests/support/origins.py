@@ -1,0 +1,244 @@
+"""The databases of the driver suite, behind one face: each row says how the same things are done there.
+
+An origin holds the table `item` with the rows below, takes changes, and can be stopped, frozen and slow. `query` has the
+text for each map of the suite.
+"""
+import os
+import shutil
+import sqlite3
+import tempfile
+
+from mariadb import MariaDB
+from postgres import Postgres
+
+BYTES = b"\x00\xff\r\n\x00"
+EMOJI = 'quo"te \\ \u00e9 \U0001f600'
+BIG = 9007199254740993  # one more than a double can tell from its neighbour
+# id, name, qty, price, doc, picture, active
+ITEMS = [
+    (1, "one", BIG, "12345678901234567890.125", '{"a": [1, 2]}', BYTES, True),
+    (2, None, None, None, None, None, None),
+    (3, "", 0, "0", "[]", b"", False),
+    (4, EMOJI, -BIG, "-0.5", '"s"', b"x", True),
+]
+COLUMNS = "id, name, qty, price, doc, picture, active"
+
+
+class Origin:
+    """One running database. Subclasses fill in how."""
+    name = driver = None
+    has_network = True   # it is behind a port: can be refused, held back, cut
+    has_accounts = True  # users and passwords
+    query = {
+        "name": "SELECT name FROM item WHERE id = $id",
+        "text": "SELECT id FROM item WHERE name = $text",
+        "picture": "SELECT picture FROM item WHERE id = $id",
+        "whole": f"SELECT {COLUMNS} FROM item WHERE id = $id",
+        "qty": "SELECT qty FROM item WHERE id = $id",
+        "price": "SELECT price FROM item WHERE id = $id",
+        "many": "SELECT name FROM item WHERE id >= $id ORDER BY id",
+        "gone": "SELECT extra FROM item WHERE id = $id",
+    }
+
+    def execute(self, sql):
+        raise NotImplementedError
+
+    def stop(self):
+        raise NotImplementedError
+
+    def restore(self):
+        """The table as at the beginning."""
+        self.execute("DROP TABLE IF EXISTS item")
+        self.execute(self.schema)
+        for row in ITEMS:
+            self.insert(row)
+
+
+class SqliteOrigin(Origin):
+    name = driver = "sqlite"
+    has_network = has_accounts = False
+    schema = ("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, qty INTEGER, price TEXT, doc JSON, picture BLOB, "
+              "active BOOLEAN, extra TEXT DEFAULT 'extra')")
+    query = {
+        **Origin.query,
+        "slow": "WITH RECURSIVE n(x) AS (SELECT $id UNION ALL SELECT x + 1 FROM n WHERE x < $id * 10000000) "
+                "SELECT count(*) FROM n",
+        "large": "SELECT replace(hex(zeroblob($size / 2)), '0', 'x')",
+    }
+    whole = ('{"id":1,"name":"one","qty":9007199254740993,"price":"12345678901234567890.125","doc":{"a": [1, 2]},'
+             '"picture":"AP8NCgA=","active":true}')
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="tarn-sqlite-")
+        self.path = os.path.join(self.dir, "shop.db")
+        self.restore()
+
+    @property
+    def dsn(self):
+        return self.path
+
+    def execute(self, sql, *values):
+        db = sqlite3.connect(self.path, timeout=20)
+        with db:
+            rows = db.execute(sql, values).fetchall()
+        db.close()
+        return rows
+
+    def insert(self, row):
+        self.execute(f"INSERT INTO item ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+
+    def halt(self):
+        os.rename(self.path, self.path + ".away")
+
+    def start(self):
+        os.rename(self.path + ".away", self.path)
+
+    def stop(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def hold_table(self):
+        """Readers of `item` wait; returns what lets them go."""
+        db = sqlite3.connect(self.path, isolation_level=None)
+        db.execute("BEGIN EXCLUSIVE")
+        return db.close
+
+    def running(self):
+        """How many queries run for the cache just now; None: it cannot be asked."""
+        return None
+
+
+class PostgresOrigin(Origin):
+    name = driver = "postgres"
+    schema = ("CREATE TABLE item (id bigint PRIMARY KEY, name text, qty bigint, price numeric, doc json, picture bytea, "
+              "active boolean, extra text DEFAULT 'extra')")
+    query = {
+        **Origin.query,
+        "slow": "SELECT pg_sleep($id)::text",
+        "large": "SELECT repeat('x', $size)",
+    }
+    whole = ('{"id":1,"name":"one","qty":9007199254740993,"price":12345678901234567890.125,"doc":{"a": [1, 2]},'
+             '"picture":"AP8NCgA=","active":true}')
+
+    def __init__(self):
+        self.server = Postgres()
+        self.restore()
+
+    @property
+    def address(self):
+        return ("127.0.0.1", self.server.port)
+
+    @property
+    def dsn(self):
+        return self.server.dsn
+
+    def dsn_through(self, port):
+        return self.server.dsn_for("postgres", port=port)
+
+    def execute(self, sql, *values):
+        return self.server.execute(sql, *values)
+
+    def insert(self, row):
+        self.execute(f"INSERT INTO item ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s)", *row)
+
+    def add_user(self, user, password):
+        self.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{password}'")
+        self.execute(f"GRANT SELECT ON item TO {user}")
+
+    def drop_user(self, user):
+        self.execute(f"DROP OWNED BY {user}")
+        self.execute(f"DROP ROLE {user}")
+
+    def dsn_for(self, user):
+        return self.server.dsn_for(user)
+
+    def halt(self):
+        self.server.halt()
+
+    def start(self):
+        self.server.start()
+
+    def stop(self):
+        self.server.stop()
+
+    def freeze(self):
+        return self.server.freeze()
+
+    def kill_sessions(self):
+        return self.server.terminate()
+
+    def hold_table(self):
+        db = self.server.connect()
+        db.autocommit = False
+        db.cursor().execute("LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
+        return db.close
+
+    def running(self):
+        return len(self.server.sessions("application_name = 'tarn' AND state = 'active'"))
+
+
+class MariaDBOrigin(Origin):
+    name, driver = "mariadb", "mysql"
+    schema = ("CREATE TABLE item (id bigint PRIMARY KEY, name text, qty bigint, price decimal(30, 3), doc json, "
+              "picture blob, active boolean, extra varchar(20) DEFAULT 'extra')")
+    query = {
+        **Origin.query,
+        "slow": "SELECT SLEEP($id)",
+        "large": "SELECT repeat('x', $size)",
+    }
+    whole = ('{"id":1,"name":"one","qty":9007199254740993,"price":12345678901234567890.125,"doc":{"a": [1, 2]},'
+             '"picture":"AP8NCgA=","active":1}')
+
+    def __init__(self):
+        self.server = MariaDB()
+        self.restore()
+
+    @property
+    def address(self):
+        return ("127.0.0.1", self.server.port)
+
+    @property
+    def dsn(self):
+        return self.server.dsn
+
+    def dsn_through(self, port):
+        return self.server.dsn_for("tarn_admin", port=port)
+
+    def execute(self, sql, *values):
+        return self.server.execute(sql, *values)
+
+    def insert(self, row):
+        self.execute(f"INSERT INTO item ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, _binary %s, %s)", *row)
+
+    def add_user(self, user, password):
+        self.execute(f"CREATE USER {user}@'127.0.0.1' IDENTIFIED BY '{password}'")
+        self.execute(f"GRANT SELECT ON shop.item TO {user}@'127.0.0.1'")
+
+    def drop_user(self, user):
+        self.execute(f"DROP USER {user}@'127.0.0.1'")
+
+    def dsn_for(self, user):
+        return self.server.dsn_for(user)
+
+    def halt(self):
+        self.server.halt()
+
+    def start(self):
+        self.server.start()
+
+    def stop(self):
+        self.server.stop()
+
+    def freeze(self):
+        return self.server.freeze()
+
+    def kill_sessions(self):
+        return self.server.terminate()
+
+    def hold_table(self):
+        db = self.server.connect()
+        db.cursor().execute("LOCK TABLES item WRITE")
+        return db.close
+
+    def running(self):
+        return len(self.execute("SELECT id FROM information_schema.processlist WHERE user NOT IN ('root', 'system user') "
+                                "AND command IN ('Query', 'Execute')"))
