@@ -208,17 +208,18 @@ static double lookup_batch(struct bench *b, size_t from, size_t keys, size_t rou
     for (size_t i = 0; i < rounds; i += BATCH) {
         uint64_t number[BATCH];
         uint64_t hash[BATCH];
+        struct index_bucket *home[BATCH];
 
         for (unsigned k = 0; k < BATCH; k++) {
             number[k] = from + rng_next(&b->rng) % keys;
             hash[k] = hash_number(number[k]);
-            index_prefetch(b->ix, hash[k]);
+            home[k] = index_prefetch(b->ix, hash[k]);
         }
         for (unsigned k = 0; k < BATCH; k++) {
-            const uint64_t *slot = index_prefetched(b->ix, hash[k]);
+            const uint64_t *slot = index_prefetched(home[k], hash[k]);
 
-            if (slot != 0) {
-                PREFETCH(entry_at(b, slot_ref(slot)));
+            if (slot != NULL) {
+                PREFETCH(entry_at(b, slot_ref(*slot)));
             }
         }
         for (unsigned k = 0; k < BATCH; k++) {
@@ -241,7 +242,7 @@ static double index_only_batch(struct bench *b, size_t from, size_t keys, size_t
 
         for (unsigned k = 0; k < BATCH; k++) {
             hash[k] = hash_number(from + rng_next(&b->rng) % keys);
-            index_prefetch(b->ix, hash[k]);
+            (void)index_prefetch(b->ix, hash[k]);
         }
         for (unsigned k = 0; k < BATCH; k++) {
             struct index_probe probe;

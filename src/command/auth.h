@@ -14,10 +14,9 @@
 #define ERROR_WRONG_PASSWORD "WRONGPASS invalid username-password pair or user is disabled."
 
 #define AUTH_GUESSERS 64 /* addresses remembered */
-#define AUTH_GUESSES_FREE                                                  \
-    10 /* wrong passwords from one address within a minute without a delay \
-        */
-#define AUTH_DELAY_MS 1000
+/* Wrong passwords from one address within a minute without a delay. */
+#define AUTH_GUESSES_FREE 10
+#define AUTH_DELAY_MS     1000
 
 /* Wrong passwords by address; an address may push another out of its place. */
 struct auth_guesser {

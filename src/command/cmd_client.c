@@ -5,6 +5,7 @@
  * session_ops.
  */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "args.h"
@@ -16,8 +17,7 @@
 #include "tarn/base/num.h"
 #include "transaction.h"
 
-/* ---- about oneself
- * ------------------------------------------------------------------------------------- */
+/* ---- about oneself --------------------------------------------------------------------------- */
 
 void cmd_client_id(struct cmd_ctx *ctx)
 {
@@ -115,8 +115,7 @@ void cmd_client_reply(struct cmd_ctx *ctx)
     }
 }
 
-/* ---- listing
- * ------------------------------------------------------------------------------------------- */
+/* ---- listing --------------------------------------------------------------------------------- */
 
 static void append_flags(struct buf *out, const struct session *s)
 {
@@ -145,25 +144,42 @@ static void append_flags(struct buf *out, const struct session *s)
     }
 }
 
+/* Bytes of the running request, as an array of bulk strings. */
+static size_t request_bytes(const struct cmd_ctx *ctx, size_t *words_out)
+{
+    size_t bytes = (size_t)snprintf(NULL, 0, "*%d\r\n", ctx->argc);
+    *words_out = 0;
+    for (int i = 0; i < ctx->argc; i++) {
+        const size_t len = ctx->argv[i].len;
+        bytes += (size_t)snprintf(NULL, 0, "$%zu\r\n\r\n", len) + len;
+        *words_out += len;
+    }
+    return bytes;
+}
+
 static void append_client(struct cmd_ctx *ctx, struct buf *out, const struct session *s)
 {
-    size_t query = 0, query_free = 0, output = 0, memory = 0;
+    size_t query = 0, query_free = 0, output = 0, memory = 0, words = 0;
     int64_t now_ms = ctx->env->clock->mono_ms;
     const struct transaction *t = s->transaction;
     const size_t queued_bytes = t != NULL ? t->bytes : 0;
     s->ops->buffers(s, &query, &query_free, &output, &memory);
+    if (s == ctx->session) {
+        /* What is being run counts as unread, as in Redis. */
+        query = size_max(query, request_bytes(ctx, &words));
+    }
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=",
                (unsigned long long)s->id, s->address, s->local_address, s->fd,
                s->name ? s->name : "", (long long)(now_ms - s->created_ms) / 1000,
                (long long)(now_ms - s->active_ms) / 1000);
     append_flags(out, s);
     buf_printf(out,
-               " db=%u sub=%zu psub=%zu ssub=%zu multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=0 "
-               "multi-mem=%zu rbs=0 rbp=0 obl=%zu oll=0 omem=0 tot-mem=%zu events=%s cmd=",
+               " db=%u sub=%zu psub=%zu ssub=%zu multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=%zu "
+               "multi-mem=%zu rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=%s cmd=",
                s->db, observers_count(s, TOPIC_CHANNEL), observers_count(s, TOPIC_PATTERN),
                observers_count(s, TOPIC_SHARD_CHANNEL), t != NULL ? (long long)t->count : -1LL,
-               query, query_free, queued_bytes, output, memory + queued_bytes,
-               output > 0 ? "rw" : "r");
+               query, query_free, words, queued_bytes, s->out->cap, s->out->cap, output,
+               memory + queued_bytes, output > 0 ? "rw" : "r");
     if (s->last_command == NULL) {
         buf_append_str(out, "NULL");
     } else {
@@ -275,8 +291,7 @@ void cmd_client_list(struct cmd_ctx *ctx)
     buf_fini(&text);
 }
 
-/* ---- killing
- * ------------------------------------------------------------------------------------------- */
+/* ---- killing --------------------------------------------------------------------------------- */
 
 struct kill_filter {
     uint64_t id;                   /* 0: any */

@@ -5,6 +5,7 @@
 
 #include "args.h"
 #include "command_stats.h"
+#include "rates.h"
 #include "reply.h"
 #include "table.h"
 #include "handler.h"
@@ -137,6 +138,7 @@ void cmd_config_resetstat(struct cmd_ctx *ctx)
 {
     metric_registry_reset(ctx->env->metrics);
     command_stats_reset(ctx->env);
+    rates_reset(ctx->env);
     if (ctx->env->turn_us != NULL) {
         histogram_reset(ctx->env->turn_us);
     }

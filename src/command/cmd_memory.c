@@ -15,8 +15,7 @@
 
 #define PURGE_SLICE_US 1000
 
-/* ---- USAGE, PURGE
- * ------------------------------------------------------------------------------------------- */
+/* ---- USAGE, PURGE ---------------------------------------------------------------------------- */
 
 /* An entry is measured whole, whatever it holds; SAMPLES is accepted and makes no difference. */
 static bool parse_samples(struct cmd_ctx *ctx)
@@ -59,8 +58,7 @@ void cmd_memory_purge(struct cmd_ctx *ctx)
     resp_write_ok(ctx->reply);
 }
 
-/* ---- STATS
- * ------------------------------------------------------------------------------------------- */
+/* ---- STATS ----------------------------------------------------------------------------------- */
 
 struct fields {
     struct resp_writer *w;
@@ -187,8 +185,7 @@ void cmd_memory_stats(struct cmd_ctx *ctx)
     put_stats(&written, ctx->env, &m);
 }
 
-/* ---- texts
- * ------------------------------------------------------------------------------------------- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 void cmd_memory_malloc_stats(struct cmd_ctx *ctx)
 {

@@ -16,9 +16,10 @@
 #include "tarn/base/num.h"
 #include "tarn/source/source.h"
 
-/* ---- fields -> map
- * --------------------------------------------------------------------------------------- The
- * number of fields precedes them in a reply, so they are collected as encoded elements first. */
+/* ---- fields -> map --------------------------------------------------------------------------- */
+
+/* The number of fields precedes them in a reply, so they are collected as encoded elements
+ * first. */
 
 struct fields {
     struct buf bytes;
@@ -74,8 +75,7 @@ static void reply_no_map(struct cmd_ctx *ctx, struct strview name)
                       STRVIEW_ARG(word_shown(name, SHOWN_MAX)));
 }
 
-/* ---- LIST, INFO, MAPS
- * ------------------------------------------------------------------------------------ */
+/* ---- LIST, INFO, MAPS ------------------------------------------------------------------------ */
 
 struct walk {
     struct cmd_ctx *ctx;
@@ -175,8 +175,7 @@ void cmd_source_explain(struct cmd_ctx *ctx)
     fields_reply(ctx, &f);
 }
 
-/* ---- TEST, PING: answered when the database has answered
- * --------------------------------------------- */
+/* ---- TEST, PING: answered when the database has answered ------------------------------------- */
 
 struct test {
     struct sources *sources;
@@ -228,8 +227,7 @@ void cmd_source_ping(struct cmd_ctx *ctx)
     resp_write_simple(ctx->reply, strview_str("PONG"));
 }
 
-/* ---- steering
- * -------------------------------------------------------------------------------------------- */
+/* ---- steering -------------------------------------------------------------------------------- */
 
 struct invalidation {
     struct cmd_ctx *ctx;

@@ -116,7 +116,14 @@ void info_memory(struct command_env *env, struct buf *out)
     buf_append_str(out, "mem_clients_slaves:0\r\nmem_replication_backlog:0\r\n"
                         "mem_total_replication_buffers:0\r\nmem_cluster_links:0\r\n"
                         "mem_aof_buffer:0\r\nactive_defrag_running:0\r\n"
-                        "lazyfree_pending_objects:0\r\n");
+                        "lazyfree_pending_objects:0\r\nlazyfreed_objects:0\r\n"
+                        "used_memory_lua:0\r\nused_memory_lua_human:0B\r\n"
+                        "used_memory_vm_eval:0\r\nused_memory_vm_functions:0\r\n"
+                        "used_memory_vm_total:0\r\nused_memory_vm_total_human:0B\r\n"
+                        "used_memory_scripts_eval:0\r\nused_memory_functions:0\r\n"
+                        "used_memory_scripts:0\r\nused_memory_scripts_human:0B\r\n"
+                        "number_of_cached_scripts:0\r\nnumber_of_functions:0\r\n"
+                        "number_of_libraries:0\r\n");
     append_parts(out, &m);
     append_bytes(out, "mem_negative", m.store.bytes_negative);
     append_bytes(out, "segment_bytes", m.store.segment_bytes);

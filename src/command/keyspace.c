@@ -60,8 +60,8 @@ enum lookup {
 
 /* `reader`: the session that reads the key: its hit goes into the counters of the row's map and may
  * start a load in the background. NULL: somebody who only looks. */
-static enum lookup judge(const struct command_env *env, const struct store_key *k,
-                         const struct entry_view *e, const struct session *reader)
+static enum lookup judge_other(const struct command_env *env, const struct store_key *k,
+                               const struct entry_view *e, const struct session *reader)
 {
     struct sources *sources = env->sources;
     if (UNLIKELY(e->type == ENTRY_HASH) && !hashmap_is_live(env->types, e->value)) {
@@ -81,6 +81,13 @@ static enum lookup judge(const struct command_env *env, const struct store_key *
         break;
     }
     return LOOKUP_MISS;
+}
+
+static inline enum lookup judge(const struct command_env *env, const struct store_key *k,
+                                const struct entry_view *e, const struct session *reader)
+{
+    const bool is_plain = e->type == ENTRY_STRING && e->aux == NULL;
+    return LIKELY(is_plain) ? LOOKUP_LIVE : judge_other(env, k, e, reader);
 }
 
 /* The entry in the store, as a use or without a trace. */

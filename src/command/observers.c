@@ -285,4 +285,5 @@ void command_turn_end(struct command_env *env)
 void command_tick(struct command_env *env)
 {
     pause_tick(env);
+    rates_tick(env);
 }

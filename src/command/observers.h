@@ -16,6 +16,7 @@
 #include "handler.h"
 #include "latency.h"
 #include "pause.h"
+#include "rates.h"
 #include "slowlog.h"
 #include "tarn/base/buf.h"
 #include "tarn/command/command.h"
@@ -51,6 +52,7 @@ struct observers {
     struct pause pause;
     struct slowlog slowlog;
     struct latency_series latency[LATENCY_EVENTS];
+    struct rates rates;
     struct buf channel; /* notify.c: the name it is publishing to */
 };
 

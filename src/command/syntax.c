@@ -111,8 +111,7 @@ int syntax_split(const char *syntax, struct syntax_item items[SYNTAX_ITEMS_MAX])
     return count;
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 struct argument {
     struct strview name;

@@ -74,20 +74,12 @@ static uint64_t load_bytes(const char *p, size_t len)
            (uint64_t)(unsigned char)p[len - 1] << 16;
 }
 
-/* The words of a name of 1..COMMAND_NAME_MAX bytes as it is spelt; with its length they are the
- * name. */
-static void spelt_words(struct strview name, uint64_t *low, uint64_t *high)
-{
-    const size_t n = size_min(name.len, 8);
-    *low = load_bytes(name.data, n);
-    *high = load_bytes(name.data + name.len - n, n);
-}
-
+/* The words of a name of 1..COMMAND_NAME_MAX bytes; with its length they are the name. */
 static void name_words(struct strview name, uint64_t *low, uint64_t *high)
 {
-    spelt_words(name, low, high);
-    *low = lower_bytes(*low);
-    *high = lower_bytes(*high);
+    const size_t n = size_min(name.len, 8);
+    *low = lower_bytes(load_bytes(name.data, n));
+    *high = lower_bytes(load_bytes(name.data + name.len - n, n));
 }
 
 static size_t slot_of(uint64_t low, uint64_t high)
@@ -164,8 +156,9 @@ const struct command *command_table_resolve(struct command_table *t, const struc
     if (UNLIKELY(name.len == 0 || name.len > COMMAND_NAME_MAX)) {
         return NULL;
     }
-    uint64_t low, high;
-    spelt_words(name, &low, &high);
+    const size_t n = size_min(name.len, 8);
+    const uint64_t low = load_bytes(name.data, n);
+    const uint64_t high = n < 8 ? low : load_bytes(name.data + name.len - n, n);
     struct command_slot *recent = &t->recent[(unsigned char)name.data[0] % COMMAND_RECENT];
     if (LIKELY(recent->low == low && recent->high == high && recent->len == name.len)) {
         return recent->command; /* saves 45 of 75 instructions */

@@ -3,10 +3,10 @@
  * per family, and nowhere else; from them come the prototypes of the handlers, the ids and the
  * rows.
  *
- *     COMMAND(get, .arity = 2, .flags = ..., .keys = {1, 1, 1}, .group = "string", ...)    handler
- * cmd_get CONTAINER(client, NULL, .arity = -2, ...)                       handler or NULL, then its
- * subcommands: SUBCOMMAND(client, no_evict, "no-evict", .arity = 3, ...)       handler
- * cmd_client_no_evict CONTAINER_END(client)
+ *     COMMAND(get, .arity = 2, .flags = ..., .keys = {1, 1, 1}, ...)            cmd_get
+ *     CONTAINER(client, NULL, .arity = -2, ...)                                 a handler or NULL
+ *     SUBCOMMAND(client, no_evict, "no-evict", .arity = 3, .flags = ..., ...)   cmd_client_no_evict
+ *     CONTAINER_END(client)
  */
 #ifndef TARN_COMMAND_TABLE_H
 #define TARN_COMMAND_TABLE_H
@@ -68,6 +68,8 @@ struct command_slot {
     const struct command *command;
 };
 
+#define COMMAND_RECENT 8
+
 /* Error replies by the word they begin with. There are not many in this program; a bound all the
  * same, because parts of texts come from databases. */
 #define ERROR_CODES_MAX 64
@@ -82,7 +84,6 @@ struct error_stats {
     struct error_count codes[ERROR_CODES_MAX];
     size_t count;
 };
-#define COMMAND_RECENT 8
 
 struct command_table {
     struct command_slot slots[1 << COMMAND_SLOTS_LOG2];

@@ -85,7 +85,8 @@ void batch_add(struct net *net, struct conn *c, int argc, const char *start, siz
     assert(argc <= BATCH_CALL_ARGS);
     queue(net, c, batch_args(batch), argc, &(struct batch_bytes){start, len});
     batch->args_used += (unsigned)argc;
-    if (batch->count == BATCH_CALLS || batch->args_used > BATCH_ARGS - BATCH_CALL_ARGS) {
+    if (batch->count == BATCH_CALLS || batch->args_used > BATCH_ARGS - BATCH_CALL_ARGS ||
+        len > BATCH_CALL_BYTES) {
         run_in_turn(net);
     }
 }

@@ -12,9 +12,11 @@
 struct conn;
 struct net;
 
-#define BATCH_CALLS     64  /* more than the memory system can overlap gains nothing */
-#define BATCH_ARGS      512 /* views of all queued requests together */
-#define BATCH_CALL_ARGS 64  /* a request with more is run at once, from the parser's array */
+#define BATCH_CALLS 64  /* more than the memory system can overlap gains nothing */
+#define BATCH_ARGS  512 /* views of all queued requests together */
+/* A longer request ends the batch: running it takes its time, which is then known. */
+#define BATCH_CALL_BYTES (8 * 1024)
+#define BATCH_CALL_ARGS  64 /* a request with more is run at once, from the parser's array */
 
 /* The bytes of a queued request, borrowed until it has run: where to go back to when it suspends.
  */

@@ -78,8 +78,7 @@ void conn_watch(struct conn *c)
     }
 }
 
-/* ---- holds
- * ---------------------------------------------------------------------------------------------- */
+/* ---- holds ----------------------------------------------------------------------------------- */
 
 /* The bytes from `from` to the end of what was queued go back in front of `in`. */
 static void conn_unread(struct conn *c, const char *from)
@@ -128,8 +127,7 @@ void conn_release(struct conn *c, enum conn_hold why)
     }
 }
 
-/* ---- what the session asks for
- * -------------------------------------------------------------------------- */
+/* ---- what the session asks for --------------------------------------------------------------- */
 
 static void session_close(struct session *s)
 {
@@ -175,9 +173,7 @@ static const struct session_ops conn_session_ops = {
     .wake = session_wake,
 };
 
-/* ---- life
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void on_socket(struct ev_loop *loop, struct ev_io *w, int revents)
 {

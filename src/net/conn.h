@@ -38,6 +38,7 @@ enum conn_hold {
 enum conn_work {
     CONN_WORK_FLUSH = 1 << 0, /* look for replies to send, and whether it is over */
     CONN_WORK_PARSE = 1 << 1, /* `in` may hold requests that can be run */
+    CONN_WORK_READ = 1 << 2,  /* the socket has something, but the turn was long */
 };
 
 struct conn {
@@ -111,8 +112,11 @@ static inline size_t conn_buffer_bytes(const struct conn *c)
 /* budget.c: brings the count of its buffers' memory up to date; a dead one counts as nothing. */
 void conn_account(struct conn *c);
 
-/* conn_read.c: takes what the socket has, queues or keeps it. */
+/* conn_read.c: takes what the socket has, queues or keeps it. In a long turn it only notes that
+ * there is something. */
 void conn_read(struct conn *c);
+/* The same in any turn. */
+void conn_read_now(struct conn *c);
 
 /* conn_read.c: runs what can be run of `in`; nothing of it is queued when this returns. */
 void conn_run_input(struct conn *c);

@@ -28,14 +28,12 @@
 #include "tarn/proto/resp_parse.h"
 #include "tarn/proto/resp_write.h"
 
-#define RING_PREFIX_MAX \
-    (4 * 1024) /* an unfinished request up to this size goes back into the ring */
+#define RING_PREFIX_MAX        (4 * 1024)   /* an unfinished request that goes back into it */
 #define OWN_READ_MAX           (256 * 1024) /* per turn, of a large request */
 #define UNAUTHENTICATED_IN_MAX (1024 * 1024)
 #define STRANGERS_LOGGED_PER_S 16
 
-/* ---- one request
- * ---------------------------------------------------------------------------------------- */
+/* ---- one request ----------------------------------------------------------------------------- */
 
 /* A web page can make a browser send an HTTP request here, whose body holds commands. No client of
  * ours starts a line like that. */
@@ -82,8 +80,7 @@ static void refuse_protocol(struct conn *c, const char *error)
     conn_add_work(c, CONN_WORK_FLUSH);
 }
 
-/* ---- the parse loop
- * ------------------------------------------------------------------------------------- */
+/* ---- the parse loop -------------------------------------------------------------------------- */
 
 static struct resp_limits limits_of(const struct conn *c)
 {
@@ -155,7 +152,7 @@ static size_t parse(struct conn *c, struct strview in)
             limits = limits_of(c);
         }
         at += used;
-        if (UNLIKELY(--budget == 0)) {
+        if (UNLIKELY(--budget == 0 || (net->batch.count == 0 && turn_is_long(net)))) {
             conn_add_work(c, CONN_WORK_PARSE);
             break;
         }
@@ -164,8 +161,7 @@ static size_t parse(struct conn *c, struct strview in)
     return net->held_at != NULL ? (size_t)(net->held_at - in.data) : at;
 }
 
-/* ---- the connection's own buffer
- * ------------------------------------------------------------------------ */
+/* ---- the connection's own buffer ------------------------------------------------------------- */
 
 /* How much room to make for the bytes to come of an unfinished request. */
 static size_t room_for_more(const struct conn *c, size_t have)
@@ -228,14 +224,14 @@ void conn_run_input(struct conn *c)
     }
 }
 
-/* ---- reading
- * -------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Judges what recv returned; true when there are bytes. */
 static bool received(struct conn *c, ssize_t n)
 {
     if (LIKELY(n > 0)) {
         c->net->stats.total_net_input_bytes += (uint64_t)n;
+        c->net->stats.total_reads_processed++;
         idle_touch(c);
         return true;
     }
@@ -326,11 +322,22 @@ static void read_into_ring(struct conn *c)
     }
 }
 
-void conn_read(struct conn *c)
+void conn_read_now(struct conn *c)
 {
     if (c->hold != 0 || buf_len(&c->in) > RING_PREFIX_MAX) {
         read_into_own(c);
     } else {
         read_into_ring(c);
     }
+}
+
+void conn_read(struct conn *c)
+{
+    bool has_rest = (c->work & CONN_WORK_PARSE) != 0; /* of what was read before */
+    if (UNLIKELY(has_rest || c->net->is_behind || turn_is_long(c->net))) {
+        c->net->is_behind = true;
+        conn_add_work(c, CONN_WORK_READ);
+        return;
+    }
+    conn_read_now(c);
 }

@@ -103,6 +103,7 @@ static bool send_some(struct conn *c)
         return c->is_blocked;
     }
     c->net->stats.total_net_output_bytes += (uint64_t)n;
+    c->net->stats.total_writes_processed++;
     buf_consume(&c->out, (size_t)n);
     c->is_blocked = buf_len(&c->out) > 0;
     return true;

@@ -44,8 +44,7 @@ static const char refusal_protected[] =
     "machine, or 'protected-mode no' in the configuration file; 3) for a test, start the server "
     "with '--protected-mode no'.\r\n";
 
-/* ---- accepting
- * ------------------------------------------------------------------------------------------ */
+/* ---- accepting ------------------------------------------------------------------------------- */
 
 static void address_text(const struct sockaddr_storage *a, char *out, size_t size)
 {
@@ -179,8 +178,7 @@ static void on_connect(struct ev_loop *loop, struct ev_io *w, int revents)
     }
 }
 
-/* ---- opening
- * -------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static void start_listener(struct net *net, int fd, bool is_unix, const char *name)
 {

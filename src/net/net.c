@@ -56,6 +56,8 @@ static const struct metric net_metric_rows[] = {
      FIELD(rejected_connections), METRIC_COUNTER},
     {"total_net_input_bytes", "bytes read from clients", FIELD(total_net_input_bytes), METRIC_COUNTER},
     {"total_net_output_bytes", "bytes written to clients", FIELD(total_net_output_bytes), METRIC_COUNTER},
+    {"total_reads_processed", "reads from clients' sockets", FIELD(total_reads_processed), METRIC_COUNTER},
+    {"total_writes_processed", "writes to clients' sockets", FIELD(total_writes_processed), METRIC_COUNTER},
     {"client_query_buffer_limit_disconnections", "connections closed because of client-query-buffer-limit",
      FIELD(client_query_buffer_limit_disconnections), METRIC_COUNTER},
     {"client_output_buffer_limit_disconnections", "connections closed because of client-output-buffer-limit",
@@ -72,8 +74,7 @@ const struct option_table net_option_table = {
 const struct metric_table net_metric_table = {
     .section = "Stats", .rows = net_metric_rows, .count = ARRAY_LEN(net_metric_rows)};
 
-/* ---- options with a meaning of their own
- * ---------------------------------------------------------------- */
+/* ---- options with a meaning of their own ----------------------------------------------------- */
 
 static struct strview next_word(struct strview *rest)
 {
@@ -192,9 +193,7 @@ int net_apply_option(void *ctx, const struct option *option, struct errtext *err
     return 0;
 }
 
-/* ---- life
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 int net_create(struct net **out, struct ev_loop *loop, struct net_options *options,
                struct command_env *env, struct errtext *err)

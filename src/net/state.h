@@ -15,6 +15,7 @@
 #include "batch.h"
 #include "conn.h"
 #include "spares.h"
+#include "tarn/base/clock.h"
 #include "tarn/base/list.h"
 #include "tarn/base/log.h"
 #include "tarn/command/command.h"
@@ -30,6 +31,7 @@
 #define NET_OUT_STRANGER_BYTES (64 * 1024) /* unsent output of a client before authentication */
 #define NET_HELD_IN_BYTES      (64 * 1024) /* input read for a connection whose requests wait */
 #define NET_TURN_REQUESTS      4096        /* of one connection per turn */
+#define NET_TURN_US            500         /* after which the rest waits for the next turn */
 #define NET_ACCEPTS            64          /* per listener and turn */
 #define NET_LISTENERS_MAX      32
 #define NET_FDS_RESERVED       32 /* beside clients: listeners, logs, databases, the loop */
@@ -69,10 +71,12 @@ struct net {
     struct ev_check clock_watcher;
     struct ev_prepare turn_watcher;
     struct ev_idle busy_watcher;
-    struct list work;     /* struct conn::work_link */
-    struct conn *running; /* whose request is being run, or NULL */
-    struct conn *parsing; /* whose bytes are being parsed, or NULL */
-    const char *held_at;  /* where requests of `parsing` that wait begin, NULL: none do */
+    struct list work;      /* struct conn::work_link */
+    int64_t turn_began_us; /* on the clock of `env` */
+    bool is_behind;        /* connections wait in `work` to be read: others queue up behind them */
+    struct conn *running;  /* whose request is being run, or NULL */
+    struct conn *parsing;  /* whose bytes are being parsed, or NULL */
+    const char *held_at;   /* where requests of `parsing` that wait begin, NULL: none do */
     struct batch batch;
 
     /* conn_read.c */
@@ -116,6 +120,11 @@ struct net {
 /* turn.c */
 void turn_start(struct net *net);
 void turn_stop(struct net *net);
+/* True when requests have taken NET_TURN_US, by the clock as the latest batch left it. */
+static inline bool turn_is_long(const struct net *net)
+{
+    return net->env->clock->mono_us - net->turn_began_us > NET_TURN_US;
+}
 
 /* idle.c */
 void idle_start(struct net *net);

@@ -30,8 +30,7 @@
 
 static const char *const directive_names[] = {"source", "source-set", "map", "map-set", "include"};
 
-/* ---- one line
- * ------------------------------------------------------------------------------------------- */
+/* ---- one line -------------------------------------------------------------------------------- */
 
 static bool keep_directive(struct config *c, const char *where, const struct strview *argv,
                            int argc)
@@ -120,8 +119,7 @@ static enum config_result load_option(struct config *c, const char *where,
     return bad;
 }
 
-/* ---- files
- * ---------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 struct open_file {
     FILE *f;    /* owned */
@@ -277,8 +275,7 @@ enum config_result config_load_stream(struct config *c, FILE *f, const char *nam
     return result;
 }
 
-/* ---- arguments
- * ------------------------------------------------------------------------------------------ */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 static bool is_flag(const char *word)
 {
@@ -315,8 +312,7 @@ static enum config_result load_args(struct config *c, const struct args *args, s
     return result;
 }
 
-/* ---- whole
- * ---------------------------------------------------------------------------------------------- */
+/* ---- whole ----------------------------------------------------------------------------------- */
 
 enum config_result config_load(struct config *c, const struct args *args, struct errtext *err)
 {

@@ -59,8 +59,7 @@ struct server {
     enum server_exit exit_code;
 };
 
-/* ---- the end
- * -------------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void on_drained(void *ctx)
 {
@@ -119,8 +118,7 @@ static void on_signal_reopen(void *ctx)
     }
 }
 
-/* ---- what layers ask of each other
- * ---------------------------------------------------------------------- */
+/* ---- what layers ask of each other ----------------------------------------------------------- */
 
 /* Fits command_host::memory. */
 static void beside_memory(void *ctx, struct command_memory *out)
@@ -174,8 +172,7 @@ static int apply_process(void *ctx, const struct option *option, struct errtext 
     return 0;
 }
 
-/* ---- creation, layer by layer
- * --------------------------------------------------------------------------- */
+/* ---- creation, layer by layer ---------------------------------------------------------------- */
 
 static enum server_exit exit_of(enum config_result result, struct errtext *err)
 {
@@ -336,8 +333,7 @@ enum server_exit server_create(struct server **out, const struct args *args, str
     return SERVER_EXIT_OK;
 }
 
-/* ---- serving
- * -------------------------------------------------------------------------------------------- */
+/* ---- serving --------------------------------------------------------------------------------- */
 
 static enum server_exit write_pidfile(struct server *s, struct errtext *err)
 {

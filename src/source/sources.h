@@ -13,8 +13,7 @@
  *
  *     QUEUED ──a slot is free──> SENT ──result, deadline──> (answers its waiters) ──> freed
  *        │                                                          │ failed
- *        └──deadline, nobody waits any more                         └──> HELD for error-hold ──>
- * freed
+ *        └──deadline, nobody waits any more                         └──> HELD, for error-hold
  *
  * A flight is in the table while readers may join it (or, HELD, be refused by it). One that was
  * voided leaves the table, answers those who waited, and fills nothing. Invalidating a map or a

@@ -106,7 +106,7 @@ uint32_t entry_size(const unsigned char *e)
     return ((uint32_t)(p - e) + ENTRY_ALIGN - 1) & ~(ENTRY_ALIGN - 1);
 }
 
-void entry_view_fill(unsigned char *e, struct entry_view *out)
+void entry_view_fill_any(unsigned char *e, struct entry_view *out)
 {
     struct entry_parts parts;
     entry_parse(e, &parts);

@@ -75,11 +75,12 @@ static inline uint64_t *index_first(const struct index *ix, uint64_t hash,
                                     struct index_probe *probe);
 static inline uint64_t *index_next(struct index_probe *probe);
 
-/* For keys in batches: first index_prefetch() for all, then index_prefetched() for all, which gives
- * the first candidate in the home bucket (NULL: none) for the owner to prefetch its entry, then the
- * look-ups. Neither waits for memory that was not asked for before. */
-static inline void index_prefetch(const struct index *ix, uint64_t hash);
-static inline uint64_t *index_prefetched(const struct index *ix, uint64_t hash);
+/* For keys in batches: first index_prefetch() for all, which gives the home bucket, then
+ * index_prefetched() for all, which gives the first candidate in it (NULL: none) for the owner to
+ * prefetch its entry, then the look-ups. Nothing waits for memory that was not asked for before.
+ * Between the first two calls index_owner::moves must not change. */
+static inline struct index_bucket *index_prefetch(const struct index *ix, uint64_t hash);
+static inline uint64_t *index_prefetched(struct index_bucket *home, uint64_t hash);
 
 /* Is the place that index_prefetched() gave still a candidate for this hash? To be asked only while
  * index_owner::moves is what it was then. */
@@ -282,29 +283,26 @@ static inline uint64_t *index_first(const struct index *ix, uint64_t hash,
     return index_next(probe);
 }
 
-static inline void index_prefetch(const struct index *ix, uint64_t hash)
+static inline struct index_bucket *index_prefetch(const struct index *ix, uint64_t hash)
 {
     uint64_t fraction;
     const struct index_region *r = &ix->region[index_locate(hash, &fraction)];
     const struct index_table *t = region_table(r, fraction);
+    struct index_bucket *home = &t->buckets[table_home(t, fraction)];
 
-    PREFETCH(&t->buckets[table_home(t, fraction)]);
+    PREFETCH(home);
+    return home;
 }
 
-static inline uint64_t *index_prefetched(const struct index *ix, uint64_t hash)
+static inline uint64_t *index_prefetched(struct index_bucket *home, uint64_t hash)
 {
-    uint64_t fraction;
-    const struct index_region *r = &ix->region[index_locate(hash, &fraction)];
-    const struct index_table *t = region_table(r, fraction);
-    unsigned home = table_home(t, fraction);
-    struct index_bucket *b = &t->buckets[home];
-    uint64_t match = bucket_match(b, hash_tag(hash) * UINT64_C(0x0101010101010101));
+    uint64_t match = bucket_match(home, hash_tag(hash) * UINT64_C(0x0101010101010101));
 
     if (match != 0) {
-        return &b->slot[ctz64(match) / 8 - 1];
+        return &home->slot[ctz64(match) / 8 - 1];
     }
-    if ((b->head & 15) != 0) {
-        PREFETCH(&t->buckets[home + 1 == t->buckets_count ? 0 : home + 1]);
+    if ((home->head & 15) != 0) {
+        PREFETCH(home + 1); /* where it wraps, the hint is lost */
     }
     return NULL;
 }

@@ -210,7 +210,7 @@ static unsigned collect(struct store *s, struct cursor *c, struct batch_item ite
         struct batch_item *item = &items[n++];
         *item = (struct batch_item){.e = e, .hash = hash_bytes(&s->hash_key, entry_key(e))};
         const struct index *ix = s->spaces[e[1] & ENTRY_SPACE_MASK].ix;
-        index_prefetch(ix, item->hash);
+        (void)index_prefetch(ix, item->hash);
         if (c->mode == CURSOR_EVICT) {
             ghost_prefetch(&s->adaptive.ghost, item->hash);
         }

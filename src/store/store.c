@@ -25,7 +25,7 @@
 
 #define SEGMENTS_WANTED       256
 #define SEGMENT_BYTES_LIMITED (1024 * 1024) /* largest one chosen under a limit */
-#define SEGMENT_BYTES_DEFAULT                                          \
+#define SEGMENT_BYTES_DEFAULT \
     (256 * 1024) /* without a limit, which may come later and be small \
                   */
 #define ARENA_BYTES_MIN (INT64_C(1) << 36)
@@ -268,22 +268,21 @@ uint64_t *store_lookup_live(struct store *s, const struct store_key *k)
     return slot;
 }
 
-void store_prefetch(const struct store *s, const struct store_key *k)
+void store_prefetch(const struct store *s, struct store_key *k)
 {
     const struct index *ix = s->spaces[s->db_space[k->db]].ix;
     if (LIKELY(ix != NULL)) {
-        index_prefetch(ix, k->hash);
+        k->home = index_prefetch(ix, k->hash);
+        k->slot_moves = s->slot_moves;
     }
 }
 
 void store_prefetch_entry(const struct store *s, struct store_key *k)
 {
-    const struct index *ix = s->spaces[s->db_space[k->db]].ix;
-    if (UNLIKELY(ix == NULL)) {
+    if (UNLIKELY(k->home == NULL || k->slot_moves != s->slot_moves)) {
         return;
     }
-    k->slot = index_prefetched(ix, k->hash);
-    k->slot_moves = s->slot_moves;
+    k->slot = index_prefetched(k->home, k->hash);
     if (k->slot == NULL) {
         ghost_prefetch(&s->adaptive.ghost, k->hash); /* an insert would ask for it */
         return;

@@ -128,6 +128,31 @@ static bool fits_class(const struct store *s, unsigned char *e, unsigned ttl_cla
                                        : have <= ttl_class + 1 && ttl_class <= have + 1;
 }
 
+/* The common SET: the same key with a value of about the same length, both plain. Nothing but the
+ * value and its length changes. False: another way. (Saves 150 of the 230 instructions.) */
+static bool overwrite(struct store *s, const struct put *p, unsigned char *e)
+{
+    const struct entry_shape *shape = &p->shape;
+    unsigned flags = (unsigned)shape->type;
+    flags |= shape->is_reloadable ? ENTRY_IS_RELOADABLE : 0;
+    bool is_plain = shape->expires_at_ms == STORE_NO_EXPIRY && shape->aux == NULL &&
+                    !shape->is_large && !shape->owns_object && p->value != NULL;
+    if (!is_plain || e[0] != flags || e[1] != shape->space) {
+        return false;
+    }
+    size_t key_len, value_len;
+    const unsigned char *after = varint_read(varint_read(e + 2, &key_len), &value_len);
+    size_t fixed = (size_t)(after - e) + key_len;
+    if (entry_rounded(fixed + value_len) != entry_rounded(fixed + shape->value_len) ||
+        varint_bytes(value_len) != varint_bytes(shape->value_len) ||
+        segment_at(&s->segs, segment_of(&s->segs, ref_of(&s->segs, e)))->pins > 0) {
+        return false;
+    }
+    (void)varint_write(e + 2 + varint_bytes(key_len), shape->value_len);
+    memmove(e + fixed, p->value, shape->value_len); /* it may be this value, or a part of it */
+    return true;
+}
+
 /* Replaces a small entry by a small one in its place. False: it does not fit. */
 static bool replace_in_place(struct store *s, const struct store_key *k, const struct put *p,
                              unsigned char *e, char **value_out)
@@ -326,7 +351,7 @@ enum store_result write_entry(struct store *s, const struct store_key *k, struct
         if (p->keep_expiry) {
             shape->expires_at_ms = entry_expiry(old);
         }
-        if (replace_in_place(s, k, p, old, value_out)) {
+        if (overwrite(s, p, old) || replace_in_place(s, k, p, old, value_out)) {
             *slot = slot_make(slot_ref(*slot), policy_touch(slot_policy(*slot), store_time_s(s),
                                                             s->policy->freq_max));
             return STORE_OK;

@@ -1,6 +1,8 @@
 """COMMAND, INFO, CLIENT: what the server tells clients and tools about itself."""
+import re
+
 from case import CompareCase
-from tarn import Tarn
+from tarn import Tarn, until
 
 
 def without_notes(spec):
@@ -112,21 +114,46 @@ class Introspection(CompareCase):
             with self.subTest(command=name):
                 self.assertEqual(fields[1], fields[0])
 
-    def test_info_has_the_fields_that_tools_read(self):
-        everything = {}
-        for line in self.c.cmd("INFO").decode().split("\r\n"):
-            name, colon, value = line.partition(":")
-            if colon:
-                everything[name] = value
-        for name in ("redis_version process_id uptime_in_seconds tcp_port run_id arch_bits redis_mode os "
-                     "connected_clients blocked_clients maxclients used_memory used_memory_rss maxmemory maxmemory_policy "
-                     "mem_fragmentation_ratio loading rdb_bgsave_in_progress aof_rewrite_in_progress "
-                     "total_connections_received total_commands_processed rejected_connections "
-                     "expired_keys evicted_keys keyspace_hits keyspace_misses total_net_input_bytes "
-                     "total_net_output_bytes role connected_slaves used_cpu_sys used_cpu_user cluster_enabled").split():
-            self.assertIn(name, everything)
-        self.assertRegex(everything["run_id"], "^[0-9a-f]{40}$")
-        self.assertEqual(int(everything["process_id"]), self.tarn.pid)
+    def fields(self, connection, *sections):
+        text = connection.cmd("INFO", *sections).decode()
+        return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
+
+    def test_info_has_every_field_of_redis(self):
+        """In the same sections; commands, errors and databases apart, which are as they were used."""
+        for section in ("server", "clients", "memory", "persistence", "stats", "replication", "cpu", "modules", "cluster"):
+            missing = set(self.fields(self.r, section)) - set(self.fields(self.c, section))
+            self.assertEqual(missing, set(), section)
+
+    def test_info_values_have_the_form_of_redis(self):
+        expected, got = self.fields(self.r), self.fields(self.c)
+        for name in set(expected) & set(got):
+            for form in (r"-?\d+", r"-?\d+\.\d\d", r"\d+\.\d{6}", r"[\d.]+%", r"[\d.]+[BKMGT]", r"[0-9a-f]{40}"):
+                if re.fullmatch(form, expected[name]):
+                    self.assertRegex(got[name], f"^{form}$" if form != r"-?\d+" else r"^-?\d+$", name)
+        self.assertEqual(int(got["process_id"]), self.tarn.pid)
+        self.assertEqual(int(got["tcp_port"]), self.tarn.port)
+        self.assertRegex(got["tarn_version"], r"^\d+\.\d+\.\d+$")
+        self.assertEqual(got["redis_version"], "7.2.4")
+
+    def test_rates_follow_the_load(self):
+        def is_busy():
+            for _ in range(50):
+                self.c.cmd("PING")
+            stats = self.fields(self.c, "stats")
+            return int(stats["instantaneous_ops_per_sec"]) > 10 and float(stats["instantaneous_input_kbps"]) > 0 \
+                and float(stats["instantaneous_output_kbps"]) > 0
+        until(is_busy, "the rates to rise")
+        self.c.cmd("CONFIG", "RESETSTAT")
+        self.assertLess(int(self.fields(self.c, "stats")["instantaneous_ops_per_sec"]), 10)
+
+    def test_average_ttl_is_near(self):
+        self.assertNotIn("db0", self.fields(self.c, "keyspace"))
+        for i in range(50):
+            self.c.cmd("SET", f"k{i}", "v", "PX", 1000000)
+        self.c.cmd("SET", "forever", "v")
+        _, expires, average = self.fields(self.c, "keyspace")["db0"].split(",")
+        self.assertEqual(expires, "expires=50")
+        self.assertTrue(900000 < int(average.split("=")[1]) <= 1000000, average)
 
     def test_info_counts(self):
         self.c.cmd("CONFIG", "RESETSTAT")

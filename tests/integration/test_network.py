@@ -65,6 +65,34 @@ class Listeners(unittest.TestCase):
             self.assertNotIn(f":{tarn.port:04X} ", table)
 
 
+class Turns(TarnCase):
+    """A turn of the loop ends after a while, whatever has arrived; the rest comes in the next ones."""
+    CLIENTS = 20
+    ROUNDS = 40
+    ECHO = b"e" * 40000
+
+    def run_client(self, number, problems):
+        with self.tarn.connect() as c:
+            ask = encode("INCR", f"count:{number}") + encode("ECHO", self.ECHO) + encode("SET", f"k:{number}", "v" * 9000)
+            c.send(ask * self.ROUNDS)
+            for i in range(self.ROUNDS):
+                replies = c.reply(), c.reply(), c.reply()
+                if replies != (i + 1, self.ECHO, "OK"):
+                    problems.append((number, i))
+                    return
+
+    def test_everybody_is_answered_in_order(self):
+        problems = []
+        threads = [threading.Thread(target=self.run_client, args=(i, problems)) for i in range(self.CLIENTS)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(problems, [])
+        for i in range(self.CLIENTS):
+            self.assertEqual(self.c.cmd("GET", f"count:{i}"), b"%d" % self.ROUNDS)
+
+
 class Limits(TarnCase):
     args = ("--maxclients", "10")
 

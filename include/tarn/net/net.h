@@ -41,6 +41,7 @@ extern const struct option_table net_option_table;
 struct net_metrics {
     uint64_t total_connections_received, rejected_connections;
     uint64_t total_net_input_bytes, total_net_output_bytes;
+    uint64_t total_reads_processed, total_writes_processed;
     uint64_t client_query_buffer_limit_disconnections, client_output_buffer_limit_disconnections;
     uint64_t client_timeout_disconnections, evicted_clients;
 };

@@ -38,8 +38,9 @@
 #define STORE_VALUE_MAX (512u * 1024 * 1024)
 #define STORE_NO_EXPIRY INT64_MAX
 
-struct store; /* opaque */
-struct large; /* opaque */
+struct index_bucket; /* opaque */
+struct store;        /* opaque */
+struct large;        /* opaque */
 
 enum store_result {
     STORE_OK = 0,
@@ -69,7 +70,8 @@ struct store_key {
     struct strview key;
     uint64_t hash;
     unsigned db; /* < STORE_DATABASES; changed only by store_key_use_db() */
-    /* The store's: where store_prefetch_entry() saw the key, and when; NULL: not looked for. */
+    /* The store's: where the prefetches saw the key, and when; NULL: not looked for. */
+    struct index_bucket *home;
     const uint64_t *slot;
     uint64_t slot_moves;
 };
@@ -81,9 +83,9 @@ struct store_write {
     enum entry_type type;
     bool keep_expiry;   /* keep the old entry's expiry; expires_at_ms is then for an absent key */
     bool is_reloadable; /* a source can bring it back: preferred victim under volatile policies */
-    bool owns_object;   /* the last bytes of `value` are the address of a struct store_object, which
-                           is the entry's from   now on; when the call fails it is still the caller's
-                         */
+    /* The last bytes of `value` are the address of a struct store_object, which is the entry's from
+     * now on; when the call fails it is still the caller's. */
+    bool owns_object;
 };
 
 /* ---- objects ---- */
@@ -92,8 +94,8 @@ struct store_write {
  * struct. The store counts it, moves the entry about without touching it, and hands it back when
  * the entry is gone. */
 struct store_object {
-    size_t
-        bytes; /* what it costs, as the allocator rounds; changed by store_object_resized() only */
+    /* What it costs, as the allocator rounds; changed by store_object_resized() only. */
+    size_t bytes;
 };
 
 struct store_object_owner {
@@ -157,13 +159,14 @@ static inline void store_key_use_db(struct store_key *k, unsigned db)
 {
     if (UNLIKELY(k->db != db)) {
         k->db = db;
+        k->home = NULL;
         k->slot = NULL;
     }
 }
 
-void store_prefetch(const struct store *s, const struct store_key *k);
-/* Remembers in the key what it finds; whatever happens meanwhile, the operation that follows does
- * not rely on it. */
+/* Both remember in the key what they find; whatever happens meanwhile, the operation that follows
+ * does not rely on it. */
+void store_prefetch(const struct store *s, struct store_key *k);
 void store_prefetch_entry(const struct store *s, struct store_key *k);
 
 /* The live entry; counts as a use for the policy. False: absent or expired. */

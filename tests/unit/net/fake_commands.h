@@ -20,7 +20,7 @@
 #include "tarn/command/command.h"
 #include "tarn/proto/resp_write.h"
 
-#define LOADED_ARRIVED_MS                                                  \
+#define LOADED_ARRIVED_MS \
     (-2) /* session::arrived_ms of a session whose WAIT has suspended once \
           */
 

@@ -114,8 +114,7 @@ static bool is_closed(struct world *w, int fd)
     return n == 0 || (n < 0 && errno == ECONNRESET);
 }
 
-/* ---- order
- * ---------------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 static void conn__answers_a_pipeline_in_order(void **state)
 {
@@ -134,6 +133,24 @@ static void conn__answers_a_pipeline_in_order(void **state)
     buf_fini(&request);
     buf_fini(&reply);
     close(fd);
+}
+
+static void conn__is_read_later_when_the_turn_is_long(void **state)
+{
+    struct world *w = *state;
+    int a = open_client(w), b = open_client(w), gone = open_client(w);
+    turns(w, 1);
+    w->net->is_behind = true; /* as after a turn that had no time for somebody */
+    say(gone, "PING\r\n");
+    say(a, "ECHO 1\r\nECHO 2\r\n");
+    say(b, "ECHO 3\r\n");
+    close(gone);
+    turns(w, 1);
+    assert_false(w->net->is_behind);
+    assert_string_equal(heard(w, a), "$1\r\n1\r\n$1\r\n2\r\n");
+    assert_string_equal(heard(w, b), "$1\r\n3\r\n");
+    close(a);
+    close(b);
 }
 
 static void conn__answers_a_request_cut_at_every_byte(void **state)
@@ -205,8 +222,7 @@ static void conn__http_is_closed_without_an_answer(void **state)
     assert_int_equal(w->env.stats.commands_processed, 0);
 }
 
-/* ---- holds
- * ---------------------------------------------------------------------------------------------- */
+/* ---- holds ----------------------------------------------------------------------------------- */
 
 static void conn__a_suspended_request_holds_only_its_own_connection(void **state)
 {
@@ -308,9 +324,7 @@ static void conn__can_be_killed_while_its_requests_are_queued(void **state)
     close(victim);
 }
 
-/* ---- cost
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- cost ------------------------------------------------------------------------------------ */
 
 /* Sends as much of the rest as fits. */
 static void push(int fd, struct buf *rest)
@@ -561,6 +575,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(conn__answers_a_pipeline_in_order),
+        CASE(conn__is_read_later_when_the_turn_is_long),
         CASE(conn__answers_a_request_cut_at_every_byte),
         CASE(conn__runs_nothing_after_quit),
         CASE(conn__answers_what_came_before_a_protocol_error),

@@ -1,9 +1,9 @@
-"""Client libraries as Debian ships them: redis-py and hiredis."""
-import os
-import subprocess
+"""redis-py as Debian ships it."""
+import asyncio
 import unittest
 
 import redis
+import redis.asyncio as aioredis
 
 from case import TarnCase
 
@@ -80,11 +80,65 @@ class RedisPy(TarnCase):
             self.assertEqual(other.get("k"), b"five")
 
 
-class Hiredis(TarnCase):
-    def test_a_program_using_hiredis(self):
-        done = subprocess.run([os.environ["HIREDIS_CLIENT"], str(self.tarn.port)], capture_output=True, text=True,
-                              timeout=60, check=False)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+    def test_transactions(self):
+        with self.client.pipeline() as p:
+            self.assertEqual(p.set("t", 1).incr("t").get("t").execute(), [True, 2, b"2"])
+            p.watch("t")
+            self.client.set("t", 10)
+            p.multi()
+            p.incr("t")
+            with self.assertRaises(redis.WatchError):
+                p.execute()
+        self.assertEqual(self.client.transaction(lambda p: p.multi() or p.incr("t"), "t"), [11])
+
+    def test_hashes(self):
+        r = self.client
+        self.assertEqual(r.hset("h", mapping={"name": "Ada", "born": 1815}), 2)
+        self.assertEqual(r.hgetall("h"), {b"name": b"Ada", b"born": b"1815"})
+        self.assertEqual(r.hmget("h", "born", "none"), [b"1815", None])
+        self.assertEqual(r.hincrby("h", "born", 1), 1816)
+        self.assertEqual(dict(r.hscan_iter("h")), {b"name": b"Ada", b"born": b"1816"})
+
+    def test_pubsub(self):
+        with self.client.pubsub(ignore_subscribe_messages=False) as p:
+            p.subscribe("news")
+            p.psubscribe("n?ws")
+            self.assertEqual([p.get_message(timeout=20)["type"] for _ in range(2)], ["subscribe", "psubscribe"])
+            self.assertEqual(self.client.publish("news", "hello"), 2)
+            self.assertEqual([(m["type"], m["data"]) for m in (p.get_message(timeout=20) for _ in range(2))],
+                             [("message", b"hello"), ("pmessage", b"hello")])
+            p.unsubscribe()
+            p.punsubscribe()
+            self.assertEqual(p.get_message(timeout=20)["type"], "unsubscribe")
+            self.assertEqual(p.get_message(timeout=20)["type"], "punsubscribe")
+
+    def test_reconnects_when_killed(self):
+        self.client.ping()
+        self.c.cmd("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        retrying = redis.Redis(port=self.tarn.port, retry_on_error=[redis.ConnectionError], socket_timeout=20)
+        self.addCleanup(retrying.close)
+        self.assertTrue(retrying.set("k", "v"))
+        retrying.execute_command("CLIENT", "KILL", "ID", retrying.client_id(), "SKIPME", "no")
+        self.assertEqual(retrying.get("k"), b"v")
+
+
+class RedisPyAsync(TarnCase):
+    def test_commands_and_pubsub(self):
+        asyncio.run(self.use())
+
+    async def use(self):
+        r = aioredis.Redis(port=self.tarn.port, socket_timeout=20)
+        numbers = await asyncio.gather(*(r.incr("n") for _ in range(50)))
+        self.assertEqual(sorted(numbers), list(range(1, 51)))
+        async with r.pipeline(transaction=True) as p:
+            self.assertEqual(await p.set("k", "v").get("k").execute(), [True, b"v"])
+        async with r.pubsub() as p:
+            await p.subscribe("news")
+            self.assertEqual((await p.get_message(timeout=20))["type"], "subscribe")
+            await r.publish("news", "hello")
+            self.assertEqual((await p.get_message(timeout=20))["data"], b"hello")
+        await r.close()
+        await r.connection_pool.disconnect()
 
 
 if __name__ == "__main__":

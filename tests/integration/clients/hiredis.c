@@ -1,4 +1,4 @@
-/* Uses a server through hiredis as C programs do: hiredis_client PORT. Exit 0 when all replies are
+/* Uses a server through hiredis as C programs do: hiredis PORT. Exit 0 when all replies are
  * right. */
 #include <hiredis/hiredis.h>
 
@@ -74,7 +74,7 @@ int main(int argc, char **argv)
     redisContext *c = argc == 2 ? redisConnectWithTimeout("127.0.0.1", atoi(argv[1]), timeout)
                                 : NULL;
     if (c == NULL || c->err != 0) {
-        printf("connect: %s\n", c != NULL ? c->errstr : "usage: hiredis_client PORT");
+        printf("connect: %s\n", c != NULL ? c->errstr : "usage: hiredis PORT");
         return 1;
     }
     redisSetTimeout(c, timeout);
