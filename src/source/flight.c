@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "deadline.h"
+#include "fence.h"
 #include "fill.h"
 #include "freshness.h"
 #include "load_error.h"
@@ -368,6 +369,7 @@ static struct driver_request make_request(struct flight *f, uint64_t id,
         .id = id, .task = DRIVER_PING, .timeout_ms = left_ms > 0 ? left_ms : 0, .params = params};
     if (f->map != NULL) {
         r.task = DRIVER_LOAD;
+        r.needs_primary = fence_holds(f);
         r.statement = (unsigned)f->map->statement_id;
         r.params_count = bind_params(f, params);
         r.row_bytes_max = (size_t)f->map->options.max_row;

@@ -49,6 +49,7 @@ static void on_down(void *ctx, enum pg_failure failure, const char *text)
         f->is_listening = false;
         say(f, FEED_DOWN);
     }
+    f->target.first++;
     wait_before_retry(f);
 }
 

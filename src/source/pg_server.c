@@ -86,6 +86,7 @@ static void note_no_connection(struct pg_server *s, enum pg_failure failure, con
 {
     bool is_auth = failure == PG_FAILURE_AUTH;
     s->connecting--;
+    s->target.first++;
     (void)snprintf(s->problem, sizeof(s->problem), "%s", text);
     if (!has_conn(s)) {
         s->health = is_auth ? PG_HEALTH_AUTH : PG_HEALTH_DOWN;
