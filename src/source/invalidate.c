@@ -9,6 +9,7 @@
  */
 #include <assert.h>
 
+#include "fence.h"
 #include "flight.h"
 #include "freshness.h"
 
@@ -16,6 +17,7 @@
 
 static void void_key(struct sources *s, const struct store_key *k)
 {
+    fence_key(s, k->hash);
     struct flight *f = flight_table_find(&s->flights, k);
     if (f != NULL && f->state != FLIGHT_QUEUED) {
         flight_void(f);
@@ -24,7 +26,7 @@ static void void_key(struct sources *s, const struct store_key *k)
 
 void sources_void_key(struct sources *s, unsigned db, struct strview key)
 {
-    if (s->flights.count == 0) {
+    if (s->flights.count == 0 && s->fences == NULL) {
         return;
     }
     struct store_key k = store_key_init(s->store, db, key);

@@ -280,7 +280,9 @@ bool sources_explain(struct sources *s, const struct store_key *k, source_field_
     field_text(&f, "source", m->source->name);
     each(ctx, "pattern", pattern_text(&m->pattern));
     explain_params(&f, m, k->key);
-    each(ctx, "sql", buf_view(&m->statement));
+    /* A placeholder that nobody can read is the driver's own business. */
+    bool is_readable = (unsigned char)m->source->driver->placeholder >= ' ';
+    each(ctx, "sql", is_readable ? buf_view(&m->statement) : strview_str(m->sql));
     bool would_load = explain_entry(&f, s, k);
     const struct flight *flight = flight_table_find(&s->flights, k);
     bool is_joinable = flight != NULL && !flight_is_stale(flight);

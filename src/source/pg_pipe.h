@@ -35,6 +35,7 @@ enum pg_step {
     PG_STEP_SYNC,
 };
 
+struct pg_member;
 struct pg_request;
 typedef void (*pg_finished_fn)(void *ctx, struct pg_request *r);
 
@@ -47,6 +48,9 @@ struct pg_request {
     int64_t deadline_us;                  /* clock_now_us() */
     size_t row_bytes_max;
     bool wants_more, needs_primary, is_cancelled;
+    bool was_passed_on; /* from a server out of reach to another */
+    struct pg_member
+        *member;   /* borrowed; of a check of this server; NULL: a request of the engine */
     size_t memory; /* of the request */
     /* On the wire: */
     unsigned char steps[PG_STEPS_MAX]; /* enum pg_step */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "bulk.h"
+#include "fence.h"
 #include "fill.h"
 #include "flight.h"
 #include "probe.h"
@@ -164,6 +165,7 @@ static struct driver_request make_request(const struct flight *f, uint64_t id,
     if (f->map != NULL) {
         const struct map_options *o = &f->map->options;
         r.task = DRIVER_LOAD;
+        r.needs_primary = fence_holds(f);
         r.statement = (unsigned)f->map->statement_id;
         r.params_count = bind_params(f, params);
         r.row_bytes_max = (size_t)o->max_row;
@@ -194,10 +196,12 @@ static bool send_bulk(struct source *src, struct flight **flights, unsigned coun
     struct driver_value list[BULK_MAX];
     const struct source_map *m = flights[0]->map;
     int64_t left_ms = 0;
+    bool needs_primary = false;
     for (unsigned i = 0; i < count; i++) {
         const unsigned params = bind_params(flights[i], &list[i]);
         assert(params == 1);
         (void)params; /* without assertions */
+        needs_primary = needs_primary || fence_holds(flights[i]);
         left_ms = time_left(flights[i]) > left_ms ? time_left(flights[i]) : left_ms;
     }
     struct slot *slot = take_slot(src, flights, count);
@@ -208,6 +212,7 @@ static bool send_bulk(struct source *src, struct flight **flights, unsigned coun
                                            .task = DRIVER_LOAD,
                                            .statement = (unsigned)m->bulk_statement_id,
                                            .takes_list = true,
+                                           .needs_primary = needs_primary,
                                            .params_count = count,
                                            .params = list,
                                            .timeout_ms = left_ms,

@@ -101,6 +101,7 @@ void sources_destroy(struct sources *s)
         source_destroy(s->sources[i]);
     }
     free(s->maps);
+    free(s->fences);
     map_index_fini(&s->map_index);
     flight_table_fini(&s->flights);
     admission_fini(&s->admission);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "feed.h"
+#include "fence.h"
 #include "flight.h"
 #include "pump.h"
 
@@ -168,6 +169,11 @@ int sources_start(struct sources *s, struct errtext *err)
         if (r != 0) {
             return r;
         }
+    }
+    int r = fences_init(s);
+    if (r != 0) {
+        errtext_set(err, "out of memory");
+        return r;
     }
     s->is_running = true;
     return 0;

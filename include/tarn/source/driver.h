@@ -271,7 +271,7 @@ struct source_driver {
     const char *name, *help;
     unsigned connections_default;
     unsigned abilities;  /* enum driver_ability */
-    char placeholder;    /* '?' for ?1 ?2, '$' for $1 $2 */
+    char placeholder;    /* '?' for ?1 ?2, '$' for $1 $2; a control character: the driver goes on */
     bool bracket_quotes; /* [x] is a quoted identifier in this dialect */
     bool takes_words;    /* statements are commands, see WORD_PARAM_MARK; no placeholders */
     bool is_for_tests;
