@@ -207,6 +207,9 @@ static void fill_from_rows(struct flight *f, const struct rows *rows, unsigned f
             result.value = shaped.value;
             result.sent_ms = f->sent_ms;
         }
+        if (f->is_warm) {
+            warm_note(s, result.status);
+        }
         flight_finish(f, &result);
     }
     buf_clear(&scratch);
@@ -228,6 +231,12 @@ void fill_from_result(struct flight *f, const struct driver_result *r)
     if (f->purpose == FLIGHT_PING || f->purpose == FLIGHT_PROBE) {
         struct load_result pong = {.status = LOAD_FOUND, .value = strview_str("PONG")};
         flight_finish(f, &pong);
+        return;
+    }
+    if (f->purpose == FLIGHT_WARM) {
+        f->map->stats.nofill++;
+        warm_take_rows(f->source->owner, r->rows);
+        flight_finish(f, &(struct load_result){.status = LOAD_ABSENT});
         return;
     }
     fill_from_rows(f, r->rows, 0, r->rows->count, r);

@@ -52,6 +52,8 @@ struct flight *flight_create(const struct flight_plan *plan)
         .purpose = plan->purpose,
         .is_background = plan->is_background,
         .is_admitted = plan->is_admitted,
+        .is_warm = plan->is_warm,
+        .statement_id = plan->statement_id,
         .epoch = plan->map != NULL ? plan->map->epoch : 0,
         .db_voids = s->db_voids[plan->key.db],
         .started_ms = plan->started_ms,
@@ -274,6 +276,22 @@ static bool copy_old_value(const struct flight *f, struct buf *bytes, struct loa
     return true;
 }
 
+/* Those who began it without waiting for it. */
+static void tell_failed(const struct flight *f)
+{
+    struct sources *s = f->source->owner;
+    if (s->is_stopped) {
+        return;
+    }
+    if (f->purpose == FLIGHT_PROBE) {
+        source_probed(f->source, true);
+    } else if (f->purpose == FLIGHT_WARM) {
+        warm_take_rows(s, NULL);
+    } else if (f->is_warm) {
+        warm_note(s, LOAD_FAILED);
+    }
+}
+
 void flight_fail(struct flight *f, enum load_error code, const char *detail)
 {
     assert(f->state != FLIGHT_HELD);
@@ -285,9 +303,7 @@ void flight_fail(struct flight *f, enum load_error code, const char *detail)
     load_error_text(text, code, f->source, f->map, elapsed_ms, f->id);
     load_error_log(f->source, code, f->map, f->id, detail);
     count_failure(f, code);
-    if (f->purpose == FLIGHT_PROBE && !f->source->owner->is_stopped) {
-        source_probed(f->source, true);
-    }
+    tell_failed(f);
     const bool has_old = copy_old_value(f, &bytes, &old);
     struct load_result result = {.status = LOAD_FAILED, .error = strview_str(text)};
     if (hold(f, text)) {

@@ -14,7 +14,8 @@ struct flight_plan {
     struct store_key key;
     int64_t started_ms, deadline_ms;
     enum flight_purpose purpose;
-    bool is_background, is_admitted;
+    int statement_id; /* of a WARM query */
+    bool is_background, is_admitted, is_warm;
 };
 
 /* Bytes such a flight takes. */

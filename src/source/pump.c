@@ -162,7 +162,12 @@ static struct driver_request make_request(const struct flight *f, uint64_t id,
 {
     struct driver_request r = {
         .id = id, .task = DRIVER_PING, .timeout_ms = time_left(f), .params = params};
-    if (f->map != NULL) {
+    if (f->purpose == FLIGHT_WARM) {
+        r.task = DRIVER_LOAD;
+        r.statement = (unsigned)f->statement_id;
+        r.row_bytes_max = (size_t)f->map->options.max_row;
+        r.rows_max = WARM_ROWS_MAX;
+    } else if (f->map != NULL) {
         const struct map_options *o = &f->map->options;
         r.task = DRIVER_LOAD;
         r.needs_primary = fence_holds(f);
@@ -353,6 +358,17 @@ static void answer_flights(struct flight **flights, unsigned count, const struct
     }
 }
 
+static void note_latency(const struct flight *f)
+{
+    struct source *src = f->source;
+    struct sources *s = src->owner;
+    const int64_t took_us = s->clock->mono_us - f->sent_us;
+    latency_add(&src->latency, took_us);
+    if (f->map != NULL && took_us >= src->options.slow_load_ms * 1000) {
+        slow_log_add(&s->slow, f->map->name, flight_key(f), took_us, s->clock->wall_ms);
+    }
+}
+
 void source_on_done(void *ctx, const struct driver_result *r)
 {
     struct source *src = ctx;
@@ -369,7 +385,7 @@ void source_on_done(void *ctx, const struct driver_result *r)
         if (flights[i] != NULL) {
             flights[i]->slot = NO_SLOT;
             if (i == 0) {
-                latency_add(&src->latency, src->owner->clock->mono_us - flights[i]->sent_us);
+                note_latency(flights[i]);
             }
         }
     }

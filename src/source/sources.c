@@ -105,6 +105,7 @@ void sources_destroy(struct sources *s)
     map_index_fini(&s->map_index);
     flight_table_fini(&s->flights);
     admission_fini(&s->admission);
+    warm_fini(&s->warm);
     buf_fini(&s->scratch);
     free(s);
 }
@@ -112,7 +113,7 @@ void sources_destroy(struct sources *s)
 size_t sources_memory(const struct sources *s)
 {
     size_t bytes = flight_table_memory(&s->flights) + s->scratch.cap +
-                   admission_memory(&s->admission);
+                   admission_memory(&s->admission) + s->warm.keys.cap;
     for (size_t i = 0; i < s->sources_count; i++) {
         const struct source *src = s->sources[i];
         bytes += src->bytes;

@@ -39,12 +39,14 @@
 #include "options.h"
 #include "pattern.h"
 #include "shape.h"
+#include "slow.h"
 #include "tarn/base/buf.h"
 #include "tarn/base/hash.h"
 #include "tarn/base/log.h"
 #include "tarn/base/metric.h"
 #include "tarn/source/driver.h"
 #include "tarn/source/source.h"
+#include "warm.h"
 
 #define SOURCES_MAX         64
 #define MAPS_MAX            4096 /* fits aux.map */
@@ -153,6 +155,7 @@ enum flight_purpose {
     FLIGHT_TEST,
     FLIGHT_PING,
     FLIGHT_PROBE, /* of the breaker: nobody waits */
+    FLIGHT_WARM,  /* asks for the keys of a warm-up */
 };
 
 struct flight {
@@ -166,12 +169,14 @@ struct flight {
     uint64_t hash;
     unsigned db;
     unsigned waiters_count;
+    int statement_id;     /* of a WARM query */
     unsigned slot, place; /* while SENT: which slot, and which of its flights */
     enum flight_state state;
     enum flight_purpose purpose;
     bool is_listed; /* in the table */
     bool is_void;
     bool is_background; /* nobody has asked for it yet */
+    bool is_warm;       /* begun by a warm-up, which counts it */
     bool is_admitted;   /* its result may be stored */
     bool is_retried;    /* its first connection broke */
     bool is_resent;     /* it was sent before, and counted */
@@ -206,6 +211,8 @@ struct sources {
     uint64_t db_voids[STORE_DATABASES];
     struct rng rng;
     struct admission admission;
+    struct warm warm;
+    struct slow_log slow;
     struct buf scratch; /* values while they are built */
     ev_timer timer;
     int64_t timer_at_ms; /* INT64_MAX: not set */

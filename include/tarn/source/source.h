@@ -131,6 +131,9 @@ enum source_freshness sources_peek(struct sources *s, const struct entry_view *e
  * the past. Monotonic. */
 int64_t sources_expires_at(struct sources *s, const struct entry_view *e);
 
+/* When the query of such an entry was sent. Monotonic. */
+int64_t sources_sent_at(const struct entry_view *e);
+
 /* Ends the life of a live entry that carries aux earlier; a later time changes nothing. */
 void sources_shorten(struct sources *s, const struct store_key *k, int64_t expires_at_ms);
 
@@ -229,6 +232,32 @@ bool sources_explain(struct sources *s, const struct store_key *k, source_field_
  * -EINVAL with text, or -ENOMEM. */
 int sources_ddl(struct sources *s, struct strview map, struct buf *out,
                 struct errtext *err) WARN_UNUSED;
+
+/* SOURCE WARM: loads keys in the background, `rate` of them per second: those given (of the map; the
+ * rest is passed over), or those that a query answers, whose columns are the pattern's parameters. 0,
+ * or negative with text. One at a time. */
+int sources_warm_keys(struct sources *s, struct source_map *m, const struct strview *keys,
+                      size_t count, int64_t rate, struct errtext *err) WARN_UNUSED;
+int sources_warm_query(struct sources *s, struct source_map *m, struct strview sql, int64_t rate,
+                       struct errtext *err) WARN_UNUSED;
+/* False: there was nothing to stop. */
+bool sources_warm_stop(struct sources *s);
+void sources_warm_status(struct sources *s, source_field_fn each, void *ctx);
+
+/* The keys (of the map; NULL: of all) in database 0 that are used most, in a sample, hottest first.
+ * The score is the policy's: a frequency, or minus the milliseconds since the last use. */
+#define SOURCE_HOT_MAX 100
+typedef void (*source_hot_fn)(void *ctx, struct strview key, int64_t score);
+void sources_hot(struct sources *s, const struct source_map *m, size_t n, source_hot_fn each,
+                 void *ctx);
+
+/* The latest slow loads (option slow-load), newest first. */
+struct source_slow_load {
+    struct strview map, key; /* the key is cut when it is long; borrowed during the call */
+    int64_t took_us, wall_ms;
+};
+typedef void (*source_slow_fn)(void *ctx, const struct source_slow_load *load);
+void sources_slow(const struct sources *s, size_t n, source_slow_fn each, void *ctx);
 
 /* SOURCE TEST: runs the map's query for the key once, stores nothing. `done` gets the mapped value.
  */
