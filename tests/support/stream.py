@@ -610,16 +610,21 @@ class Stream:
             self.maybe(0.2, b"TYPE", self.r.choice([b"string", b"hash", b"STRING", b"nosuch"]))
 
     def cmd_expire(self):
-        return [self.key(), self.seconds()] + self.conditions()
+        return self.lifetime_with_conditions(self.seconds())
 
     def cmd_pexpire(self):
-        return [self.key(), self.milliseconds()] + self.conditions()
+        return self.lifetime_with_conditions(self.milliseconds())
 
     def cmd_expireat(self):
-        return [self.key(), self.timestamp()] + self.conditions()
+        return self.lifetime_with_conditions(self.timestamp())
 
     def cmd_pexpireat(self):
-        return [self.key(), self.timestamp_ms()] + self.conditions()
+        return self.lifetime_with_conditions(self.timestamp_ms())
+
+    def lifetime_with_conditions(self, life):
+        """Two lifetimes that are thousands of years away cannot be compared, see DIFFERENCES."""
+        is_far_away = isinstance(life, int) and life >= 10**14
+        return [self.key(), life] + ([] if is_far_away else self.conditions())
 
     def conditions(self):
         return self.r.choice([[], [], [], [b"NX"], [b"XX"], [b"GT"], [b"LT"], [b"gt"], [b"XX", b"GT"], [b"NX", b"XX"],
