@@ -574,6 +574,9 @@ void keyspace_flush(struct cmd_ctx *ctx, unsigned db)
 
 void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b)
 {
+    if (a == b) {
+        return; /* nobody's keys change */
+    }
     if (keyspace_has_maps(ctx->env)) {
         sources_void_db(ctx->env->sources, a);
         sources_void_db(ctx->env->sources, b);
