@@ -138,6 +138,15 @@ class Values(OriginCase):
         self.assertGreaterEqual(stats["loads"], 1000)
         self.assertEqual(stats["errors"], 0)
 
+    def test_hashes_that_are_too_large(self):
+        self.o.hset("person:1", mapping={f"field{i}": i for i in range(300)})
+        self.o.hset("person:2", mapping={f"field{i}": i for i in range(40000)})
+        self.error("whole:1", "SOURCEERR")
+        for _ in range(3):
+            self.error("whole:2", "SOURCEBIG")
+            time.sleep(0.02)  # error-hold
+        self.assertEqual(self.state(), b"up")
+
     def test_large_values(self):
         self.o.set("large:1", b"x" * 900000)
         self.o.set("large:2", b"x" * 20000000)
