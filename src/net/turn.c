@@ -92,6 +92,8 @@ static void end_turn_of(struct conn *c)
     conn_flush(c);
     if (c->is_dead) {
         conn_destroy(c);
+    } else if ((c->hold & CONN_HOLD_LOAD) != 0 && !c->is_looked_ahead) {
+        conn_look_ahead(c);
     }
 }
 
