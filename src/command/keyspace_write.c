@@ -138,7 +138,7 @@ static bool write_through(struct cmd_ctx *ctx)
         return false;
     }
     writing.args = (struct source_write_args){.key = key_at(ctx, 1),
-                                              .arrived_ms = ctx->session->arrived_ms,
+                                              .arrived_ms = ctx->session->active_ms,
                                               .values = ctx->argv + 2,
                                               .values_count = (size_t)ctx->argc - 2};
     if (loads_await(ctx, ctx->argv[1], start_write, &writing) != NULL) {

@@ -169,7 +169,7 @@ struct session_load *loads_start(struct cmd_ctx *ctx, struct source_map *m,
         load->waiter.wants_new = wants_new;
         on_started(
             load,
-            sources_load(ctx->env->sources, m, k, ctx->session->arrived_ms, &load->waiter, &now),
+            sources_load(ctx->env->sources, m, k, ctx->session->active_ms, &load->waiter, &now),
             &now);
     }
     return load;

@@ -37,7 +37,7 @@ static void on_clock(struct ev_loop *loop, struct ev_check *w, int revents)
     net->turn_began_us = net->env->clock->mono_us;
 }
 
-static bool wants_read(const struct conn *c)
+static bool wants_read(struct conn *c)
 {
     return !c->is_dead && ev_is_active(&c->watcher) && (c->watcher.events & EV_READ) != 0;
 }

@@ -62,6 +62,16 @@ static int64_t draw_life(struct sources *s, int64_t ttl_ms, int64_t jitter)
     return ttl_ms - (int64_t)((double)ttl_ms * share);
 }
 
+/* A row that the database itself forgets sooner than the map does takes its life from there. */
+static void limit_life(const struct source_map *m, const struct driver_result *r, struct shaped *s)
+{
+    const int64_t life_ms = s->has_ttl ? s->ttl_ms : m->options.ttl_ms;
+    if (r->has_life && r->life_ms < life_ms) {
+        s->has_ttl = true;
+        s->ttl_ms = r->life_ms;
+    }
+}
+
 /* What is to be written, decided. */
 struct fill_plan {
     struct store_key key;
@@ -172,17 +182,21 @@ static void fill(struct flight *f, const struct shaped *shaped)
     }
 }
 
-/* Shapes the rows, stores, answers. */
+/* Shapes the rows, stores, answers. `own`: what was answered to this flight alone; NULL: the rows
+ * are part of a bulk's answer. */
 static void fill_from_rows(struct flight *f, const struct rows *rows, unsigned first,
-                           unsigned count, bool is_bulk)
+                           unsigned count, const struct driver_result *own)
 {
     struct sources *s = f->source->owner;
     struct buf scratch =
         s->scratch; /* ours until the answers are out: a callback may end another flight */
     s->scratch = (struct buf){0};
-    struct shape shape = map_shape(f->map, is_bulk);
+    struct shape shape = map_shape(f->map, own == NULL);
     shape.param = canon_param(f);
     struct shaped shaped = shape_rows(&shape, rows, first, count, &scratch);
+    if (own != NULL) {
+        limit_life(f->map, own, &shaped);
+    }
     if (shaped.status == SHAPE_MISFIT) {
         flight_fail(f, LOAD_ERROR_REFUSED, shaped.problem);
     } else {
@@ -243,7 +257,7 @@ void fill_from_result(struct flight *f, const struct driver_result *r)
         flight_finish(f, &(struct load_result){.status = LOAD_ABSENT});
         return;
     }
-    fill_from_rows(f, r->rows, 0, r->rows->count, false);
+    fill_from_rows(f, r->rows, 0, r->rows->count, r);
 }
 
 void fill_from_bulk(struct flight *f, const struct rows *rows, unsigned first, unsigned count)
@@ -252,7 +266,7 @@ void fill_from_bulk(struct flight *f, const struct rows *rows, unsigned first, u
     if (rows->has_more && count == 0) {
         flight_fail(f, LOAD_ERROR_REFUSED, "the bulk query has more rows than keys");
     } else {
-        fill_from_rows(f, rows, first, count, true);
+        fill_from_rows(f, rows, first, count, NULL);
     }
 }
 

@@ -12,6 +12,7 @@
 #include "bulk.h"
 #include "flight.h"
 #include "sql_params.h"
+#include "word_params.h"
 #include "write.h"
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -286,6 +287,10 @@ static int rewrite_sql(struct source_map *m, struct errtext *err)
         names[i] = m->pattern.params[i].name;
     }
     const struct source_driver *driver = m->source->driver;
+    if (driver->takes_words) {
+        return word_params_mark(&m->statement, strview_str(m->sql), names, m->pattern.params_count,
+                                err);
+    }
     struct sql_dialect dialect = {.placeholder = driver->placeholder,
                                   .bracket_quotes = driver->bracket_quotes};
     int r = sql_params_rewrite(&m->statement, strview_str(m->sql), &dialect, names,

@@ -33,6 +33,9 @@ struct upstream; /* the driver's own */
 #define DRIVER_PARAMS_MAX     16
 #define DRIVER_LIST_ITEMS_MAX 128
 
+/* In statements of drivers that take words: this byte and the letter 'A' + i are parameter i. */
+#define WORD_PARAM_MARK '\0'
+
 /* ---- rows ------------------------------------------------------------------------------------ */
 
 enum cell_type {
@@ -147,8 +150,12 @@ struct driver_result {
                                 during done() */
     int64_t changed;         /* WRITE: rows that were touched */
     const char *detail;      /* for the log, never for clients; may hold the database's own words */
-    bool is_lost; /* with DRIVER_DOWN: the connection broke before the statement was answered, so
-                     another one may do better: a load is sent once more */
+    /* With DRIVER_DOWN: the connection broke before the statement was answered, so another one may
+     * do better: a load is sent once more. */
+    bool is_lost;
+    /* LOAD: the database itself forgets the row, so long after the request was sent. */
+    bool has_life;
+    int64_t life_ms;
 };
 
 enum driver_state {
@@ -270,6 +277,7 @@ struct source_driver {
     unsigned abilities;  /* enum driver_ability */
     char placeholder;    /* '?' for ?1 ?2, '$' for $1 $2 */
     bool bracket_quotes; /* [x] is a quoted identifier in this dialect */
+    bool takes_words;    /* statements are commands, see WORD_PARAM_MARK; no placeholders */
     bool is_for_tests;
 
     /* Reaches for nothing yet: a database that is down does not fail it. 0 or -errno with text. */
