@@ -336,7 +336,11 @@ static bool run(struct cmd_ctx *ctx)
         }
         return true;
     }
-    run_handler(ctx, stat);
+    const bool is_mapped_write = (ctx->command->flags & CMD_WRITE) != 0 &&
+                                 UNLIKELY(keyspace_has_maps(ctx->env));
+    if (LIKELY(!is_mapped_write) || !keyspace_takes_over(ctx)) {
+        run_handler(ctx, stat);
+    }
     if (UNLIKELY(ctx->loads_pending > 0 && ctx->load_error.len == 0)) {
         buf_truncate(s->out, ctx->reply_start);
         loads_suspend(s->loads);

@@ -15,6 +15,7 @@
 #include "freshness.h"
 #include "load_error.h"
 #include "probe.h"
+#include "write.h"
 
 #define SCRATCH_KEEP_BYTES (64 * 1024)
 
@@ -218,9 +219,26 @@ static void fill_from_rows(struct flight *f, const struct rows *rows, unsigned f
     s->scratch = scratch;
 }
 
+void fill_from_write(struct flight *f, const struct rows *rows)
+{
+    struct buf scratch;
+    buf_init(&scratch);
+    struct shape shape = map_shape(f->map, false);
+    shape.param = canon_param(f);
+    const struct shaped shaped = shape_rows(&shape, rows, 0, rows->count, &scratch);
+    if (shaped.status == SHAPE_FOUND) {
+        (void)store_entry(f, &shaped); /* else the next reader loads it */
+    }
+    buf_fini(&scratch);
+}
+
 void fill_from_result(struct flight *f, const struct driver_result *r)
 {
     assert(f->state == FLIGHT_SENT);
+    if (f->purpose == FLIGHT_WRITE) {
+        write_done(f, r);
+        return;
+    }
     if (r->status != DRIVER_OK) {
         flight_fail(f, load_error_from_status(r->status), r->detail);
         return;

@@ -17,6 +17,7 @@
 #include "fill.h"
 #include "flight.h"
 #include "probe.h"
+#include "write.h"
 #include "tarn/base/log.h"
 
 /* A request's id is the slot's index below a running number, so an answer finds its slot at once.
@@ -162,7 +163,9 @@ static struct driver_request make_request(const struct flight *f, uint64_t id,
 {
     struct driver_request r = {
         .id = id, .task = DRIVER_PING, .timeout_ms = time_left(f), .params = params};
-    if (f->purpose == FLIGHT_WARM) {
+    if (f->purpose == FLIGHT_WRITE) {
+        write_fill_request(f, &r);
+    } else if (f->purpose == FLIGHT_WARM) {
         r.task = DRIVER_LOAD;
         r.statement = (unsigned)f->statement_id;
         r.row_bytes_max = (size_t)f->map->options.max_row;
@@ -188,10 +191,11 @@ static void mark_sent(struct flight *f)
     f->sent_ms = s->clock->mono_ms;
     f->sent_us = s->clock->mono_us;
     f->db_voids = s->db_voids[f->db];
-    f->source->stats.loads += !f->is_resent;
+    const bool is_counted = !f->is_resent && f->purpose != FLIGHT_WRITE;
+    f->source->stats.loads += is_counted;
     if (f->map != NULL) {
         f->epoch = f->map->epoch;
-        f->map->stats.loads += !f->is_resent;
+        f->map->stats.loads += is_counted;
     }
 }
 

@@ -13,6 +13,7 @@
 #include "flight.h"
 #include "sql_params.h"
 #include "word_params.h"
+#include "write.h"
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -35,6 +36,7 @@ int sources_create(struct sources **out, struct ev_loop *loop, struct store *sto
         free(s);
         return r;
     }
+    list_init(&s->writes);
     rng_init_random(&s->rng);
     ev_timer_init(&s->timer, sources_on_timer, 0.0, 0.0);
     *out = s;
@@ -61,6 +63,9 @@ static void map_destroy(struct source_map *m)
     pattern_fini(&m->pattern);
     buf_fini(&m->statement);
     buf_fini(&m->bulk_statement);
+    for (unsigned kind = 0; kind < SOURCE_WRITES; kind++) {
+        buf_fini(&m->writes[kind].sql);
+    }
     free(m->name);
     free(m->sql);
     free(m);
@@ -310,6 +315,7 @@ static int check_options(struct source_map *m, struct errtext *err)
     buf_clear(&m->statement);
     buf_clear(&m->bulk_statement);
     int r = bulk_check(m, err);
+    r = r != 0 ? r : write_rewrite(m, err);
     return r != 0 ? r : rewrite_sql(m, err);
 }
 

@@ -67,8 +67,10 @@ enum load_error {
     LOAD_ERROR_BUSY,
     LOAD_ERROR_REFUSED, /* SOURCEERR */
     LOAD_ERROR_BIG,
+    LOAD_ERROR_NOROW,   /* a write that touched no row */
+    LOAD_ERROR_UNKNOWN, /* a write that may have happened */
 };
-#define LOAD_ERRORS 5
+#define LOAD_ERRORS 7
 
 /* Flights and waiters of one owner by deadline, earliest first. All of an owner have the same
  * timeout, so the place of a newcomer is nearly always the end. */
@@ -127,7 +129,7 @@ struct map_stats {
     uint64_t miss_loads, coalesced, rejected;
     uint64_t loads, batches, fills, negatives, voided, nofill, errors, timeouts;
     uint64_t refreshes, stale_error, soft_timeouts, bulk_orphans;
-    uint64_t invalidated;
+    uint64_t invalidated, writes, write_errors;
 };
 extern const struct metric_table map_stat_table;
 
@@ -141,6 +143,12 @@ struct source_map {
     int statement_id;      /* the upstream's; negative before the start */
     int bulk_statement_id; /* negative: there is none */
     struct buf bulk_statement;
+    struct map_write {
+        struct buf sql; /* with the driver's placeholders; empty: there is none */
+        int statement_id;
+        unsigned params_count, fields_count;
+        struct strview fields[DRIVER_PARAMS_MAX]; /* of HSET; borrowed from the options */
+    } writes[SOURCE_WRITES];
     uint32_t epoch;
     int64_t epoch_at_ms; /* when it was last stepped */
     int64_t soft_at_ms;  /* values from before are past their life; -1: none are */
@@ -156,6 +164,7 @@ enum flight_purpose {
     FLIGHT_PING,
     FLIGHT_PROBE, /* of the breaker: nobody waits */
     FLIGHT_WARM,  /* asks for the keys of a warm-up */
+    FLIGHT_WRITE,
 };
 
 struct flight {
@@ -169,8 +178,11 @@ struct flight {
     uint64_t hash;
     unsigned db;
     unsigned waiters_count;
-    int statement_id;     /* of a WARM query */
-    unsigned slot, place; /* while SENT: which slot, and which of its flights */
+    int statement_id;           /* of a WARM query, of a WRITE */
+    struct write_values *write; /* owned; of a WRITE */
+    struct list in_writes;      /* sources::writes */
+    bool is_definite;           /* of a WRITE: it is known not to have happened */
+    unsigned slot, place;       /* while SENT: which slot, and which of its flights */
     enum flight_state state;
     enum flight_purpose purpose;
     bool is_listed; /* in the table */
@@ -207,6 +219,7 @@ struct sources {
     struct map_index map_index;
     struct flight_table flights;
     size_t flights_held;
+    struct list writes; /* struct flight::in_writes: under way */
     uint64_t next_flight_id;
     uint64_t db_voids[STORE_DATABASES];
     struct rng rng;
@@ -232,6 +245,9 @@ static inline struct strview flight_key(const struct flight *f)
 
 /* NULL: no such source. */
 struct source *source_find(const struct sources *s, struct strview name);
+
+/* Removes the key in every database, whatever is there, and voids its flights. */
+void sources_forget_key(struct sources *s, struct strview key);
 
 /* The map's own, or its source's. */
 int64_t map_load_timeout(const struct source_map *m);

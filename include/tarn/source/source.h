@@ -188,6 +188,29 @@ void load_waiter_cancel(struct load_waiter *w);
  * turn. */
 void sources_flush(struct sources *s);
 
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+enum source_write { SOURCE_WRITE_SET, SOURCE_WRITE_HSET, SOURCE_WRITE_DEL };
+#define SOURCE_WRITES 3
+
+/* Does the map write such changes through to its database (writes through, and on-set and the like)?
+ */
+bool source_map_writes(const struct source_map *m, enum source_write kind);
+/* May commands write its keys in the cache alone (writes local)? */
+bool source_map_is_local(const struct source_map *m);
+
+struct source_write_args {
+    struct store_key key;
+    int64_t arrived_ms;
+    const struct strview *values; /* SET: one; HSET: field, value, ... */
+    size_t values_count;
+};
+/* The result is LOAD_FOUND when the database did it. Errors: as of loads, SOURCENOROW when no row was
+ * touched, SOURCEUNKNOWN when nobody can tell. Never tried twice. */
+enum load_start sources_write(struct sources *s, struct source_map *m, enum source_write kind,
+                              const struct source_write_args *args, struct load_waiter *w,
+                              struct load_result *now) WARN_UNUSED;
+
 /* ---- invalidation ---------------------------------------------------------------------------- */
 
 /* The key was overwritten, removed, or is declared stale by somebody else: the flight in the air
