@@ -182,7 +182,7 @@ struct flight {
 };
 
 struct sources {
-    int64_t *fences; /* owned; see fence.c; NULL: no source has replicas */
+    int64_t *fences;      /* owned; see fence.c; NULL: no source has replicas */
     struct ev_loop *loop; /* borrowed, like the next two */
     struct store *store;
     const struct clock *clock;
