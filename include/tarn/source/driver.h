@@ -30,7 +30,11 @@
 struct ev_loop;
 struct upstream; /* the driver's own */
 
-#define DRIVER_PARAMS_MAX 16
+#define DRIVER_PARAMS_MAX     16
+#define DRIVER_LIST_ITEMS_MAX 128
+
+/* In statements of drivers that take words: this byte and the letter 'A' + i are parameter i. */
+#define WORD_PARAM_MARK '\0'
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
@@ -119,10 +123,13 @@ struct driver_request {
     unsigned statement; /* from add_statement() */
     unsigned params_count;
     const struct driver_value *params; /* borrowed during load() */
-    int64_t timeout_ms;                /* from now; the driver ends the query by itself then */
-    size_t row_bytes_max;              /* a larger row is DRIVER_TOO_BIG */
-    bool wants_more;                   /* find out whether there is a second row */
-    bool needs_primary;                /* a replica may not know yet what this has to see */
+    bool takes_list;   /* the statement has one parameter, a list: `params` are its elements (LOAD),
+                          at   most DRIVER_LIST_ITEMS_MAX, all of one type */
+    unsigned rows_max; /* LOAD: rows to return at most; 0: one */
+    int64_t timeout_ms;   /* from now; the driver ends the query by itself then */
+    size_t row_bytes_max; /* a larger row is DRIVER_TOO_BIG */
+    bool wants_more;      /* find out whether there is a row beyond those */
+    bool needs_primary;   /* a replica may not know yet what this has to see */
 };
 
 enum driver_status {
@@ -140,8 +147,12 @@ struct driver_result {
     enum driver_status status;
     const struct rows *rows; /* LOAD, CHECK with DRIVER_OK; borrowed during done() */
     const char *detail;      /* for the log, never for clients; may hold the database's own words */
-    bool is_lost; /* with DRIVER_DOWN: the connection broke before the statement was answered, so
-                     another one may do better: a load is sent once more */
+    /* With DRIVER_DOWN: the connection broke before the statement was answered, so another one may
+     * do better: a load is sent once more. */
+    bool is_lost;
+    /* LOAD: the database itself forgets the row, so long after the request was sent. */
+    bool has_life;
+    int64_t life_ms;
 };
 
 enum driver_state {
@@ -220,6 +231,7 @@ enum driver_ability {
     DRIVER_CAN_NOTIFY = 1 << 4,
     DRIVER_CAN_CHANGELOG = 1 << 5,
     DRIVER_CAN_VERSION = 1 << 6,
+    DRIVER_CAN_BULK = 1 << 7, /* requests with takes_list */
 };
 
 /* ---- the driver ------------------------------------------------------------------------------ */
@@ -261,6 +273,7 @@ struct source_driver {
     unsigned abilities;  /* enum driver_ability */
     char placeholder;    /* '?' for ?1 ?2, '$' for $1 $2; a control character: the driver goes on */
     bool bracket_quotes; /* [x] is a quoted identifier in this dialect */
+    bool takes_words;    /* statements are commands, see WORD_PARAM_MARK; no placeholders */
     bool is_for_tests;
 
     /* Reaches for nothing yet: a database that is down does not fail it. 0 or -errno with text. */
