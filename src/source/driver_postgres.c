@@ -88,6 +88,7 @@ static struct pg_request *make_request(const struct upstream *u, const struct dr
         .sql = ping_sql,
         .deadline_us = clock_now_us() + q->timeout_ms * 1000,
         .row_bytes_max = q->task == DRIVER_PING ? SIZE_MAX : q->row_bytes_max,
+        .rows_max = q->rows_max > 0 ? q->rows_max : 1,
         .wants_more = q->wants_more,
         .needs_primary = q->needs_primary,
         .memory = memory,

@@ -407,8 +407,8 @@ static bool is_outdated(MYSQL_STMT *stmt)
 
 static void take_rows(struct mysql_conn *c, struct mysql_job *job, MYSQL_STMT *stmt)
 {
-    bool names_only = job->task == DRIVER_CHECK;
-    enum driver_status status = mysql_rows_fetch(stmt, job->row_bytes_max, names_only, &job->rows);
+    unsigned rows_max = job->task == DRIVER_CHECK ? 0 : job->rows_max;
+    enum driver_status status = mysql_rows_fetch(stmt, job->row_bytes_max, rows_max, &job->rows);
     if (status == DRIVER_ERROR) {
         note_stmt_error(c, job, stmt);
     } else if (status != DRIVER_OK) {

@@ -212,7 +212,7 @@ static enum driver_status take_row(struct rows_builder *b, MYSQL_STMT *stmt, str
 }
 
 static enum driver_status fetch(struct rows_builder *b, MYSQL_STMT *stmt, const MYSQL_FIELD *fields,
-                                size_t row_bytes_max, bool *has_more)
+                                size_t row_bytes_max, unsigned rows_max, bool *has_more)
 {
     unsigned count = b->columns;
     struct column *columns = calloc(count, sizeof(columns[0]));
@@ -221,21 +221,24 @@ static enum driver_status fetch(struct rows_builder *b, MYSQL_STMT *stmt, const 
     if (columns != NULL && binds != NULL) {
         status = bind_columns(stmt, fields, columns, binds, count) ? DRIVER_OK : DRIVER_ERROR;
     }
-    int r = status == DRIVER_OK ? mysql_stmt_fetch(stmt) : MYSQL_NO_DATA;
-    if (status == DRIVER_OK && (r == 0 || r == MYSQL_DATA_TRUNCATED)) {
+    for (unsigned row = 0; status == DRIVER_OK; row++) {
+        int r = mysql_stmt_fetch(stmt);
+        if (r != 0 && r != MYSQL_DATA_TRUNCATED) {
+            status = r == MYSQL_NO_DATA ? DRIVER_OK : DRIVER_ERROR;
+            break;
+        }
+        *has_more = row == rows_max;
+        if (*has_more) {
+            break;
+        }
         status = take_row(b, stmt, columns, count, row_bytes_max);
-        r = status == DRIVER_OK ? mysql_stmt_fetch(stmt) : MYSQL_NO_DATA;
-        *has_more = r == 0 || r == MYSQL_DATA_TRUNCATED;
-    }
-    if (r == 1) {
-        status = DRIVER_ERROR;
     }
     free(columns);
     free(binds);
     return status;
 }
 
-enum driver_status mysql_rows_fetch(MYSQL_STMT *stmt, size_t row_bytes_max, bool names_only,
+enum driver_status mysql_rows_fetch(MYSQL_STMT *stmt, size_t row_bytes_max, unsigned rows_max,
                                     struct rows **out)
 {
     struct rows_builder b;
@@ -251,8 +254,8 @@ enum driver_status mysql_rows_fetch(MYSQL_STMT *stmt, size_t row_bytes_max, bool
         rows_add(&b, CELL_TEXT, strview_of(fields[i].name, fields[i].name_length));
     }
     enum driver_status status = DRIVER_OK;
-    if (!names_only) {
-        status = fetch(&b, stmt, fields, row_bytes_max, &has_more);
+    if (rows_max > 0) {
+        status = fetch(&b, stmt, fields, row_bytes_max, rows_max, &has_more);
     }
     mysql_free_result(meta);
     if (status != DRIVER_OK) {

@@ -156,7 +156,8 @@ static void ask(struct pg_members *m, struct pg_member *s)
                              .sql = s == &m->all[0] ? primary_sql : replica_sql,
                              .member = s,
                              .deadline_us = s->asked_us + INT64_C(1000) * CHECK_TIMEOUT_MS,
-                             .row_bytes_max = SIZE_MAX};
+                             .row_bytes_max = SIZE_MAX,
+                             .rows_max = 1};
     s->is_asked = true;
     pg_server_submit(&s->server, r);
 }

@@ -15,6 +15,7 @@
 #include "bulk.h"
 #include "fence.h"
 #include "fill.h"
+#include "fence.h"
 #include "flight.h"
 #include "probe.h"
 #include "write.h"

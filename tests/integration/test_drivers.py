@@ -2,6 +2,7 @@
 
 To add a driver, add its origin to ORIGINS. Cases that need a network or accounts are made for origins that have them.
 """
+import json
 import os
 import time
 import unittest
@@ -16,7 +17,7 @@ from tarn import Tarn, run_tarn, until
 ORIGINS = [SqliteOrigin, PostgresOrigin, MariaDBOrigin]
 
 PATTERNS = {"text": "{text:str}", "large": "{size:uint}"}
-OPTIONS = {"whole": "as json", "large": "max-row 4mb max-value 1kb load-timeout 20s", "slow": "load-timeout 400ms"}
+OPTIONS = {"whole": "as json", "hash": "as hash", "rows": "as jsonrows max-rows 3", "large": "max-row 4mb max-value 1kb load-timeout 20s", "slow": "load-timeout 400ms"}
 
 
 def maps(origin, **options):
@@ -95,6 +96,14 @@ class Shapes(OriginCase):
         null = "null"
         self.assertEqual(self.c.cmd("GET", "whole:2").decode(),
                          f'{{"id":2,"name":{null},"qty":{null},"price":{null},"doc":{null},"picture":{null},"active":{null}}}')
+
+    def test_hashes_and_many_rows(self):
+        self.assertEqual(self.c.cmd("HGETALL", "hash:1"), [b"id", b"1", b"name", b"one", b"picture", BYTES, b"active", b"1"])
+        self.assertEqual(self.c.cmd("HGETALL", "hash:2"), [b"id", b"2"])
+        self.assertEqual(self.c.cmd("HGETALL", "hash:9"), [])
+        self.assertEqual(self.c.cmd("GET", "rows:3"), f'[{{"id":3,"name":""}},{{"id":4,"name":{json.dumps(EMOJI, ensure_ascii=False)}}}]'.encode())
+        self.assertEqual(self.c.cmd("GET", "rows:2")[:40], b'[{"id":2,"name":null},{"id":3,"name":""}')
+        self.error("rows:1", "SOURCEERR")
 
     def test_extreme_keys_are_rows_that_are_not_there(self):
         for key in ("name:9223372036854775807", "name:-9223372036854775808", "qty:2147483648", "name:0", "name:-1"):

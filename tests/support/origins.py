@@ -35,6 +35,8 @@ class Origin:
         "picture": "SELECT picture FROM item WHERE id = $id",
         "whole": f"SELECT {COLUMNS} FROM item WHERE id = $id",
         "qty": "SELECT qty FROM item WHERE id = $id",
+        "hash": "SELECT id, name, picture, active FROM item WHERE id = $id",
+        "rows": "SELECT id, name FROM item WHERE id >= $id ORDER BY id",
         "price": "SELECT price FROM item WHERE id = $id",
         "many": "SELECT name FROM item WHERE id >= $id ORDER BY id",
         "gone": "SELECT extra FROM item WHERE id = $id",
