@@ -157,7 +157,7 @@ static void append_client(struct cmd_ctx *ctx, struct buf *out, const struct ses
     }
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=",
                (unsigned long long)s->id, s->address, s->local_address, s->fd,
-               s->name ? s->name : "", (long long)(now_ms - s->created_ms) / 1000,
+               s->name ? s->name : "", (long long)(now_ms / 1000 - s->created_s),
                (long long)(now_ms - s->active_ms) / 1000);
     append_flags(out, s);
     buf_printf(out,
@@ -334,7 +334,7 @@ static bool kill_matches(const struct cmd_ctx *ctx, const struct kill_filter *f,
         return false;
     }
     if ((f->id != 0 && s->id != f->id) ||
-        (f->age_min_s != 0 && (ctx->env->clock->mono_ms - s->created_ms) / 1000 < f->age_min_s)) {
+        (f->age_min_s != 0 && ctx->env->clock->mono_ms / 1000 - s->created_s < f->age_min_s)) {
         return false;
     }
     return (f->address.data == NULL || strview_eq(f->address, strview_str(s->address))) &&
