@@ -12,6 +12,7 @@
  *   --random               keys in random order, with repetition; else each once, in order
  *   --requests N           with --random: how many (as many as keys)
  *   --seconds N            with --random: goes on for so long instead
+ *   --rate BYTES           at most so many per second; a request counts as 512 at least (no limit)
  *   --pipeline N           requests sent together (100)
  *   --gets PERCENT         of the requests that are GETs, with --random (0)
  *   --seed N               of the random order (1)
@@ -26,15 +27,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench.h"
 #include "replay.h"
 #include "wire.h"
 
-#define VALUE_MAX (4u * 1024 * 1024)
+#define VALUE_MAX     (4u * 1024 * 1024)
+#define REQUEST_BYTES 512 /* what a small one counts at least */
 
 struct fill {
-    uint64_t keys, from, requests, ttl_s, expire_at_s, pipeline, gets_percent, seed;
+    uint64_t keys, from, requests, ttl_s, expire_at_s, pipeline, gets_percent, seed, rate;
     uint64_t value_min, value_max;
     double seconds;
     bool is_memcached, is_random;
@@ -42,6 +45,7 @@ struct fill {
     struct rng rng;
     char *value; /* owned */
     uint64_t done, errors;
+    uint64_t bytes; /* by the measure of --rate */
 };
 
 static size_t value_len(struct fill *f)
@@ -54,13 +58,20 @@ static size_t value_len(struct fill *f)
     return (size_t)size_min((size_t)exp(low + u * (high - low)), f->value_max);
 }
 
+static size_t next_len(struct fill *f, bool is_get)
+{
+    size_t len = is_get ? 0 : value_len(f);
+    f->bytes += size_max(len, REQUEST_BYTES);
+    return len;
+}
+
 static void add_resp(struct fill *f, struct strview key, bool is_get)
 {
     char seconds[NUM_I64_CHARS];
     bool is_at = f->expire_at_s > 0;
     size_t seconds_len = num_format_u64(seconds, is_at ? f->expire_at_s : f->ttl_s);
     struct strview argv[] = {strview_str(is_get ? "GET" : "SET"), key,
-                             strview_of(f->value, is_get ? 0 : value_len(f)),
+                             strview_of(f->value, next_len(f, is_get)),
                              strview_str(is_at ? "EXAT" : "EX"), strview_of(seconds, seconds_len)};
     wire_request(&f->wire, is_get ? 2 : f->ttl_s > 0 || is_at ? 5 : 3, argv);
 }
@@ -68,7 +79,7 @@ static void add_resp(struct fill *f, struct strview key, bool is_get)
 static void add_memcached(struct fill *f, struct strview key, bool is_get)
 {
     char head[128];
-    size_t len = is_get ? 0 : value_len(f);
+    size_t len = next_len(f, is_get);
     int n = is_get ? snprintf(head, sizeof(head), "get %.*s\r\n", STRVIEW_ARG(key))
                    : snprintf(head, sizeof(head), "set %.*s 0 %lu %zu\r\n", STRVIEW_ARG(key),
                               (unsigned long)f->ttl_s, len);
@@ -175,6 +186,9 @@ static void parse_option(struct fill *f, int code, char *value)
     case 'g':
         f->gets_percent = number(value);
         break;
+    case 'R':
+        f->rate = number(value);
+        break;
     case 'd':
         f->seed = number(value);
         break;
@@ -185,19 +199,14 @@ static void parse_option(struct fill *f, int code, char *value)
 
 static void parse(struct fill *f, int argc, char **argv)
 {
-    static const struct option options[] = {{"memcached", no_argument, NULL, 'c'},
-                                            {"keys", required_argument, NULL, 'k'},
-                                            {"from", required_argument, NULL, 'f'},
-                                            {"value", required_argument, NULL, 'v'},
-                                            {"ttl", required_argument, NULL, 't'},
-                                            {"expire-at", required_argument, NULL, 'a'},
-                                            {"random", no_argument, NULL, 'r'},
-                                            {"requests", required_argument, NULL, 'n'},
-                                            {"seconds", required_argument, NULL, 's'},
-                                            {"pipeline", required_argument, NULL, 'p'},
-                                            {"gets", required_argument, NULL, 'g'},
-                                            {"seed", required_argument, NULL, 'd'},
-                                            {0}};
+    static const struct option options[] = {
+        {"memcached", no_argument, NULL, 'c'},     {"keys", required_argument, NULL, 'k'},
+        {"from", required_argument, NULL, 'f'},    {"value", required_argument, NULL, 'v'},
+        {"ttl", required_argument, NULL, 't'},     {"expire-at", required_argument, NULL, 'a'},
+        {"random", no_argument, NULL, 'r'},        {"requests", required_argument, NULL, 'n'},
+        {"seconds", required_argument, NULL, 's'}, {"pipeline", required_argument, NULL, 'p'},
+        {"gets", required_argument, NULL, 'g'},    {"seed", required_argument, NULL, 'd'},
+        {"rate", required_argument, NULL, 'R'},    {0}};
     int code;
     while ((code = getopt_long(argc, argv, "", options, NULL)) != -1) {
         parse_option(f, code, optarg);
@@ -226,6 +235,9 @@ int main(int argc, char **argv)
         uint64_t left = f.seconds > 0 ? f.pipeline : total - f.done;
         run_batch(&f, left < f.pipeline ? left : f.pipeline);
         elapsed_s = (double)(bench_wall_ns() - started_ns) / 1e9;
+        if (f.rate > 0 && (double)f.bytes / (double)f.rate > elapsed_s) {
+            (void)usleep((useconds_t)(((double)f.bytes / (double)f.rate - elapsed_s) * 1e6));
+        }
     }
     printf("%lu requests, %lu errors, %.2f s\n", (unsigned long)f.done, (unsigned long)f.errors,
            elapsed_s);

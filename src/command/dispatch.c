@@ -213,6 +213,9 @@ static COLD void tell_observers(struct cmd_ctx *ctx)
     if ((ctx->env->attention & ATTENTION_MONITOR) != 0) {
         monitor_feed(ctx);
     }
+    if ((ctx->env->attention & ATTENTION_HOTKEYS) != 0) {
+        hotkeys_note(ctx);
+    }
 }
 
 /* The handler has run to its end: an error of a load takes the place of its reply. */
@@ -234,7 +237,7 @@ static ALWAYS_INLINE void account(struct cmd_ctx *ctx, struct command_stat *stat
     ctx->env->stats.keyspace_hits += ctx->hits;
     ctx->env->stats.keyspace_misses += ctx->misses;
     if (UNLIKELY((ctx->session->flags & SESSION_TRACKING) != 0 ||
-                 (ctx->env->attention & ATTENTION_MONITOR) != 0)) {
+                 (ctx->env->attention & (ATTENTION_MONITOR | ATTENTION_HOTKEYS)) != 0)) {
         tell_observers(ctx);
     }
 }

@@ -105,6 +105,7 @@ void command_table_reset_stats(struct command_table *t)
         free(t->stats[row].timing);
         t->stats[row] = (struct command_stat){.calls = 0};
     }
+    t->timings_bytes = 0;
 }
 
 const struct command *command_table_find(const struct command_table *t, struct strview name)

@@ -99,6 +99,7 @@ struct command_table {
     struct command_recent recent[COMMAND_RECENT]; /* as clients spell them, by the first letter */
     struct command_stat stats[COMMAND_ROWS];
     struct error_stats errors;
+    size_t timings_bytes; /* of all command_stat::timing */
 };
 
 /* Fills a zeroed table. */

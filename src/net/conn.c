@@ -104,6 +104,7 @@ void conn_hold(struct conn *c, enum conn_hold why, const char *from)
     struct net *net = c->net;
     assert(c->hold == 0);
     c->hold |= why;
+    c->is_looked_ahead = false;
     if (net->parsing == c) {
         net->held_at = from;
     } else {

@@ -58,10 +58,10 @@ struct conn {
     uint8_t hold;          /* enum conn_hold */
     uint8_t early;         /* NET_OUT_EARLY_BYTES that were sent early in this turn */
     uint8_t work;          /* enum conn_work; non-zero: linked in net::work */
-    bool is_dead : 1; /* to be freed at the end of the turn; runs, reads and sends nothing any more
-                       */
-    bool is_blocked : 1; /* the socket took less than was to be sent: sending waits for EV_WRITE */
-    bool is_greeted : 1; /* something was read from it before */
+    bool is_dead : 1;      /* to be freed at the end of the turn; does nothing any more */
+    bool is_blocked : 1;   /* the socket took less than was to be sent: it waits for EV_WRITE */
+    bool is_looked_ahead : 1; /* for what its held requests will have to load */
+    bool is_greeted : 1;      /* something was read from it before */
     struct session session;
 };
 static_assert(sizeof(struct conn) <= 472, "an idle connection is to cost less than 512 bytes");
@@ -122,6 +122,9 @@ void conn_read_now(struct conn *c);
 
 /* conn_read.c: runs what can be run of `in`; nothing of it is queued when this returns. */
 void conn_run_input(struct conn *c);
+
+/* look_ahead.c: starts loads for requests that wait behind the one that is held. */
+void conn_look_ahead(struct conn *c);
 
 /* conn_write.c: one send, unless the socket is known to be full; then decides whether the
  * connection is over. */

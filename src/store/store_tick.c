@@ -170,12 +170,11 @@ bool store_tick(struct store *s, int64_t budget_us)
     int64_t deadline_us = clock_now_us() + budget_us;
     store_ask_others(s);
     store_update_pressure(s);
-    size_t task = 0;
-    for (unsigned steps = 1; task < ARRAY_LEN(tasks); steps++) {
+    unsigned steps = 0;
+    for (size_t task = 0; task < ARRAY_LEN(tasks);) {
         if (!tasks[task](s)) {
-            task++;
-        }
-        if (steps % BUDGET_CHECK_STEPS == 0 && clock_now_us() >= deadline_us) {
+            task++; /* to find that there is nothing to do costs nothing */
+        } else if (++steps % BUDGET_CHECK_STEPS == 0 && clock_now_us() >= deadline_us) {
             return true;
         }
     }
