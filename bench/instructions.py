@@ -15,7 +15,7 @@ from servers import Client, Program, free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RECORD = os.path.join(HERE, "results", "instructions.md")
-TOLERATED_PERCENT = 4
+TOLERATED_PERCENT = 6
 SMALL_ROUNDS = 100  # of bench_resp.c
 PIPELINE = 64
 REQUESTS = 100000
@@ -26,7 +26,8 @@ HEAD = """# Instructions
 
 User instructions per operation, counted by callgrind: `script/instructions` writes this file, `script/instructions
 --check` compares with it and fails when a row has grown by more than {percent} %. The server's rows are whole requests,
-100 B values, 50 connections, {keys} keys; the kernel's are not counted.
+100 B values, 50 connections, {keys} keys; the kernel's are not counted. They
+vary by a percent or two with the number of turns that the requests fall into.
 
 Compiler: {compiler}
 
