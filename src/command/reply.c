@@ -12,7 +12,8 @@
 #include "table.h"
 #include "tarn/base/buf.h"
 
-/* Below this a copy costs less than a send of its own. (Not copying saves 4 us of a GET of 64 KiB.) */
+/* Below this a copy costs less than a send of its own. (Not copying saves 4 us of a GET of 64
+ * KiB.) */
 #define SENT_DIRECTLY_MIN (32 * 1024)
 
 /* Headers of aggregates and a number or two. */
