@@ -77,9 +77,9 @@ class MariaDB(Daemon):
             db.close()
 
     def terminate(self, condition="user NOT IN ('root', 'system user')"):
-        """Ends sessions as an administrator would; returns how many."""
+        """Ends sessions as an administrator would; returns which."""
         rows = self.execute(f"SELECT id FROM information_schema.processlist WHERE {condition}")
-        return sum(self.kill_session(pid) for pid, in rows)
+        return {pid for pid, in rows if self.kill_session(pid)}
 
     def kill_session(self, pid):
         try:

@@ -42,6 +42,8 @@ class Origin:
         "price": "SELECT price FROM item WHERE id = $id",
         "many": "SELECT name FROM item WHERE id >= $id ORDER BY id",
         "gone": "SELECT extra FROM item WHERE id = $id",
+        "stale": "SELECT name FROM item WHERE id = $id",
+        "old": "SELECT name FROM item WHERE id = $id",
     }
 
     def execute(self, sql):
