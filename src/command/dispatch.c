@@ -231,7 +231,7 @@ static COLD void tell_observers(struct cmd_ctx *ctx)
     }
 }
 
-/* A reply like any other, neither missing nor large? */
+/* A reply like any other, neither missing, nor large, nor sent already? */
 static bool is_usual_reply(const struct cmd_ctx *ctx)
 {
     return buf_len(ctx->reply->out) - ctx->reply_start - 1 < TIMING_LARGE_BYTES;
@@ -239,7 +239,9 @@ static bool is_usual_reply(const struct cmd_ctx *ctx)
 
 static COLD void account_unusual_reply(struct cmd_ctx *ctx)
 {
-    if (buf_len(ctx->reply->out) > ctx->reply_start && ctx->stands_for == 0) {
+    const bool is_large = buf_len(ctx->reply->out) > ctx->reply_start ||
+                          ctx->sent > TIMING_LARGE_BYTES;
+    if (is_large && ctx->stands_for == 0) {
         timing_note_large(ctx);
     }
 }

@@ -165,6 +165,26 @@ class Large(TarnCase):
         self.assertGreater(entries[0][2], 1000)
 
 
+class Direct(TarnCase):
+    """Values that are sent from where they lie: what is left of them in a buffer is no reply of its own."""
+
+    def test_they_are_no_errors_and_are_weighed(self):
+        value = b"-" * (1 << 20)
+        self.c.cmd("SET", "k", value)
+        self.c.cmd("CONFIG", "RESETSTAT")
+        self.assertEqual(self.c.cmd("HOTKEYS", "START", "METRICS", "1", "NET"), "OK")
+        self.c.send(b"PING\r\nGET k\r\nGET k\r\n")
+        self.assertEqual(self.c.reply(), "PONG")
+        for _ in range(2):
+            self.assertEqual(self.c.reply(), value)
+        self.assertEqual(self.c.cmd("HOTKEYS", "STOP"), "OK")
+        name, weight = self.c.cmd("HOTKEYS", "GET")[0][-1]
+        self.assertEqual(name, b"k")
+        self.assertTrue(2 * len(value) <= weight <= 2 * len(value) + 200, weight)
+        self.assertEqual(lines(self.c, "commandstats")["cmdstat_get"]["failed_calls"], "0")
+        self.assertEqual(lines(self.c, "errorstats"), {})
+
+
 class Start(unittest.TestCase):
     def test_bad_percentiles_are_refused(self):
         done = run_tarn("--latency-tracking-info-percentiles", "50", "101", "--port", "0")
