@@ -237,7 +237,16 @@ void cmd_source_ddl(struct cmd_ctx *ctx)
     buf_fini(&text);
 }
 
-/* SOURCE INVALIDATE KEY key... | MAP name | ALL, each with SOFT at the end */
+static void invalidate_tags(struct cmd_ctx *ctx, int end, bool is_soft)
+{
+    int64_t removed = 0;
+    for (int i = 3; i < end; i++) {
+        removed += sources_invalidate_tag(ctx->env->sources, ctx->argv[i], is_soft);
+    }
+    resp_write_int(ctx->reply, removed);
+}
+
+/* SOURCE INVALIDATE KEY key... | TAG tag... | MAP name | ALL, each with SOFT at the end */
 void cmd_source_invalidate(struct cmd_ctx *ctx)
 {
     struct strview what = ctx->argv[2];
@@ -249,6 +258,8 @@ void cmd_source_invalidate(struct cmd_ctx *ctx)
     struct invalidation invalidation = {.ctx = ctx, .is_soft = is_soft};
     if (strview_eq_nocase(what, "key") && end > 3) {
         invalidate_keys(ctx, end, is_soft);
+    } else if (strview_eq_nocase(what, "tag") && end > 3) {
+        invalidate_tags(ctx, end, is_soft);
     } else if (strview_eq_nocase(what, "map") && end == 4) {
         if (sources_map_by_name(ctx->env->sources, ctx->argv[3]) == NULL) {
             reply_no_map(ctx, ctx->argv[3]);

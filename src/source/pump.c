@@ -192,6 +192,7 @@ static void mark_sent(struct flight *f)
     f->sent_ms = s->clock->mono_ms;
     f->sent_us = s->clock->mono_us;
     f->db_voids = s->db_voids[f->db];
+    f->tag_seq = s->tags.seq;
     const bool is_counted = !f->is_resent && f->purpose != FLIGHT_WRITE;
     f->source->stats.loads += is_counted;
     if (f->map != NULL) {

@@ -37,6 +37,7 @@ int sources_create(struct sources **out, struct ev_loop *loop, struct store *sto
         return r;
     }
     list_init(&s->writes);
+    tags_init(&s->tags);
     rng_init_random(&s->rng);
     ev_timer_init(&s->timer, sources_on_timer, 0.0, 0.0);
     *out = s;
@@ -110,6 +111,7 @@ void sources_destroy(struct sources *s)
     map_index_fini(&s->map_index);
     flight_table_fini(&s->flights);
     admission_fini(&s->admission);
+    tags_fini(&s->tags);
     warm_fini(&s->warm);
     buf_fini(&s->scratch);
     free(s);
@@ -118,7 +120,8 @@ void sources_destroy(struct sources *s)
 size_t sources_memory(const struct sources *s)
 {
     size_t bytes = flight_table_memory(&s->flights) + s->scratch.cap +
-                   admission_memory(&s->admission) + s->warm.keys.cap;
+                   admission_memory(&s->admission) + s->warm.keys.cap + s->tags.bytes +
+                   hmap_memory(&s->tags.by_name) + hmap_memory(&s->tags.members);
     for (size_t i = 0; i < s->sources_count; i++) {
         const struct source *src = s->sources[i];
         bytes += src->bytes;

@@ -40,6 +40,7 @@
 #include "pattern.h"
 #include "shape.h"
 #include "slow.h"
+#include "tags.h"
 #include "tarn/base/buf.h"
 #include "tarn/base/hash.h"
 #include "tarn/base/log.h"
@@ -197,6 +198,7 @@ struct flight {
     bool is_answering;  /* may not be freed by what a callback does */
     bool is_released;   /* to be freed once it is not answering */
     uint32_t epoch;     /* the map's when the query was sent */
+    uint64_t tag_seq;   /* tags::seq when the query was sent */
     uint64_t db_voids;  /* the database's when the query was sent */
     int64_t started_ms, sent_ms, sent_us;
     int64_t deadline_ms; /* HELD: until when */
@@ -224,6 +226,7 @@ struct sources {
     uint64_t db_voids[STORE_DATABASES];
     struct rng rng;
     struct admission admission;
+    struct tags tags;
     struct warm warm;
     struct slow_log slow;
     struct buf scratch; /* values while they are built */

@@ -223,6 +223,9 @@ void sources_void_db(struct sources *s, unsigned db);
  * negative entry included). `is_soft`: the value's life ends, but it stays for its stale windows.
  */
 bool sources_invalidate_key(struct sources *s, struct strview key, bool is_soft);
+/* The same for every key whose value has this tag (option `tag`); how many were cached. Loads that
+ * were sent before and turn out to have the tag fill nothing. */
+int64_t sources_invalidate_tag(struct sources *s, struct strview tag, bool is_soft);
 /* O(1): the map's epoch moves on, all its entries are gone for readers, its flights are voided. */
 void sources_invalidate_map(struct sources *s, struct source_map *m);
 /* O(1): the lives of all its values end; they stay for their stale windows. */
