@@ -59,7 +59,8 @@ static int parse_bytes(const struct option *option, struct strview text, struct 
     if (option->type == OPTION_MEMORY && num_parse_percent(text, &share)) {
         bytes = (uint64_t)((double)option_memory_total() * share);
     } else if (!num_parse_bytes(text, &bytes)) {
-        errtext_set(err, "argument must be a memory value");
+        errtext_set(err, option->type == OPTION_SHARE ? "argument must be a memory or percent value"
+                                                      : "argument must be a memory value");
         return OPTION_BAD;
     }
     out->number = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
@@ -74,9 +75,12 @@ static int parse_share(const struct option *option, struct strview text, struct 
     if (text.len == 0 || text.data[text.len - 1] != '%') {
         return parse_bytes(option, text, out, err);
     }
-    if (!num_parse_i64(strview_of(text.data, text.len - 1), &percent) || percent < 0 ||
-        percent > 100) {
+    if (!num_parse_i64(strview_of(text.data, text.len - 1), &percent) || percent < 0) {
         errtext_set(err, "argument must be a memory or percent value");
+        return OPTION_BAD;
+    }
+    if (percent > 100) {
+        errtext_set(err, "percentage argument must be less or equal to 100");
         return OPTION_BAD;
     }
     out->number = -percent;

@@ -206,3 +206,31 @@ bool set_args_expiry(struct cmd_ctx *ctx, const struct set_args *args, int64_t *
     };
     return arg_expiry(ctx, args->expiry_arg, spec, at_out);
 }
+
+static size_t digits_of(size_t n)
+{
+    size_t digits = 1;
+    for (; n > 9; n /= 10) {
+        digits++;
+    }
+    return digits;
+}
+
+size_t args_word_bytes(const struct cmd_ctx *ctx)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < ctx->argc; i++) {
+        bytes += ctx->argv[i].len;
+    }
+    return bytes;
+}
+
+size_t args_request_bytes(const struct cmd_ctx *ctx)
+{
+    const size_t marks = 3; /* the type and the end of line */
+    size_t bytes = marks + digits_of((size_t)ctx->argc);
+    for (int i = 0; i < ctx->argc; i++) {
+        bytes += marks + digits_of(ctx->argv[i].len) + 2;
+    }
+    return bytes + args_word_bytes(ctx);
+}

@@ -20,6 +20,10 @@ static inline bool arg_is(const struct cmd_ctx *ctx, int i, const char *word)
  * printf would. */
 struct strview word_shown(struct strview word, size_t max);
 
+/* Bytes of all words of the running request, and of the request as an array of bulk strings. */
+size_t args_word_bytes(const struct cmd_ctx *ctx);
+size_t args_request_bytes(const struct cmd_ctx *ctx);
+
 /* How much of a word is shown, and of all arguments of an unknown command together. */
 #define SHOWN_MAX 128
 

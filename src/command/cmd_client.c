@@ -5,7 +5,6 @@
  * session_ops.
  */
 
-#include <stdio.h>
 #include <string.h>
 
 #include "args.h"
@@ -144,19 +143,6 @@ static void append_flags(struct buf *out, const struct session *s)
     }
 }
 
-/* Bytes of the running request, as an array of bulk strings. */
-static size_t request_bytes(const struct cmd_ctx *ctx, size_t *words_out)
-{
-    size_t bytes = (size_t)snprintf(NULL, 0, "*%d\r\n", ctx->argc);
-    *words_out = 0;
-    for (int i = 0; i < ctx->argc; i++) {
-        const size_t len = ctx->argv[i].len;
-        bytes += (size_t)snprintf(NULL, 0, "$%zu\r\n\r\n", len) + len;
-        *words_out += len;
-    }
-    return bytes;
-}
-
 static void append_client(struct cmd_ctx *ctx, struct buf *out, const struct session *s)
 {
     size_t query = 0, query_free = 0, output = 0, memory = 0, words = 0;
@@ -166,11 +152,12 @@ static void append_client(struct cmd_ctx *ctx, struct buf *out, const struct ses
     s->ops->buffers(s, &query, &query_free, &output, &memory);
     if (s == ctx->session) {
         /* What is being run counts as unread, as in Redis. */
-        query = size_max(query, request_bytes(ctx, &words));
+        query = size_max(query, args_request_bytes(ctx));
+        words = args_word_bytes(ctx);
     }
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=",
                (unsigned long long)s->id, s->address, s->local_address, s->fd,
-               s->name ? s->name : "", (long long)(now_ms - s->created_ms) / 1000,
+               s->name ? s->name : "", (long long)(now_ms / 1000 - s->created_s),
                (long long)(now_ms - s->active_ms) / 1000);
     append_flags(out, s);
     buf_printf(out,
@@ -347,7 +334,7 @@ static bool kill_matches(const struct cmd_ctx *ctx, const struct kill_filter *f,
         return false;
     }
     if ((f->id != 0 && s->id != f->id) ||
-        (f->age_min_s != 0 && (ctx->env->clock->mono_ms - s->created_ms) / 1000 < f->age_min_s)) {
+        (f->age_min_s != 0 && ctx->env->clock->mono_ms / 1000 - s->created_s < f->age_min_s)) {
         return false;
     }
     return (f->address.data == NULL || strview_eq(f->address, strview_str(s->address))) &&

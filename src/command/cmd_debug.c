@@ -6,8 +6,10 @@
 #include "reply.h"
 #include "table.h"
 #include "tarn/base/num.h"
+#include "tarn/base/sha256.h"
 #include "tarn/source/source.h"
 
+#include <stdio.h>
 #include <time.h>
 
 #define DEBUG_SLEEP_MAX_S 60
@@ -118,6 +120,68 @@ void cmd_debug_object(struct cmd_ctx *ctx)
                (long long)(idle_ms > 0 ? idle_ms / 1000 : 0));
     resp_write_simple(ctx->reply, buf_view(&out));
     buf_fini(&out);
+}
+
+/* ---- DIGEST-VALUE: equal values have equal digests, whatever the order of their fields ---- */
+
+#define DIGEST_BYTES 20 /* as long as Redis's */
+
+/* Mixes the digest of some bytes in. */
+static void digest_add(unsigned char digest[DIGEST_BYTES], struct strview bytes)
+{
+    unsigned char one[SHA256_BYTES];
+    sha256(bytes, one);
+    for (size_t i = 0; i < DIGEST_BYTES; i++) {
+        digest[i] ^= one[i];
+    }
+}
+
+static bool digest_value(const struct cmd_ctx *ctx, const struct entry_view *e,
+                         unsigned char digest[DIGEST_BYTES])
+{
+    struct hashmap_iter it;
+    struct hashmap_field field;
+    struct buf pair;
+    if (e->type == ENTRY_STRING) {
+        digest_add(digest, e->value);
+        return true;
+    }
+    buf_init(&pair);
+    hashmap_begin(&it, ctx->env->types, e->value);
+    while (!pair.failed && hashmap_next(&it, &field)) {
+        buf_clear(&pair);
+        (void)buf_append(&pair, &field.name.len, sizeof(field.name.len));
+        (void)buf_append(&pair, &field.expires_at_ms, sizeof(field.expires_at_ms));
+        (void)buf_append_view(&pair, field.name);
+        (void)buf_append_view(&pair, field.value);
+        digest_add(digest, buf_view(&pair));
+    }
+    const bool is_whole = !pair.failed;
+    buf_fini(&pair);
+    return is_whole;
+}
+
+void cmd_debug_digest_value(struct cmd_ctx *ctx)
+{
+    if (!may_debug(ctx)) {
+        return;
+    }
+    resp_write_array(ctx->reply, (size_t)ctx->argc - 2);
+    for (int i = 2; i < ctx->argc; i++) {
+        const struct store_key key = key_at(ctx, i);
+        unsigned char digest[DIGEST_BYTES] = {0};
+        char text[2 * DIGEST_BYTES + 1];
+        struct entry_view e;
+        if (key_look(ctx, &key, false, &e) && !digest_value(ctx, &e, digest)) {
+            buf_truncate(ctx->reply->out, ctx->reply_start);
+            reply_error(ctx, ERROR_OUT_OF_MEMORY);
+            return;
+        }
+        for (size_t n = 0; n < DIGEST_BYTES; n++) {
+            snprintf(text + 2 * n, 3, "%02x", digest[n]);
+        }
+        resp_write_bulk_str(ctx->reply, text);
+    }
 }
 
 /* ---- PROTOCOL: one reply of each kind, with the contents that Redis gives ---- */

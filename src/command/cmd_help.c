@@ -71,6 +71,11 @@ void cmd_debug_help(struct cmd_ctx *ctx)
     write_help(ctx);
 }
 
+void cmd_hotkeys_help(struct cmd_ctx *ctx)
+{
+    write_help(ctx);
+}
+
 void cmd_memory_help(struct cmd_ctx *ctx)
 {
     write_help(ctx);

@@ -3,6 +3,7 @@
  * from the source layer as name/value fields; this file only turns them into replies.
  */
 
+#include <errno.h>
 #include <string.h>
 
 #include "args.h"
@@ -253,6 +254,23 @@ static void invalidate_keys(struct cmd_ctx *ctx, int end, bool is_soft)
         removed += sources_invalidate_key(ctx->env->sources, ctx->argv[i], is_soft);
     }
     resp_write_int(ctx->reply, removed);
+}
+
+void cmd_source_ddl(struct cmd_ctx *ctx)
+{
+    if (!has_sources(ctx)) {
+        return;
+    }
+    struct buf text;
+    struct errtext err = {0};
+    buf_init(&text);
+    int r = sources_ddl(ctx->env->sources, ctx->argv[2], &text, &err);
+    if (r == 0) {
+        resp_write_bulk(ctx->reply, buf_view(&text));
+    } else {
+        resp_write_errorf(ctx->reply, "ERR %s", r == -ENOMEM ? "out of memory" : err.text);
+    }
+    buf_fini(&text);
 }
 
 /* SOURCE INVALIDATE KEY key... | MAP name | ALL, each with SOFT at the end */

@@ -271,7 +271,17 @@ static enum key_state reply_value(struct cmd_ctx *ctx, const struct store_key *k
 void cmd_get(struct cmd_ctx *ctx)
 {
     const struct store_key key = key_at(ctx, 1);
-    (void)reply_value(ctx, &key); /* whatever was found, the reply is written */
+    struct strview value;
+    switch (key_read_string(ctx, &key, &value)) {
+    case KEY_FOUND:
+        reply_last_bulk(ctx, value);
+        break;
+    case KEY_ABSENT:
+        resp_write_null(ctx->reply);
+        break;
+    case KEY_WRONG_TYPE:
+        break;
+    }
 }
 
 void cmd_getdel(struct cmd_ctx *ctx)

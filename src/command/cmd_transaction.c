@@ -77,7 +77,7 @@ static void preload_keys(struct cmd_ctx *ctx, const struct queued *q, unsigned d
     const int last = command_last_key(c, q->argv, q->argc);
     for (int i = c->keys.first; i > 0 && i <= last; i += c->keys.step) {
         const struct store_key key = store_key_init(ctx->env->store, db, q->argv[i]);
-        key_preload(ctx, &key, is_use);
+        key_preload(ctx, c, &key, is_use);
     }
 }
 

@@ -31,11 +31,16 @@
 
 void command_prepare(struct command_env *env, struct command_call *call)
 {
-    const struct command *c = command_table_resolve(env->table, call->argv, call->argc);
+    const struct command *c = command_recent(env->table, call->argv[0]);
+    if (UNLIKELY(c == NULL)) {
+        c = command_table_resolve(env->table, call->argv, call->argc);
+    }
     call->command = c;
     call->has_key = c != NULL && c->keys.first > 0 && c->keys.first < call->argc;
     if (call->has_key) {
-        call->key = store_key_init(env->store, call->session->db, call->argv[c->keys.first]);
+        call->key.key = call->argv[c->keys.first];
+        call->key.hash = store_hash(env->store, call->key.key);
+        call->key.db = call->session->db;
     }
 }
 
@@ -157,7 +162,7 @@ static bool admit(struct cmd_ctx *ctx)
 
 /* ---- running ---- */
 
-static void run_handler(struct cmd_ctx *ctx, struct command_stat *stat)
+static ALWAYS_INLINE void run_handler(struct cmd_ctx *ctx, struct command_stat *stat)
 {
     if (LIKELY(timing_may_skip(stat, ctx->argc))) {
         ctx->command->handler(ctx);
@@ -208,10 +213,13 @@ static COLD void tell_observers(struct cmd_ctx *ctx)
     if ((ctx->env->attention & ATTENTION_MONITOR) != 0) {
         monitor_feed(ctx);
     }
+    if ((ctx->env->attention & ATTENTION_HOTKEYS) != 0) {
+        hotkeys_note(ctx);
+    }
 }
 
 /* The handler has run to its end: an error of a load takes the place of its reply. */
-static void account(struct cmd_ctx *ctx, struct command_stat *stat)
+static ALWAYS_INLINE void account(struct cmd_ctx *ctx, struct command_stat *stat)
 {
     if (UNLIKELY(ctx->load_error.len > 0)) {
         buf_truncate(ctx->session->out, ctx->reply_start);
@@ -229,7 +237,7 @@ static void account(struct cmd_ctx *ctx, struct command_stat *stat)
     ctx->env->stats.keyspace_hits += ctx->hits;
     ctx->env->stats.keyspace_misses += ctx->misses;
     if (UNLIKELY((ctx->session->flags & SESSION_TRACKING) != 0 ||
-                 (ctx->env->attention & ATTENTION_MONITOR) != 0)) {
+                 (ctx->env->attention & (ATTENTION_MONITOR | ATTENTION_HOTKEYS)) != 0)) {
         tell_observers(ctx);
     }
 }
@@ -258,7 +266,6 @@ void dispatch_queued(struct cmd_ctx *exec, const struct queued *q)
 static void begin(struct command_env *env, struct command_call *call)
 {
     struct session *s = call->session;
-    s->arrived_ms = env->clock->mono_ms;
     s->active_ms = env->clock->mono_ms;
     s->last_command = call->command;
     if (UNLIKELY((s->flags & SESSION_REPLY_SKIP_NEXT) != 0)) {

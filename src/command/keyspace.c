@@ -148,48 +148,71 @@ static struct source_map *map_to_load(const struct cmd_ctx *ctx, const struct st
 static const struct session_load *start_load(struct cmd_ctx *ctx, struct source_map *map,
                                              const struct store_key *k)
 {
-    if (ctx->session->loads != NULL && ctx->session->loads->pending >= LOADS_AT_ONCE_MAX) {
+    const struct session_loads *loads = ctx->session->loads;
+    if (loads != NULL && loads->pending_weight + source_map_weight(map) > LOADS_WEIGHT_MAX) {
         ctx->loads_pending++;
         return NULL;
     }
-    const struct session_load *load = loads_start(ctx, map, k);
+    const struct session_load *load = loads_start(ctx, map, k, false);
     if (load == NULL) {
         ctx->load_error = strview_str(ERROR_LOAD_MEMORY);
     }
     return load;
 }
 
-/* After a miss: asks the source when the key belongs to a map. True when the answer is here at
- * once. */
-static bool load_missing(struct cmd_ctx *ctx, const struct store_key *k, bool is_use,
-                         struct entry_view *out)
+/* Whatever type the key has. */
+#define ANY_TYPE (-1)
+
+/* After a miss: asks the source when the key belongs to a map. */
+static enum key_state load_missing(struct cmd_ctx *ctx, const struct store_key *k, bool is_use,
+                                   int type, struct entry_view *out)
 {
     if ((ctx->command->flags & CMD_LOADS) == 0 || ctx->load_error.len > 0) {
-        return false;
+        return KEY_ABSENT;
     }
     struct source_map *map = map_to_load(ctx, k, is_use);
     if (map == NULL) {
-        return false;
+        return KEY_ABSENT;
+    }
+    if (type != ANY_TYPE && (int)source_map_type(map) != type) {
+        return KEY_WRONG_TYPE; /* no row of it would do */
     }
     if (ctx->is_in_exec) {
         ctx->load_error = strview_str(ERROR_LOAD_IN_EXEC);
-        return false;
+        return KEY_ABSENT;
     }
     const struct session_load *load = start_load(ctx, map, k);
-    return load != NULL && read_load(ctx, load, out);
+    return load != NULL && read_load(ctx, load, out) ? KEY_FOUND : KEY_ABSENT;
 }
 
-void key_preload(struct cmd_ctx *ctx, const struct store_key *k, bool is_use)
+/* The map that the key of a command which does not run now is to be loaded from; NULL: it is
+ * cached, or none is, or rows of another type. */
+static struct source_map *map_to_preload(const struct command_env *env, const struct command *c,
+                                         const struct store_key *k, bool is_use)
 {
     struct entry_view e;
+    if (store_peek(env->store, k, &e) && judge(env, k, &e, NULL) != LOOKUP_MISS) {
+        return NULL;
+    }
+    struct source_map *map = sources_match(env->sources, k->key);
+    if (map == NULL || (!is_use && !source_map_exists_loads(map))) {
+        return NULL;
+    }
+    const bool wants_hash = strcmp(c->group, "hash") == 0;
+    const bool wants_string = strcmp(c->group, "string") == 0 || strcmp(c->group, "bitmap") == 0;
+    const bool is_hash = source_map_type(map) == ENTRY_HASH;
+    return (wants_hash && !is_hash) || (wants_string && is_hash) ? NULL : map;
+}
+
+void key_preload(struct cmd_ctx *ctx, const struct command *c, const struct store_key *k,
+                 bool is_use)
+{
     const struct session_load *load = ctx->session->loads != NULL
                                           ? loads_find(ctx->session->loads, k)
                                           : NULL;
     if (load == NULL) {
-        if (store_peek(ctx->env->store, k, &e) && judge(ctx->env, k, &e, NULL) != LOOKUP_MISS) {
-            return;
-        }
-        struct source_map *map = map_to_load(ctx, k, is_use);
+        const bool may_load = (ctx->session->flags & SESSION_NO_LOAD) == 0;
+        struct source_map *map = may_load ? map_to_preload(ctx->env, c, k, is_use) : NULL;
         if (map == NULL) {
             return;
         }
@@ -198,6 +221,13 @@ void key_preload(struct cmd_ctx *ctx, const struct store_key *k, bool is_use)
     if (load != NULL && !load->is_done) {
         ctx->loads_pending++;
     }
+}
+
+bool keyspace_prefetch(struct command_env *env, const struct command *c, const struct store_key *k,
+                       bool is_use)
+{
+    struct source_map *map = map_to_preload(env, c, k, is_use);
+    return map == NULL || sources_prefetch(env->sources, map, k);
 }
 
 bool keyspace_holds(const struct command_env *env, const struct store_key *k)
@@ -214,39 +244,46 @@ static void on_miss(struct cmd_ctx *ctx, const struct store_key *k)
     }
 }
 
-bool key_look(struct cmd_ctx *ctx, const struct store_key *k, bool is_use, struct entry_view *out)
+static enum key_state look(struct cmd_ctx *ctx, const struct store_key *k, bool is_use, int type,
+                           struct entry_view *out)
 {
     if (UNLIKELY(ctx->session->loads != NULL)) {
         const struct session_load *load = loads_find(ctx->session->loads, k);
         if (load != NULL) {
             ctx->misses++;
-            return read_load(ctx, load, out);
+            return read_load(ctx, load, out) ? KEY_FOUND : KEY_ABSENT;
         }
     }
     switch (look_up(ctx, k, is_use, out)) {
     case LOOKUP_LIVE:
         ctx->hits++;
-        if (!is_use && out->aux != NULL && ctx->env->sources != NULL) {
-            out->expires_at_ms = sources_expires_at(ctx->env->sources, out);
-        }
-        return true;
+        return KEY_FOUND;
     case LOOKUP_ABSENT:
         on_miss(ctx, k);
-        return false;
+        return KEY_ABSENT;
     case LOOKUP_MISS:
         break;
     }
     on_miss(ctx, k);
-    return load_missing(ctx, k, is_use, out);
+    return load_missing(ctx, k, is_use, type, out);
+}
+
+bool key_look(struct cmd_ctx *ctx, const struct store_key *k, bool is_use, struct entry_view *out)
+{
+    if (look(ctx, k, is_use, ANY_TYPE, out) != KEY_FOUND) {
+        return false;
+    }
+    if (out->aux != NULL && ctx->env->sources != NULL) {
+        out->expires_at_ms = sources_expires_at(ctx->env->sources, out);
+    }
+    return true;
 }
 
 enum key_state key_read(struct cmd_ctx *ctx, const struct store_key *k, enum entry_type type,
                         struct entry_view *out)
 {
-    if (!key_look(ctx, k, true, out)) {
-        return KEY_ABSENT;
-    }
-    return LIKELY(out->type == type) ? KEY_FOUND : KEY_WRONG_TYPE;
+    const enum key_state state = look(ctx, k, true, (int)type, out);
+    return LIKELY(state != KEY_FOUND || out->type == type) ? state : KEY_WRONG_TYPE;
 }
 
 enum key_state key_read_string(struct cmd_ctx *ctx, const struct store_key *k,

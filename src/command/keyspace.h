@@ -65,9 +65,15 @@ const char *key_type_name(enum entry_type type);
 /* Is this entry, seen by a walk, one that readers would be shown? */
 bool key_is_visible(const struct cmd_ctx *ctx, const struct entry_view *e);
 
-/* For EXEC: starts the load of a mapped key that is not cached, and counts it in loads_pending
- * until it is there. Shows nothing and counts as no use. */
-void key_preload(struct cmd_ctx *ctx, const struct store_key *k, bool is_use);
+/* For EXEC: starts the load of a mapped key that the queued command `c` names and that is not
+ * cached, and counts it in loads_pending until it is there. Shows nothing and counts as no use. */
+void key_preload(struct cmd_ctx *ctx, const struct command *c, const struct store_key *k,
+                 bool is_use);
+
+/* For requests that have not been run: starts the load of a mapped key that is not cached, for
+ * nobody yet. False: not one more may be started. */
+bool keyspace_prefetch(struct command_env *env, const struct command *c, const struct store_key *k,
+                       bool is_use);
 
 /* Is there a live entry that readers would be shown? Leaves no trace. */
 bool keyspace_holds(const struct command_env *env, const struct store_key *k);

@@ -17,7 +17,7 @@
 
 struct session_load *loads_find(const struct session_loads *loads, const struct store_key *k)
 {
-    struct session_load *load = loads->buckets[k->hash % LOADS_BUCKETS];
+    struct session_load *load = loads->buckets[k->hash & (loads->buckets_count - 1)];
     while (load != NULL && !(load->hash == k->hash && load->db == k->db &&
                              strview_eq(strview_of(load->key, load->key_len), k->key))) {
         load = load->next;
@@ -54,6 +54,7 @@ static void on_done(struct load_waiter *w, const struct load_result *r)
     assert(loads->pending > 0);
     keep_result(load, r);
     loads->pending--;
+    loads->pending_weight -= load->weight;
     if ((s->flags & SESSION_BLOCKED) != 0 && (loads->pending == 0 || load->status == LOAD_FAILED)) {
         s->flags &= ~(unsigned)SESSION_BLOCKED;
         loads->env->stats.blocked_clients--;
@@ -69,7 +70,9 @@ static struct session_loads *loads_of(struct cmd_ctx *ctx)
         if (loads == NULL) {
             return NULL;
         }
-        *loads = (struct session_loads){.session = s, .env = ctx->env};
+        *loads = (struct session_loads){
+            .session = s, .env = ctx->env, .buckets_count = LOADS_BUCKETS_MIN};
+        loads->buckets = loads->few;
         ctx->env->loads_bytes += sizeof(*loads);
         s->loads = loads;
     }
@@ -83,6 +86,31 @@ struct strview load_error(const struct session_load *load)
                                : strview_of(load->bytes, load->bytes_len);
 }
 
+/* Without memory for it the chains stay long. */
+static void grow(struct session_loads *loads)
+{
+    const size_t count = loads->buckets_count * 8;
+    struct session_load **buckets = calloc(count, sizeof(struct session_load *));
+    if (buckets == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < loads->buckets_count; i++) {
+        while (loads->buckets[i] != NULL) {
+            struct session_load *load = loads->buckets[i];
+            loads->buckets[i] = load->next;
+            load->next = buckets[load->hash & (count - 1)];
+            buckets[load->hash & (count - 1)] = load;
+        }
+    }
+    if (loads->buckets != loads->few) {
+        loads->env->loads_bytes -= loads->buckets_count * sizeof(struct session_load *);
+        free(loads->buckets);
+    }
+    loads->env->loads_bytes += count * sizeof(struct session_load *);
+    loads->buckets = buckets;
+    loads->buckets_count = count;
+}
+
 static struct session_load *add_load(struct cmd_ctx *ctx, const struct store_key *k)
 {
     struct session_loads *loads = loads_of(ctx);
@@ -91,11 +119,15 @@ static struct session_load *add_load(struct cmd_ctx *ctx, const struct store_key
         free(load);
         return NULL;
     }
-    struct session_load **bucket = &loads->buckets[k->hash % LOADS_BUCKETS];
+    if (loads->count++ >= loads->buckets_count * 2) {
+        grow(loads);
+    }
+    struct session_load **bucket = &loads->buckets[k->hash & (loads->buckets_count - 1)];
     *load = (struct session_load){
         .next = *bucket,
         .owner = loads,
-        .waiter = {.done = on_done, .client_loads = loads->pending},
+        .waiter = {.done = on_done, .client_weight = loads->pending_weight},
+        .weight = SOURCE_LOAD_WEIGHT,
         .hash = k->hash,
         .db = k->db,
         .key_len = k->key.len,
@@ -111,20 +143,23 @@ static void on_started(struct session_load *load, enum load_start start,
 {
     if (start == LOAD_WAITS) {
         load->owner->pending++;
+        load->owner->pending_weight += load->weight;
     } else {
         keep_result(load, now);
     }
 }
 
 struct session_load *loads_start(struct cmd_ctx *ctx, struct source_map *m,
-                                 const struct store_key *k)
+                                 const struct store_key *k, bool wants_new)
 {
     struct load_result now = {0};
     struct session_load *load = add_load(ctx, k);
     if (load != NULL) {
+        load->weight = source_map_weight(m);
+        load->waiter.wants_new = wants_new;
         on_started(
             load,
-            sources_load(ctx->env->sources, m, k, ctx->session->arrived_ms, &load->waiter, &now),
+            sources_load(ctx->env->sources, m, k, ctx->session->active_ms, &load->waiter, &now),
             &now);
     }
     return load;
@@ -166,7 +201,7 @@ void loads_suspend(struct session_loads *loads)
 void loads_fail_all(struct session *s, const char *error)
 {
     const struct load_result failed = {.status = LOAD_FAILED, .error = strview_str(error)};
-    for (size_t i = 0; i < LOADS_BUCKETS; i++) {
+    for (size_t i = 0; i < s->loads->buckets_count; i++) {
         for (struct session_load *l = s->loads->buckets[i]; l != NULL; l = l->next) {
             if (!l->is_done) {
                 load_waiter_cancel(&l->waiter);
@@ -186,7 +221,7 @@ void loads_drop(struct session *s)
         s->flags &= ~(unsigned)SESSION_BLOCKED;
         loads->env->stats.blocked_clients--;
     }
-    for (size_t i = 0; i < LOADS_BUCKETS; i++) {
+    for (size_t i = 0; i < loads->buckets_count; i++) {
         while (loads->buckets[i] != NULL) {
             struct session_load *load = loads->buckets[i];
             loads->buckets[i] = load->next;
@@ -195,6 +230,10 @@ void loads_drop(struct session *s)
             free(load->bytes);
             free(load);
         }
+    }
+    if (loads->buckets != loads->few) {
+        loads->env->loads_bytes -= loads->buckets_count * sizeof(struct session_load *);
+        free(loads->buckets);
     }
     loads->env->loads_bytes -= sizeof(*loads);
     free(loads);

@@ -17,6 +17,7 @@ struct session_load {
     struct session_load *next; /* in its bucket of session_loads */
     struct session_loads *owner;
     struct load_waiter waiter;
+    unsigned weight;
     bool is_done;
     enum load_status status; /* once done */
     enum entry_type type;
@@ -28,29 +29,33 @@ struct session_load {
     char key[];
 };
 
-/* A command with more missing keys loads them in waves of this many: the default of
+/* A command with more missing keys loads them in waves of this weight: the default of
  * max-client-loads. */
-#define LOADS_AT_ONCE_MAX 64
+#define LOADS_WEIGHT_MAX (64 * SOURCE_LOAD_WEIGHT)
 
-#define LOADS_BUCKETS 32
+#define LOADS_BUCKETS_MIN 32 /* power of two */
 /* A row came but its copy did not get memory, or a load could not even begin. */
 #define ERROR_LOAD_MEMORY "SOURCEERR out of memory"
 /* Between EXEC and its last command nothing can be waited for. */
-#define ERROR_LOAD_IN_EXEC "SOURCEERR the key was removed within this transaction"
+#define ERROR_LOAD_IN_EXEC "SOURCEMISS the key was removed within this transaction"
 
 struct session_loads {
     struct session *session;
     struct command_env *env;
     unsigned pending;
-    struct session_load *buckets[LOADS_BUCKETS]; /* by hash; owned */
+    size_t pending_weight; /* of those */
+    size_t count, buckets_count;
+    struct session_load **buckets; /* by hash; owned: in `few` until they are many */
+    struct session_load *few[LOADS_BUCKETS_MIN];
 };
 
 /* The load of this key by the running command; NULL: it has asked for none. */
 struct session_load *loads_find(const struct session_loads *loads, const struct store_key *k);
 
-/* Asks the source. The load may be done when this returns. NULL without memory. */
+/* Asks the source; `wants_new`: an old value will not do. The load may be done when this returns.
+ * NULL without memory. */
 struct session_load *loads_start(struct cmd_ctx *ctx, struct source_map *m,
-                                 const struct store_key *k);
+                                 const struct store_key *k, bool wants_new);
 
 /* Work at a source that belongs to no key of the store (SOURCE TEST, SOURCE PING): `start` is
  * called on the first run of the command. NULL: it is under way, or has failed, and dispatch knows

@@ -16,7 +16,8 @@
 
 size_t command_memory(const struct command_env *env)
 {
-    return sizeof(*env->table) + env->loads_bytes + observers_memory(env);
+    return sizeof(*env->table) + env->table->timings_bytes + env->loads_bytes +
+           observers_memory(env);
 }
 
 static struct command_memory memory_beside(const struct command_env *env)

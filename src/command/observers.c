@@ -22,7 +22,7 @@ size_t observers_memory(const struct command_env *env)
 {
     const struct observers *o = env->observers;
     size_t bytes = sizeof(*o) + o->transactions_bytes + o->tracking.bytes + o->slowlog.bytes +
-                   hmap_memory(&o->tracking.keys);
+                   hotkeys_memory(env) + hmap_memory(&o->tracking.keys);
     for (int kind = 0; kind < TOPIC_KINDS; kind++) {
         bytes += topics_memory(&o->topics[kind]);
     }
@@ -266,6 +266,7 @@ void observers_fini(struct command_env *env)
     if (env->sources != NULL) {
         sources_set_observer(env->sources, NULL);
     }
+    hotkeys_drop(env);
     tracking_fini(&o->tracking);
     slowlog_fini(&o->slowlog);
     buf_fini(&o->pending);
@@ -286,4 +287,5 @@ void command_tick(struct command_env *env)
 {
     pause_tick(env);
     rates_tick(env);
+    hotkeys_tick(env);
 }

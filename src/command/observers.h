@@ -14,6 +14,7 @@
 
 #include "auth.h"
 #include "handler.h"
+#include "hotkeys.h"
 #include "latency.h"
 #include "pause.h"
 #include "rates.h"
@@ -38,6 +39,7 @@ enum attention {
     ATTENTION_MONITOR = 1 << 0, /* somebody is shown every command */
     ATTENTION_PAUSE = 1 << 1,   /* commands may have to wait */
     ATTENTION_TIMES = 1 << 2,   /* every command is timed */
+    ATTENTION_HOTKEYS = 1 << 3, /* and its keys are weighed */
 };
 
 struct observers {
@@ -53,7 +55,8 @@ struct observers {
     struct slowlog slowlog;
     struct latency_series latency[LATENCY_EVENTS];
     struct rates rates;
-    struct buf channel; /* notify.c: the name it is publishing to */
+    struct hotkeys *hotkeys; /* owned; NULL: no collection was started */
+    struct buf channel;      /* notify.c: the name it is publishing to */
 };
 
 /* What one session listens to; created when it begins to. */

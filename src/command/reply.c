@@ -12,6 +12,10 @@
 #include "table.h"
 #include "tarn/base/buf.h"
 
+/* Below this a copy costs less than a send of its own. (Not copying takes 15 % off a GET of 64
+ * KiB.) */
+#define SENT_DIRECTLY_MIN (32 * 1024)
+
 /* Headers of aggregates and a number or two. */
 #define HEAD_MAX 128
 
@@ -33,6 +37,21 @@ void reply_subcommand_error(struct cmd_ctx *ctx)
                       "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s "
                       "HELP.",
                       STRVIEW_ARG(word), upper);
+}
+
+static COLD bool send_directly(const struct cmd_ctx *ctx, struct strview bytes)
+{
+    struct session *s = ctx->session;
+    const unsigned unusual = SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_TRACKING;
+    return !ctx->is_in_exec && (s->flags & unusual) == 0 && s->ops->send_bulk != NULL &&
+           s->ops->send_bulk(s, bytes);
+}
+
+void reply_last_bulk(struct cmd_ctx *ctx, struct strview bytes)
+{
+    if (LIKELY(bytes.len < SENT_DIRECTLY_MIN) || !send_directly(ctx, bytes)) {
+        resp_write_bulk(ctx->reply, bytes);
+    }
 }
 
 void reply_store_error(struct cmd_ctx *ctx, enum store_result result)

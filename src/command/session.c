@@ -22,7 +22,8 @@ void session_init(struct session *s, struct command_env *env, const struct sessi
         .flags = auth_is_required(env) ? 0 : SESSION_AUTHENTICATED,
         .resp_version = 2,
         .fd = -1,
-        .created_ms = env->clock->mono_ms,
+        .created_s = (uint32_t)(env->clock->mono_ms / 1000),
+        .local_address = "",
         .active_ms = env->clock->mono_ms,
     };
     list_push_back(&env->sessions, &s->link);

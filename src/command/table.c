@@ -58,28 +58,12 @@ static uint64_t lower_bytes(uint64_t w)
     return w | is_capital >> 2;
 }
 
-/* 1..8 bytes as a number that is different for different bytes of the same length; reads nothing
- * beyond them. */
-static uint64_t load_bytes(const char *p, size_t len)
-{
-    assert(len >= 1);
-    assert(len <= 8);
-    if (len >= 4) {
-        uint32_t first, last;
-        memcpy(&first, p, sizeof(first));
-        memcpy(&last, p + len - 4, sizeof(last));
-        return first | (uint64_t)last << 32;
-    }
-    return (unsigned char)p[0] | (uint64_t)(unsigned char)p[len / 2] << 8 |
-           (uint64_t)(unsigned char)p[len - 1] << 16;
-}
-
 /* The words of a name of 1..COMMAND_NAME_MAX bytes; with its length they are the name. */
 static void name_words(struct strview name, uint64_t *low, uint64_t *high)
 {
     const size_t n = size_min(name.len, 8);
-    *low = lower_bytes(load_bytes(name.data, n));
-    *high = lower_bytes(load_bytes(name.data + name.len - n, n));
+    *low = lower_bytes(command_name_word(name.data, n));
+    *high = lower_bytes(command_name_word(name.data + name.len - n, n));
 }
 
 static size_t slot_of(uint64_t low, uint64_t high)
@@ -121,6 +105,7 @@ void command_table_reset_stats(struct command_table *t)
         free(t->stats[row].timing);
         t->stats[row] = (struct command_stat){.calls = 0};
     }
+    t->timings_bytes = 0;
 }
 
 const struct command *command_table_find(const struct command_table *t, struct strview name)
@@ -153,22 +138,13 @@ const struct command *command_table_resolve(struct command_table *t, const struc
                                             int argc)
 {
     const struct strview name = argv[0];
-    if (UNLIKELY(name.len == 0 || name.len > COMMAND_NAME_MAX)) {
-        return NULL;
-    }
-    const size_t n = size_min(name.len, 8);
-    const uint64_t low = load_bytes(name.data, n);
-    const uint64_t high = n < 8 ? low : load_bytes(name.data + name.len - n, n);
-    struct command_slot *recent = &t->recent[(unsigned char)name.data[0] % COMMAND_RECENT];
-    if (LIKELY(recent->low == low && recent->high == high && recent->len == name.len)) {
-        return recent->command; /* saves 45 of 75 instructions */
-    }
     const struct command *c = command_table_find(t, name);
-    if (c != NULL && argc > 1 && command_is_container(c)) {
-        return command_find_subcommand(c, argv[1]);
+    if (c != NULL && command_is_container(c)) {
+        return argc > 1 ? command_find_subcommand(c, argv[1]) : c;
     }
-    if (c != NULL && !command_is_container(c)) {
-        *recent = (struct command_slot){.low = low, .high = high, .len = name.len, .command = c};
+    if (c != NULL && name.len <= sizeof(uint64_t)) {
+        *command_recent_at(t, name) = (struct command_recent){
+            .word = command_name_word(name.data, name.len), .len = name.len, .command = c};
     }
     return c;
 }

@@ -94,14 +94,16 @@ void timing_run(struct cmd_ctx *ctx, struct command_stat *stat)
     }
 }
 
-static void note_distribution(struct command_stat *stat, uint64_t ns, unsigned weight)
+static void note_distribution(struct cmd_ctx *ctx, struct command_stat *stat)
 {
     if (stat->timing == NULL) {
         stat->timing = calloc(1, sizeof(*stat->timing));
+        if (stat->timing == NULL) {
+            return; /* the next run tries again */
+        }
+        ctx->env->table->timings_bytes += sizeof(*stat->timing);
     }
-    if (stat->timing != NULL) { /* without memory there is none yet */
-        timing_add(stat->timing, ns, weight);
-    }
+    timing_add(stat->timing, ctx->took_ns, ctx->stands_for);
 }
 
 void timing_note(struct cmd_ctx *ctx, struct command_stat *stat)
@@ -111,7 +113,7 @@ void timing_note(struct cmd_ctx *ctx, struct command_stat *stat)
     const uint64_t ms = us / 1000;
     stat->nsec += ctx->took_ns * ctx->stands_for;
     if (o->latency_tracking) {
-        note_distribution(stat, ctx->took_ns, ctx->stands_for);
+        note_distribution(ctx, stat);
     }
     if (o->slowlog_log_slower_than >= 0 && us >= (uint64_t)o->slowlog_log_slower_than) {
         slowlog_add(ctx, us);
@@ -128,7 +130,7 @@ void timing_configure(struct command_env *env)
     const bool is_low = o->slowlog_log_slower_than >= 0 &&
                         o->slowlog_log_slower_than < ALWAYS_BELOW_US;
     env->attention &= ~(unsigned)ATTENTION_TIMES;
-    if (is_low || o->latency_monitor_threshold > 0) {
+    if (is_low || o->latency_monitor_threshold > 0 || (env->attention & ATTENTION_HOTKEYS) != 0) {
         env->attention |= ATTENTION_TIMES;
     }
     for (size_t row = 0; env->table != NULL && row < COMMAND_ROWS; row++) {

@@ -30,7 +30,7 @@ static void run_call(struct net *net, struct command_call *call, const struct ba
     if (UNLIKELY(!conn_may_run(c))) {
         return;
     }
-    if (UNLIKELY(buf_len(&c->out) > NET_OUT_SOFT_BYTES)) {
+    if (UNLIKELY(buf_len(&c->out) > NET_OUT_SOFT_BYTES || c->early >= NET_TURN_EARLY)) {
         conn_hold(c, CONN_HOLD_OUTPUT, bytes->start);
         return;
     }
@@ -42,6 +42,8 @@ static void run_call(struct net *net, struct command_call *call, const struct ba
         conn_hold(c, CONN_HOLD_LOAD, bytes->start);
     } else if (UNLIKELY(c->session.blocked_until_ms != 0)) {
         conn_hold(c, CONN_HOLD_DELAY, bytes->start + bytes->len);
+    } else if (UNLIKELY(buf_len(&c->out) > NET_OUT_EARLY_BYTES)) {
+        conn_send_early(c);
     }
 }
 

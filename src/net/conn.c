@@ -104,6 +104,7 @@ void conn_hold(struct conn *c, enum conn_hold why, const char *from)
     struct net *net = c->net;
     assert(c->hold == 0);
     c->hold |= why;
+    c->is_looked_ahead = false;
     if (net->parsing == c) {
         net->held_at = from;
     } else {
@@ -154,6 +155,11 @@ static void session_buffers(const struct session *s, size_t *query_out, size_t *
     *memory_out = sizeof(*c) + conn_buffer_bytes(c);
 }
 
+static bool session_send_bulk(struct session *s, struct strview bytes)
+{
+    return conn_send_bulk(conn_of(s), bytes);
+}
+
 static void session_wake(struct session *s)
 {
     struct conn *c = conn_of(s);
@@ -170,6 +176,7 @@ static const struct session_ops conn_session_ops = {
     .close = session_close,
     .resume = session_resume,
     .buffers = session_buffers,
+    .send_bulk = session_send_bulk,
     .wake = session_wake,
 };
 
@@ -203,9 +210,9 @@ int conn_open(struct net *net, int fd, unsigned session_flags, const char *addre
     c->session.flags |= session_flags;
     c->session.fd = fd;
     (void)snprintf(c->session.address, sizeof(c->session.address), "%s", address);
-    (void)snprintf(c->session.local_address, sizeof(c->session.local_address), "%s", local_address);
+    c->session.local_address = local_address;
 
-    c->idle_at_s = net->env->clock->mono_ms / 1000;
+    c->idle_at_s = (uint32_t)(net->env->clock->mono_ms / 1000);
     list_push_back(&net->conns, &c->idle_link);
     net->conns_count++;
     net->stats.total_connections_received++;

@@ -54,15 +54,17 @@ struct conn {
     size_t accounted;          /* bytes of its buffers that are part of net->buffers_bytes */
     int64_t eof_at_ms;     /* when the client said that it will send nothing more, 0: it has not */
     int64_t soft_since_ms; /* since when output is above the soft limit, 0: it is not */
-    int64_t idle_at_s;     /* second of its place in net::conns */
+    uint32_t idle_at_s;    /* second of its place in net::conns */
     uint8_t hold;          /* enum conn_hold */
+    uint8_t early;         /* NET_OUT_EARLY_BYTES that were sent early in this turn */
     uint8_t work;          /* enum conn_work; non-zero: linked in net::work */
-    bool is_dead; /* to be freed at the end of the turn; runs, reads and sends nothing any more */
-    bool is_blocked; /* the socket took less than was to be sent: sending waits for EV_WRITE */
-    bool is_greeted; /* something was read from it before */
+    bool is_dead : 1;      /* to be freed at the end of the turn; does nothing any more */
+    bool is_blocked : 1;   /* the socket took less than was to be sent: it waits for EV_WRITE */
+    bool is_looked_ahead : 1; /* for what its held requests will have to load */
+    bool is_greeted : 1;      /* something was read from it before */
     struct session session;
 };
-static_assert(sizeof(struct conn) <= 640, "an idle connection is to stay small");
+static_assert(sizeof(struct conn) <= 472, "an idle connection is to cost less than 512 bytes");
 
 static inline struct conn *conn_of(struct session *s)
 {
@@ -74,8 +76,8 @@ static inline const struct conn *conn_of_const(const struct session *s)
     return (const void *)((const char *)s - offsetof(struct conn, session));
 }
 
-/* Takes over the connected, non-blocking socket. Returns 0 or -errno; the socket is closed on
- * failure. */
+/* Takes over the connected, non-blocking socket; local_address is borrowed. Returns 0 or -errno;
+ * the socket is closed on failure. */
 int conn_open(struct net *net, int fd, unsigned session_flags, const char *address,
               const char *local_address) WARN_UNUSED;
 
@@ -121,9 +123,18 @@ void conn_read_now(struct conn *c);
 /* conn_read.c: runs what can be run of `in`; nothing of it is queued when this returns. */
 void conn_run_input(struct conn *c);
 
+/* look_ahead.c: starts loads for requests that wait behind the one that is held. */
+void conn_look_ahead(struct conn *c);
+
 /* conn_write.c: one send, unless the socket is known to be full; then decides whether the
  * connection is over. */
 void conn_flush(struct conn *c);
+
+/* conn_write.c: sends what the connection has, in the middle of a turn. */
+void conn_send_early(struct conn *c);
+
+/* conn_write.c: session_ops::send_bulk. */
+bool conn_send_bulk(struct conn *c, struct strview bytes);
 
 /* conn_write.c: the socket can take more. */
 void conn_on_writable(struct conn *c);

@@ -19,7 +19,7 @@
 void idle_touch(struct conn *c)
 {
     struct net *net = c->net;
-    int64_t now_s = net->env->clock->mono_ms / 1000;
+    uint32_t now_s = (uint32_t)(net->env->clock->mono_ms / 1000);
     if (UNLIKELY(c->idle_at_s != now_s)) {
         c->idle_at_s = now_s;
         list_remove(&c->idle_link);
@@ -45,7 +45,8 @@ static void close_idle(struct net *net)
             net->stats.client_timeout_disconnections++;
             conn_kill(c);
         }
-        c->idle_at_s = now_s; /* not the next one's turn for a while, whether freed or waiting */
+        c->idle_at_s = (uint32_t)
+            now_s; /* not the next one's turn for a while, whether freed or waiting */
         list_remove(&c->idle_link);
         list_push_back(&net->conns, &c->idle_link);
     }

@@ -85,6 +85,24 @@ static void refuse(struct net *net, int fd, const char *why)
     net->stats.rejected_connections++;
 }
 
+/* The same text for all connections to one of our addresses: a machine has few, connections are
+ * many. */
+static const char *keep_local_address(struct net *net, const char *text)
+{
+    unsigned i = 0;
+    while (i < net->local_addresses_count && strcmp(net->local_addresses[i], text) != 0) {
+        i++;
+    }
+    if (i == NET_LOCAL_ADDRESSES_MAX) {
+        return "?:0";
+    }
+    if (i == net->local_addresses_count) {
+        (void)snprintf(net->local_addresses[i], SESSION_ADDRESS_MAX, "%s", text);
+        net->local_addresses_count++;
+    }
+    return net->local_addresses[i];
+}
+
 static void greet(struct listener *l, int fd, const struct sockaddr_storage *peer)
 {
     struct net *net = l->net;
@@ -97,11 +115,11 @@ static void greet(struct listener *l, int fd, const struct sockaddr_storage *pee
         refuse(net, fd, refusal_protected);
         return;
     }
-    char address[64];
-    char local_address[64];
+    char address[SESSION_ADDRESS_MAX];
+    char local_address[SESSION_ADDRESS_MAX];
     if (l->is_unix) {
-        (void)snprintf(address, sizeof(address), "%.61s:0", l->name);
-        (void)snprintf(local_address, sizeof(local_address), "%.61s:0", l->name);
+        (void)snprintf(address, sizeof(address), "%.45s:0", l->name);
+        memcpy(local_address, address, sizeof(address));
     } else {
         struct sockaddr_storage local = {0};
         socklen_t len = sizeof(local);
@@ -109,7 +127,8 @@ static void greet(struct listener *l, int fd, const struct sockaddr_storage *pee
         address_text(peer, address, sizeof(address));
         address_text(&local, local_address, sizeof(local_address));
     }
-    int result = conn_open(net, fd, l->is_unix ? SESSION_UNIX : 0, address, local_address);
+    int result = conn_open(net, fd, l->is_unix ? SESSION_UNIX : 0, address,
+                           keep_local_address(net, local_address));
     if (result < 0) {
         net->stats.rejected_connections++;
         log_warning("refusing client %s: %s", address, strerror(-result));

@@ -28,15 +28,18 @@
     (256 * 1024) /* requests of one turn; small enough to stay in the second-level cache */
 #define NET_OUT_SOFT_BYTES \
     (1024 * 1024) /* unsent output above which a connection's requests wait */
-#define NET_OUT_STRANGER_BYTES (64 * 1024) /* unsent output of a client before authentication */
-#define NET_HELD_IN_BYTES      (64 * 1024) /* input read for a connection whose requests wait */
-#define NET_TURN_REQUESTS      4096        /* of one connection per turn */
-#define NET_TURN_US            500         /* after which the rest waits for the next turn */
-#define NET_ACCEPTS            64          /* per listener and turn */
-#define NET_LISTENERS_MAX      32
-#define NET_FDS_RESERVED       32 /* beside clients: listeners, logs, databases, the loop */
-#define NET_TICK_S             0.1
-#define NET_MEMORY_CLASSES     48 /* of connections, by the power of two of what their buffers hold */
+#define NET_OUT_EARLY_BYTES     (64 * 1024) /* are sent before the turn ends */
+#define NET_OUT_STRANGER_BYTES  (64 * 1024) /* unsent output of a client before authentication */
+#define NET_HELD_IN_BYTES       (64 * 1024) /* input read for a connection whose requests wait */
+#define NET_TURN_REQUESTS       4096        /* of one connection per turn */
+#define NET_TURN_EARLY          (NET_OUT_SOFT_BYTES / NET_OUT_EARLY_BYTES) /* likewise, early sends */
+#define NET_TURN_US             500 /* after which the rest waits for the next turn */
+#define NET_ACCEPTS             64  /* per listener and turn */
+#define NET_LISTENERS_MAX       32
+#define NET_LOCAL_ADDRESSES_MAX 64 /* that are told apart */
+#define NET_FDS_RESERVED        32 /* beside clients: listeners, logs, databases, the loop */
+#define NET_TICK_S              0.1
+#define NET_MEMORY_CLASSES      48 /* of connections, by the power of two of what their buffers hold */
 
 /* Watcher priorities: in one turn, callbacks of higher priority run first. */
 enum net_priority {
@@ -105,6 +108,8 @@ struct net {
     /* listener.c */
     struct listener listeners[NET_LISTENERS_MAX];
     unsigned listeners_count;
+    char local_addresses[NET_LOCAL_ADDRESSES_MAX][SESSION_ADDRESS_MAX]; /* of connections */
+    unsigned local_addresses_count;
     struct ev_timer retry_watcher; /* accept again after the process ran out of something */
     struct log_limit accept_log;
     int spare_fd; /* given up for a moment to refuse a client when there are no descriptors left */

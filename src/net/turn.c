@@ -37,7 +37,7 @@ static void on_clock(struct ev_loop *loop, struct ev_check *w, int revents)
     net->turn_began_us = net->env->clock->mono_us;
 }
 
-static bool wants_read(const struct conn *c)
+static bool wants_read(struct conn *c)
 {
     return !c->is_dead && ev_is_active(&c->watcher) && (c->watcher.events & EV_READ) != 0;
 }
@@ -92,6 +92,8 @@ static void end_turn_of(struct conn *c)
     conn_flush(c);
     if (c->is_dead) {
         conn_destroy(c);
+    } else if ((c->hold & CONN_HOLD_LOAD) != 0 && !c->is_looked_ahead) {
+        conn_look_ahead(c);
     }
 }
 

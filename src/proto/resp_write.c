@@ -161,6 +161,11 @@ char *resp_write_bulk_uninit(struct resp_writer *w, size_t len)
     return reserve_bulk(w, '$', len);
 }
 
+void resp_write_bulk_head(struct resp_writer *w, size_t len)
+{
+    write_header(w, '$', len);
+}
+
 void resp_write_bulk(struct resp_writer *w, struct strview v)
 {
     char *bytes = reserve_bulk(w, '$', v.len);

@@ -14,6 +14,7 @@
 #include "freshness.h"
 #include "load_error.h"
 #include "probe.h"
+#include "pump.h"
 
 #define TIMER_MIN_MS 1
 

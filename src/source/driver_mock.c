@@ -75,7 +75,7 @@ static struct strview columns_of(const struct upstream *u, const struct mock_que
     if (memchr(dsn.data, ',', dsn.len) != NULL) {
         return dsn;
     }
-    return strview_str(buf_len(&q->list) > 0 ? "id,value" : "value");
+    return strview_str(q->takes_list ? "id,value" : "value");
 }
 
 static void add_row(struct rows_builder *b, const struct upstream *u, const struct mock_query *q,
@@ -228,9 +228,10 @@ static void write_param(struct buf *out, const struct driver_value *v)
 
 static void write_params(struct mock_query *q, const struct driver_request *r)
 {
+    struct buf *out = r->takes_list ? &q->list : &q->params;
     for (unsigned i = 0; i < r->params_count; i++) {
-        write_param(&q->params, &r->params[i]);
-        buf_append_char(&q->params, ':');
+        write_param(out, &r->params[i]);
+        buf_append_char(out, r->takes_list ? '\0' : ':');
     }
 }
 
@@ -243,6 +244,7 @@ static bool take(struct upstream *u, const struct driver_request *r)
     *q = (struct mock_query){.id = r->id,
                              .task = r->task,
                              .row_bytes_max = r->row_bytes_max,
+                             .takes_list = r->takes_list,
                              .is_free = !u->is_holding || r->task == DRIVER_CHECK,
                              .script = u->script};
     if (r->task == DRIVER_LOAD) {
@@ -335,7 +337,7 @@ const struct source_driver driver_mock = {
     .name = "mock",
     .help = "answers made up, with gates; for tests",
     .connections_default = 8,
-    .abilities = DRIVER_CAN_NOTIFY,
+    .abilities = DRIVER_CAN_NOTIFY | DRIVER_CAN_BULK,
     .placeholder = '?',
     .bracket_quotes = true,
     .is_for_tests = true,

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pg_ddl.h"
 #include "pg_feed.h"
 #include "pg_rows.h"
 #include "pg_server.h"
@@ -355,4 +356,5 @@ const struct source_driver driver_postgres = {
     .settle = settle,
     .memory = memory,
     .report = report,
+    .ddl = pg_ddl,
 };

@@ -15,13 +15,16 @@
 
 #include <sqlite3.h>
 
+#include "json.h"
 #include "sqlite_conn.h"
+#include "sqlite_feed.h"
 #include "tarn/base/clock.h"
 
 struct upstream {
     struct upstream_config config;
     char *path; /* owned */
     struct worker_pool *pool;
+    struct sqlite_feed *feed;             /* owned; NULL: there is none */
     struct sqlite_conn *conns;            /* owned, config.connections of them */
     void **states;                        /* owned; the same as pointers */
     struct sqlite_statement **statements; /* owned */
@@ -66,11 +69,30 @@ static void on_done(void *ctx, struct worker_job *base)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-static struct sqlite_job *make_job(const struct upstream *u, const struct driver_request *r)
+/* A list travels as one text, a JSON array, for json_each(). */
+static bool write_list(const struct driver_request *r, struct buf *out)
+{
+    buf_append_char(out, '[');
+    for (unsigned i = 0; i < r->params_count; i++) {
+        if (i > 0) {
+            buf_append_char(out, ',');
+        }
+        if (r->params[i].type == VALUE_INT) {
+            buf_append_i64(out, r->params[i].number);
+        } else {
+            json_write_string(out, r->params[i].bytes);
+        }
+    }
+    buf_append_char(out, ']');
+    return !out->failed;
+}
+
+static struct sqlite_job *make_job(const struct upstream *u, const struct driver_request *r,
+                                   const struct driver_value *params, unsigned params_count)
 {
     size_t bytes = 0;
-    for (unsigned i = 0; i < r->params_count && r->task == DRIVER_LOAD; i++) {
-        bytes += r->params[i].bytes.len; /* bounded by max-param */
+    for (unsigned i = 0; i < params_count; i++) {
+        bytes += params[i].bytes.len; /* bounded by max-param */
     }
     size_t memory = sizeof(struct sqlite_job) + bytes;
     struct sqlite_job *job = malloc(memory);
@@ -83,12 +105,13 @@ static struct sqlite_job *make_job(const struct upstream *u, const struct driver
         .statement = r->task == DRIVER_PING ? NULL : u->statements[r->statement],
         .deadline_us = clock_now_us() + r->timeout_ms * 1000,
         .row_bytes_max = r->row_bytes_max,
+        .rows_max = r->rows_max > 0 ? r->rows_max : 1,
         .wants_more = r->wants_more,
-        .params_count = r->task == DRIVER_LOAD ? r->params_count : 0,
+        .params_count = params_count,
     };
     size_t at = 0;
-    for (unsigned i = 0; i < job->params_count; i++) {
-        struct driver_value v = r->params[i];
+    for (unsigned i = 0; i < params_count; i++) {
+        struct driver_value v = params[i];
         if (v.bytes.len > 0) {
             memcpy(job->bytes + at, v.bytes.data, v.bytes.len);
         }
@@ -99,10 +122,27 @@ static struct sqlite_job *make_job(const struct upstream *u, const struct driver
     return job;
 }
 
+static struct sqlite_job *make_list_job(const struct upstream *u, const struct driver_request *r)
+{
+    struct buf list;
+    struct sqlite_job *job = NULL;
+    buf_init(&list);
+    if (write_list(r, &list)) {
+        const struct driver_value text = {.bytes = buf_view(&list), .type = VALUE_TEXT};
+        job = make_job(u, r, &text, 1);
+    }
+    buf_fini(&list);
+    return job;
+}
+
 static unsigned load(struct upstream *u, const struct driver_request *requests, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        struct sqlite_job *job = make_job(u, &requests[i]);
+        const struct driver_request *r = &requests[i];
+        const unsigned params = r->task == DRIVER_LOAD ? r->params_count : 0;
+        struct sqlite_job *job = r->takes_list && r->task == DRIVER_LOAD
+                                     ? make_list_job(u, r)
+                                     : make_job(u, r, r->params, params);
         if (job == NULL) {
             return i;
         }
@@ -170,7 +210,11 @@ static void free_upstream(struct upstream *u)
 
 static void close_upstream(struct upstream *u, int64_t wait_ms)
 {
-    if (u != NULL && (u->pool == NULL || worker_pool_destroy(u->pool, wait_ms))) {
+    if (u == NULL) {
+        return;
+    }
+    const bool feed_ended = sqlite_feed_close(u->feed, wait_ms);
+    if ((u->pool == NULL || worker_pool_destroy(u->pool, wait_ms)) && feed_ended) {
         free_upstream(u);
     }
 }
@@ -216,9 +260,12 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
     u->states = calloc(config->connections, sizeof(void *));
     u->conns = u->states != NULL ? calloc(config->connections, sizeof(u->conns[0])) : NULL;
     int r = u->path == NULL || u->conns == NULL ? -ENOMEM : start_pool(u);
+    if (r == 0 && config->events.feed != NULL) {
+        r = sqlite_feed_open(&u->feed, &u->config, u->path);
+    }
     if (r != 0) {
         errtext_set(err, "cannot start helper threads: %s", strerror(-r));
-        free_upstream(u);
+        close_upstream(u, 0);
         return r;
     }
     *out = u;
@@ -229,6 +276,7 @@ const struct source_driver driver_sqlite = {
     .name = "sqlite",
     .help = "an SQLite file, opened read-only",
     .connections_default = 2,
+    .abilities = DRIVER_CAN_BULK | DRIVER_CAN_CHANGELOG | DRIVER_CAN_VERSION,
     .placeholder = '?',
     .bracket_quotes = true,
     .open = open_upstream,
@@ -238,4 +286,5 @@ const struct source_driver driver_sqlite = {
     .cancel = cancel,
     .settle = settle,
     .memory = memory,
+    .ddl = sqlite_feed_ddl,
 };

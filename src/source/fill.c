@@ -18,7 +18,7 @@
 
 #define SCRATCH_KEEP_BYTES (64 * 1024)
 
-struct shape map_shape(const struct source_map *m)
+struct shape map_shape(const struct source_map *m, bool is_bulk)
 {
     const struct map_options *o = &m->options;
     return (struct shape){
@@ -28,7 +28,29 @@ struct shape map_shape(const struct source_map *m)
         .bytes = (enum shape_bytes)o->bytes,
         .utf8 = (enum shape_utf8)o->invalid_utf8,
         .ttl_column = o->ttl_column,
+        .expires_column = o->expires_column,
+        .canon = o->canon,
+        .bulk = is_bulk || (o->as != SHAPE_STRING && o->as != SHAPE_RAW) ? o->bulk : "",
+        .tags = o->tags,
+        .max_rows = (unsigned)o->max_rows,
+        .wall_ms = m->source->owner->clock->wall_ms,
     };
+}
+
+/* The parameter that the option `canon` is about: the one of the same name, else the only one. */
+static struct strview canon_param(const struct flight *f)
+{
+    struct strview values[PATTERN_PARAMS_MAX];
+    const struct pattern *p = &f->map->pattern;
+    if (!pattern_match(p, flight_key(f), SIZE_MAX, values)) {
+        return strview_of("", 0);
+    }
+    unsigned i = 0;
+    while (i < p->params_count &&
+           !strview_eq(p->params[i].name, strview_str(f->map->options.canon))) {
+        i++;
+    }
+    return p->params_count > 0 ? values[i < p->params_count ? i : 0] : strview_of("", 0);
 }
 
 /* ttl x (1 - U[0, jitter]) */
@@ -37,6 +59,16 @@ static int64_t draw_life(struct sources *s, int64_t ttl_ms, int64_t jitter)
     uint64_t random = rng_below(&s->rng, (uint64_t)jitter + 1);
     double share = (double)random / SETTING_PERCENT_UNITS;
     return ttl_ms - (int64_t)((double)ttl_ms * share);
+}
+
+/* A row that the database itself forgets sooner than the map does takes its life from there. */
+static void limit_life(const struct source_map *m, const struct driver_result *r, struct shaped *s)
+{
+    const int64_t life_ms = s->has_ttl ? s->ttl_ms : m->options.ttl_ms;
+    if (r->has_life && r->life_ms < life_ms) {
+        s->has_ttl = true;
+        s->ttl_ms = r->life_ms;
+    }
 }
 
 /* What is to be written, decided. */
@@ -65,6 +97,10 @@ static struct fill_plan plan_fill(struct flight *f, const struct shaped *shaped)
     if (is_found) {
         life_ms = draw_life(s, shaped->has_ttl ? shaped->ttl_ms : o->ttl_ms, o->jitter);
     }
+    if (is_found && shaped->has_end) {
+        const int64_t ends_ms = s->clock->mono_ms - f->sent_ms + shaped->ends_in_ms;
+        life_ms = shaped->ends_in_ms <= 0 ? 0 : life_ms < ends_ms ? life_ms : ends_ms;
+    }
     if (f->is_late && life_ms > o->min_reload_ms) {
         life_ms = o->min_reload_ms;
     }
@@ -75,7 +111,9 @@ static struct fill_plan plan_fill(struct flight *f, const struct shaped *shaped)
     const int64_t kept_until_ms = f->sent_ms + life_ms + (has_windows ? map_window_ms(f->map) : 0);
     return (struct fill_plan){.key = {.key = flight_key(f), .hash = f->hash, .db = f->db},
                               .value = is_found ? shaped->value : strview_of("", 0),
-                              .type = is_found ? ENTRY_STRING : ENTRY_NEGATIVE,
+                              .type = !is_found         ? ENTRY_NEGATIVE
+                                      : shaped->is_hash ? ENTRY_HASH
+                                                        : ENTRY_STRING,
                               .aux = {.map = f->map->index,
                                       .flags = flags,
                                       .epoch = f->epoch,
@@ -83,6 +121,7 @@ static struct fill_plan plan_fill(struct flight *f, const struct shaped *shaped)
                                       .life_ms = life_ms},
                               .kept_until_ms = kept_until_ms,
                               .is_stored = life_ms > 0 && kept_until_ms > s->clock->mono_ms &&
+                                           !shaped->is_foreign &&
                                            (is_found ? shaped->value.len <= (size_t)o->max_value
                                                      : may_remember_absence(f->map))};
 }
@@ -142,9 +181,42 @@ static void fill(struct flight *f, const struct shaped *shaped)
     }
 }
 
-void fill_from_result(struct flight *f, const struct driver_result *r)
+/* Shapes the rows, stores, answers. `own`: what was answered to this flight alone; NULL: the rows
+ * are part of a bulk's answer. */
+static void fill_from_rows(struct flight *f, const struct rows *rows, unsigned first,
+                           unsigned count, const struct driver_result *own)
 {
     struct sources *s = f->source->owner;
+    struct buf scratch =
+        s->scratch; /* ours until the answers are out: a callback may end another flight */
+    s->scratch = (struct buf){0};
+    struct shape shape = map_shape(f->map, own == NULL);
+    shape.param = canon_param(f);
+    struct shaped shaped = shape_rows(&shape, rows, first, count, &scratch);
+    if (own != NULL) {
+        limit_life(f->map, own, &shaped);
+    }
+    if (shaped.status == SHAPE_MISFIT) {
+        flight_fail(f, LOAD_ERROR_REFUSED, shaped.problem);
+    } else {
+        fill(f, &shaped);
+        struct load_result result = {.status = LOAD_ABSENT};
+        if (shaped.status == SHAPE_FOUND) {
+            result.status = LOAD_FOUND;
+            result.type = shaped.is_hash ? ENTRY_HASH : ENTRY_STRING;
+            result.value = shaped.value;
+            result.sent_ms = f->sent_ms;
+        }
+        flight_finish(f, &result);
+    }
+    buf_clear(&scratch);
+    buf_shrink(&scratch, SCRATCH_KEEP_BYTES);
+    buf_fini(&s->scratch);
+    s->scratch = scratch;
+}
+
+void fill_from_result(struct flight *f, const struct driver_result *r)
+{
     assert(f->state == FLIGHT_SENT);
     if (r->status != DRIVER_OK) {
         flight_fail(f, load_error_from_status(r->status), r->detail);
@@ -158,27 +230,17 @@ void fill_from_result(struct flight *f, const struct driver_result *r)
         flight_finish(f, &pong);
         return;
     }
-    struct buf scratch =
-        s->scratch; /* ours until the answers are out: a callback may end another flight */
-    s->scratch = (struct buf){0};
-    struct shape shape = map_shape(f->map);
-    struct shaped shaped = shape_rows(&shape, r->rows, &scratch);
-    if (shaped.status == SHAPE_MISFIT) {
-        flight_fail(f, LOAD_ERROR_REFUSED, shaped.problem);
+    fill_from_rows(f, r->rows, 0, r->rows->count, r);
+}
+
+void fill_from_bulk(struct flight *f, const struct rows *rows, unsigned first, unsigned count)
+{
+    assert(f->state == FLIGHT_SENT);
+    if (rows->has_more && count == 0) {
+        flight_fail(f, LOAD_ERROR_REFUSED, "the bulk query has more rows than keys");
     } else {
-        fill(f, &shaped);
-        struct load_result result = {.status = LOAD_ABSENT, .type = ENTRY_STRING};
-        if (shaped.status == SHAPE_FOUND) {
-            result.status = LOAD_FOUND;
-            result.value = shaped.value;
-            result.sent_ms = f->sent_ms;
-        }
-        flight_finish(f, &result);
+        fill_from_rows(f, rows, first, count, NULL);
     }
-    buf_clear(&scratch);
-    buf_shrink(&scratch, SCRATCH_KEEP_BYTES);
-    buf_fini(&s->scratch);
-    s->scratch = scratch;
 }
 
 bool fill_check(struct source *src, const struct driver_result *r)
@@ -193,7 +255,7 @@ bool fill_check(struct source *src, const struct driver_result *r)
     s->check_status = r->status;
     errtext_set(&s->check_text, "%s", r->detail != NULL ? r->detail : "");
     if (r->status == DRIVER_OK) {
-        struct shape shape = map_shape(s->check_map);
+        struct shape shape = map_shape(s->check_map, s->check_is_bulk);
         const char *problem = shape_check(&shape, r->rows);
         if (problem != NULL) {
             s->check_status = DRIVER_ERROR;

@@ -10,9 +10,13 @@
  * the value may not be stored, answers the waiters, ends the flight. */
 void fill_from_result(struct flight *f, const struct driver_result *r);
 
+/* The same for a flight that went out with others: `count` rows from `first` on are its. */
+void fill_from_bulk(struct flight *f, const struct rows *rows, unsigned first, unsigned count);
+
 /* The result of a map's check at start (request 0); false: it is another request's. */
 bool fill_check(struct source *src, const struct driver_result *r);
 
-struct shape map_shape(const struct source_map *m);
+/* As the map's options say now; `is_bulk`: for rows of its bulk query. */
+struct shape map_shape(const struct source_map *m, bool is_bulk);
 
 #endif

@@ -1,12 +1,10 @@
 /*
- * The life of a flight: created and queued, joined, handed to the driver, ended. Who may start one
- * and what a result becomes is decided elsewhere (load.c, fill.c).
+ * The life of a flight: created and queued, joined, ended. Who may start one, when it is sent, and
+ * what a result becomes is decided elsewhere (load.c, pump.c, fill.c).
  *
  * Invariants:
- *  - a flight is QUEUED (in its source's queue), SENT (in a slot) or HELD (failed, waiting for
- *    nothing);
- *  - a SENT flight that ends before its answer leaves its slot taken and empty: the connection is
- *    busy until the driver reports, whoever still cares;
+ *  - a flight is QUEUED (in one of its source's queues), SENT (in a slot) or HELD (failed, waiting
+ *    for nothing);
  *  - a waiter's `done` may call anything of this layer, so a flight that is answering is not freed
  *    under its own loop.
  */
@@ -17,17 +15,10 @@
 #include <string.h>
 
 #include "deadline.h"
-#include "fill.h"
 #include "freshness.h"
 #include "load_error.h"
 #include "probe.h"
-
-#define NO_SLOT UINT32_MAX
-
-/* A request's id is the slot's index below a running number, so an answer finds its slot at once.
- */
-#define SLOT_BITS 16
-#define SLOT_MASK ((UINT64_C(1) << SLOT_BITS) - 1)
+#include "pump.h"
 
 static struct deadlines *deadlines_of(const struct flight *f)
 {
@@ -35,31 +26,6 @@ static struct deadlines *deadlines_of(const struct flight *f)
 }
 
 /* ---- beginning ------------------------------------------------------------------------------- */
-
-static void enter_queue(struct flight *f)
-{
-    struct source *src = f->source;
-    if (f->is_background) {
-        list_push_back(&src->background, &f->in_queue);
-        src->background_len++;
-        return;
-    }
-    if (f->purpose == FLIGHT_PROBE || f->is_retried) {
-        list_push_front(&src->queue, &f->in_queue);
-    } else {
-        list_push_back(&src->queue, &f->in_queue);
-    }
-    src->queue_len++;
-}
-
-static void leave_queue(struct flight *f)
-{
-    if (f->state == FLIGHT_QUEUED) {
-        list_remove(&f->in_queue);
-        f->source->queue_len -= !f->is_background;
-        f->source->background_len -= f->is_background;
-    }
-}
 
 size_t flight_cost(const struct flight_plan *plan)
 {
@@ -97,7 +63,7 @@ struct flight *flight_create(const struct flight_plan *plan)
         memcpy(f->key, plan->key.key.data, f->key_len);
     }
     list_init(&f->waiters);
-    enter_queue(f);
+    queue_enter(f);
     src->bytes += memory;
     deadline_add_flight(deadlines_of(f), f);
     deadline_arm(s, f->deadline_ms);
@@ -112,9 +78,9 @@ struct flight *flight_create(const struct flight_plan *plan)
 static void promote(struct flight *f, int64_t deadline_ms)
 {
     if (f->state == FLIGHT_QUEUED) {
-        leave_queue(f);
+        queue_leave(f);
         f->is_background = false;
-        enter_queue(f);
+        queue_enter(f);
         list_remove(&f->by_deadline);
         f->deadline_ms = deadline_ms;
         deadline_add_flight(deadlines_of(f), f);
@@ -156,19 +122,6 @@ void flight_leave(struct load_waiter *w)
     f->source->waiters--;
 }
 
-/* The driver is told to give up; its slot stays taken until it has. */
-static void leave_slot(struct flight *f)
-{
-    if (f->slot == NO_SLOT) {
-        return;
-    }
-    struct slot *slot = &f->source->slots[f->slot];
-    assert(slot->flight == f);
-    slot->flight = NULL;
-    f->slot = NO_SLOT;
-    f->source->driver->cancel(f->source->upstream, slot->request);
-}
-
 static void unlist(struct flight *f)
 {
     if (f->is_listed) {
@@ -185,8 +138,8 @@ static void release(struct flight *f)
     }
     assert(list_is_empty(&f->waiters));
     unlist(f);
-    leave_queue(f);
-    leave_slot(f);
+    queue_leave(f);
+    slot_leave(f);
     list_remove(&f->by_deadline);
     if (f->state == FLIGHT_HELD) {
         f->source->owner->flights_held--;
@@ -255,8 +208,8 @@ static void finish(struct flight *f, const struct load_result *result,
                    const struct load_result *old)
 {
     unlist(f);
-    leave_queue(f);
-    leave_slot(f);
+    queue_leave(f);
+    slot_leave(f);
     list_remove(&f->by_deadline);
     f->state = FLIGHT_SENT; /* in no queue any more */
     f->is_released = true;
@@ -283,8 +236,8 @@ static bool hold(struct flight *f, const char *text)
     if (f->error == NULL) {
         return false;
     }
-    leave_queue(f);
-    leave_slot(f);
+    queue_leave(f);
+    slot_leave(f);
     list_remove(&f->by_deadline);
     f->state = FLIGHT_HELD;
     f->deadline_ms = s->clock->mono_ms + hold_ms;
@@ -297,7 +250,7 @@ static bool hold(struct flight *f, const char *text)
 static void count_failure(struct flight *f, enum load_error code)
 {
     bool is_timeout = code == LOAD_ERROR_TIMEOUT;
-    bool was_sent = f->state == FLIGHT_SENT || f->is_retried;
+    bool was_sent = f->state == FLIGHT_SENT || f->is_resent;
     struct source_stats *stats = &f->source->stats;
     stats->loads += !was_sent; /* else counted when it was sent */
     stats->timeouts += is_timeout;
@@ -343,179 +296,4 @@ void flight_fail(struct flight *f, enum load_error code, const char *detail)
         finish(f, &result, has_old ? &old : NULL);
     }
     buf_fini(&bytes);
-}
-
-/* ---- the driver's side ----------------------------------------------------------------------- */
-
-static unsigned bind_params(const struct flight *f, struct driver_value *params)
-{
-    struct strview values[PATTERN_PARAMS_MAX];
-    const struct pattern *pattern = &f->map->pattern;
-    bool matches = pattern_match(pattern, flight_key(f), SIZE_MAX, values);
-    assert(matches); /* the key was matched when the flight began */
-    (void)matches;   /* without assertions */
-    for (unsigned i = 0; i < pattern->params_count; i++) {
-        params[i] = param_value(&pattern->params[i], values[i]);
-    }
-    return pattern->params_count;
-}
-
-static struct driver_request make_request(struct flight *f, uint64_t id,
-                                          struct driver_value *params)
-{
-    int64_t left_ms = f->deadline_ms - f->source->owner->clock->mono_ms;
-    struct driver_request r = {
-        .id = id, .task = DRIVER_PING, .timeout_ms = left_ms > 0 ? left_ms : 0, .params = params};
-    if (f->map != NULL) {
-        r.task = DRIVER_LOAD;
-        r.statement = (unsigned)f->map->statement_id;
-        r.params_count = bind_params(f, params);
-        r.row_bytes_max = (size_t)f->map->options.max_row;
-        r.wants_more = f->map->options.rows == SHAPE_ROWS_ONE;
-    }
-    return r;
-}
-
-static void take_slot(struct source *src, struct flight *f)
-{
-    assert(src->free_count > 0);
-    unsigned slot = src->free_slots[--src->free_count];
-    uint64_t request = ++src->next_request << SLOT_BITS | slot;
-    src->slots[slot] = (struct slot){
-        .request = request, .flight = f, .is_background = f->is_background};
-    src->background_busy += f->is_background;
-    f->slot = slot;
-}
-
-static void give_slot(struct source *src, unsigned slot)
-{
-    src->background_busy -= src->slots[slot].is_background;
-    src->slots[slot] = (struct slot){0};
-    src->free_slots[src->free_count++] = slot;
-}
-
-/* Loads that nobody waits for leave room for those that somebody does. */
-static bool may_send(const struct flight *f)
-{
-    const struct source *src = f->source;
-    if (!f->is_background) {
-        return true;
-    }
-    const unsigned awaited = src->capacity - src->free_count - src->background_busy;
-    if (f->map->options.priority == PRIORITY_LOW && (awaited > 0 || src->queue_len > 0)) {
-        return false;
-    }
-    const int64_t share = src->options.background_share * (int64_t)src->capacity;
-    return src->background_busy == 0 ||
-           (int64_t)(src->background_busy + 1) * SETTING_PERCENT_UNITS <= share;
-}
-
-static void mark_sent(struct flight *f)
-{
-    struct sources *s = f->source->owner;
-    leave_queue(f);
-    f->state = FLIGHT_SENT;
-    f->sent_ms = s->clock->mono_ms;
-    f->sent_us = s->clock->mono_us;
-    f->db_voids = s->db_voids[f->db];
-    f->source->stats.loads += !f->is_retried;
-    if (f->map != NULL) {
-        f->epoch = f->map->epoch;
-        f->map->stats.loads += !f->is_retried;
-    }
-}
-
-/* Sends one batch from the front of a queue. False: nothing more can be sent now. */
-static bool send_batch(struct source *src, const struct list *queue)
-{
-    struct flight *batch[FLIGHT_BATCH_MAX];
-    struct driver_request requests[FLIGHT_BATCH_MAX];
-    struct driver_value params[FLIGHT_BATCH_MAX][DRIVER_PARAMS_MAX];
-    unsigned count = 0;
-    list_for_each (it, queue) {
-        struct flight *f = container_of(it, struct flight, in_queue);
-        if (count == FLIGHT_BATCH_MAX || src->free_count == 0) {
-            break;
-        }
-        if (!may_send(f)) {
-            continue;
-        }
-        take_slot(src, f);
-        requests[count] = make_request(f, src->slots[f->slot].request, params[count]);
-        batch[count++] = f;
-    }
-    unsigned taken = count > 0 ? src->driver->load(src->upstream, requests, count) : 0;
-    for (unsigned i = 0; i < count; i++) {
-        if (i < taken) {
-            mark_sent(batch[i]);
-        } else { /* the driver is short of memory: stays queued */
-            unsigned slot = batch[i]->slot;
-            batch[i]->slot = NO_SLOT;
-            give_slot(src, slot);
-        }
-    }
-    return taken == FLIGHT_BATCH_MAX;
-}
-
-void source_pump(struct source *src)
-{
-    if (src->upstream == NULL) {
-        return;
-    }
-    while (!list_is_empty(&src->queue) && send_batch(src, &src->queue)) {
-    }
-    while (!list_is_empty(&src->background) && send_batch(src, &src->background)) {
-    }
-}
-
-/* Its connection broke before the statement was answered: once more, on another one. */
-static bool retry(struct flight *f, const struct driver_result *r)
-{
-    if (!r->is_lost || f->is_retried || f->purpose != FLIGHT_READ || f->source->owner->is_stopped ||
-        f->source->breaker.state != BREAKER_CLOSED) {
-        return false;
-    }
-    f->state = FLIGHT_QUEUED;
-    f->is_retried = true;
-    enter_queue(f);
-    return true;
-}
-
-void source_on_done(void *ctx, const struct driver_result *r)
-{
-    struct source *src = ctx;
-    if (fill_check(src, r)) {
-        return;
-    }
-    unsigned slot = (unsigned)(r->id & SLOT_MASK);
-    assert(slot < src->capacity);
-    assert(src->slots[slot].request == r->id);
-    struct flight *f = src->slots[slot].flight;
-    give_slot(src, slot);
-    if (r->status != DRIVER_DOWN && r->status != DRIVER_TIMEOUT) {
-        src->answered_ms = src->owner->clock->mono_ms;
-    }
-    if (f != NULL) {
-        f->slot = NO_SLOT;
-        latency_add(&src->latency, src->owner->clock->mono_us - f->sent_us);
-        if (!retry(f, r)) {
-            const bool is_failure = r->status == DRIVER_DOWN || r->status == DRIVER_TIMEOUT;
-            fill_from_result(f, r);
-            if (r->status != DRIVER_BUSY) {
-                source_note_load(src, is_failure);
-            }
-        }
-    }
-    source_pump(src);
-}
-
-void source_on_state(void *ctx, enum driver_state state)
-{
-    struct source *src = ctx;
-    bool was_down = src->state == DRIVER_STATE_DOWN || src->state == DRIVER_STATE_AUTH;
-    if (was_down && (state == DRIVER_STATE_UP || state == DRIVER_STATE_DEGRADED)) {
-        src->stats.reconnects++;
-        log_notice("source '%s' is up again", src->name);
-    }
-    src->state = state;
 }

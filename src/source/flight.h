@@ -45,13 +45,6 @@ void flight_finish(struct flight *f, const struct load_result *result);
  * error-hold. */
 void flight_fail(struct flight *f, enum load_error code, const char *detail);
 
-/* Hands queued flights to the driver while it has free slots. */
-void source_pump(struct source *src);
-
-/* Driver events; ctx is the struct source. */
-void source_on_done(void *ctx, const struct driver_result *r);
-void source_on_state(void *ctx, enum driver_state state);
-
 /* The timer's callback. */
 void sources_on_timer(struct ev_loop *loop, ev_timer *timer, int events);
 

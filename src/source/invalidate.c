@@ -101,8 +101,9 @@ bool sources_invalidate_key(struct sources *s, struct strview key, bool is_soft)
 {
     unsigned databases = 0;
     const bool is_mapped = sources_match(s, key) != NULL;
+    struct store_key k = store_key_init(s->store, 0, key); /* the hash is the same in all */
     for (unsigned db = 0; db < STORE_DATABASES; db++) {
-        const struct store_key k = store_key_init(s->store, db, key);
+        k.db = db;
         if (is_soft || !defer_flight(s, &k)) {
             void_key(s, &k);
         }

@@ -9,8 +9,10 @@
 
 #include <assert.h>
 
+#include "bulk.h"
 #include "freshness.h"
 #include "load_error.h"
+#include "pump.h"
 
 /* ---- maps ---------------------------------------------------------------------------------------
  */
@@ -23,6 +25,16 @@ bool sources_has_maps(const struct sources *s)
 struct source_map *sources_match(struct sources *s, struct strview key)
 {
     return map_index_match(&s->map_index, key);
+}
+
+enum entry_type source_map_type(const struct source_map *m)
+{
+    return m->options.as == SHAPE_HASH ? ENTRY_HASH : ENTRY_STRING;
+}
+
+unsigned source_map_weight(const struct source_map *m)
+{
+    return (unsigned)map_load_weight(m);
 }
 
 bool source_map_exists_loads(const struct source_map *m)
@@ -75,7 +87,7 @@ static struct refusal refuse_waiter(const struct source *src, enum flight_purpos
     if (why.detail != NULL) {
         return why;
     }
-    if ((int64_t)w->client_loads >= src->options.max_client_loads) {
+    if (w->client_weight >= (size_t)src->options.max_client_loads * SOURCE_LOAD_WEIGHT) {
         return (struct refusal){LOAD_ERROR_BUSY, "max-client-loads is reached"};
     }
     if ((int64_t)src->waiters >= src->options.max_waiters) {
@@ -86,9 +98,9 @@ static struct refusal refuse_waiter(const struct source *src, enum flight_purpos
 
 struct refusal load_refuse_flight(const struct source *src, const struct flight_plan *plan)
 {
-    const size_t len = plan->is_background ? src->background_len : src->queue_len;
+    const size_t weight = plan->is_background ? src->background_len * BULK_MAX : src->queue_weight;
     /* Queued flights that have a free slot waiting go out at the end of this turn. */
-    if (len >= (size_t)src->options.max_queue + src->free_count) {
+    if (weight >= ((size_t)src->options.max_queue + src->free_count) * BULK_MAX) {
         return (struct refusal){LOAD_ERROR_BUSY, "max-queue is reached"};
     }
     if (src->bytes + src->driver->memory(src->upstream) + flight_cost(plan) >
@@ -240,6 +252,24 @@ enum load_start sources_load(struct sources *s, struct source_map *m, const stru
         return refused(m, &old, now);
     }
     return LOAD_WAITS;
+}
+
+bool sources_prefetch(struct sources *s, struct source_map *m, const struct store_key *k)
+{
+    struct source *src = m->source;
+    const int64_t now_ms = s->clock->mono_ms;
+    const struct flight_plan plan = {.source = src,
+                                     .map = m,
+                                     .key = *k,
+                                     .started_ms = now_ms,
+                                     .deadline_ms = now_ms + map_load_timeout(m),
+                                     .purpose = FLIGHT_READ,
+                                     .is_admitted = true};
+    if (m->options.ttl_ms == 0 || m->options.admit > 1 || load_find_flight(s, k) != NULL) {
+        return true;
+    }
+    return load_refuse_source(src, FLIGHT_READ).detail == NULL &&
+           load_refuse_flight(src, &plan).detail == NULL && flight_create(&plan) != NULL;
 }
 
 enum load_start sources_test(struct sources *s, struct source_map *m, struct strview key,

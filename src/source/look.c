@@ -39,6 +39,7 @@ static const struct metric map_stat_rows[] = {
     COUNTER(map_stats, coalesced, "misses that joined a load under way"),
     COUNTER(map_stats, rejected, "misses refused at once"),
     COUNTER(map_stats, loads, "loads, each of which ended as one of the following six"),
+    COUNTER(map_stats, batches, "queries that loaded several keys at once"),
     COUNTER(map_stats, fills, "values stored"),
     COUNTER(map_stats, negatives, "missing rows remembered"),
     COUNTER(map_stats, voided, "answers not stored because the key had changed meanwhile"),
@@ -48,6 +49,7 @@ static const struct metric map_stat_rows[] = {
     COUNTER(map_stats, refreshes, "loads started in the background by hits"),
     COUNTER(map_stats, stale_error, "reads answered with an old value because the load failed"),
     COUNTER(map_stats, soft_timeouts, "reads answered with an old value because the load is slow"),
+    COUNTER(map_stats, bulk_orphans, "rows of bulk queries that nobody had asked for"),
     COUNTER(map_stats, invalidated, "invalidations that found something, and of the whole map"),
 };
 const struct metric_table map_stat_table = {"Maps", map_stat_rows, ARRAY_LEN(map_stat_rows)};

@@ -37,6 +37,7 @@ struct mock_query {
     size_t row_bytes_max;
     bool is_free; /* past the gate */
     bool is_cancelled, is_lost;
+    bool takes_list;
     struct mock_script script;
     uint64_t number;   /* of the query */
     struct buf params; /* each with a colon behind it */

@@ -216,7 +216,7 @@ const struct setting_table source_settings = {source_rows,
 #undef FIELD
 #define FIELD(f) .offset = offsetof(struct map_options, f)
 
-static const char *const as_names[] = {"string", "json", "raw", NULL};
+static const char *const as_names[] = {"string", "json", "raw", "hash", "jsonrows", NULL};
 static const char *const null_names[] = {"nil", "empty", "error", NULL};
 static const char *const rows_names[] = {"one", "first", NULL};
 static const char *const bytes_names[] = {"base64", "hex", NULL};
@@ -231,7 +231,9 @@ static const struct setting map_rows[] = {
      .names = as_names,
      .def = "string",
      .is_fixed = true,
-     .help = "what the row becomes: one column, a JSON object, or JSON as it is"},
+     .help =
+         "what the row becomes: one column, a JSON object, JSON as it is, a hash, or all rows as "
+         "a JSON array"},
     {.name = "ttl",
      FIELD(ttl_ms),
      .type = SETTING_DURATION,
@@ -383,6 +385,42 @@ static const struct setting map_rows[] = {
      FIELD(ttl_column),
      .type = SETTING_NAME,
      .help = "column with the row's own ttl in seconds, not part of the value"},
+    {.name = "expires-at-column",
+     FIELD(expires_column),
+     .type = SETTING_NAME,
+     .help = "column with the moment the row's value ends, not part of the value: Unix time, or a "
+             "timestamp in UTC"},
+    {.name = "max-rows",
+     FIELD(max_rows),
+     .type = SETTING_COUNT,
+     .def = "1000",
+     .min = 1,
+     .max = 100000,
+     .help = "of as jsonrows; more is SOURCEERR, or cut with rows first"},
+    {.name = "canon",
+     FIELD(canon),
+     .type = SETTING_NAME,
+     .help = "column that has to be the parameter byte for byte; else the value is not stored"},
+    {.name = "bulk",
+     FIELD(bulk),
+     .type = SETTING_NAME,
+     .is_fixed = true,
+     .help = "column of the bulk-query that tells whose row it is"},
+    {.name = "bulk-query",
+     FIELD(bulk_query),
+     .type = SETTING_TEXT,
+     .is_fixed = true,
+     .help = "loads many keys at once; its parameter is $name[]"},
+    {.name = "tag",
+     FIELD(tags),
+     .type = SETTING_LIST,
+     .is_fixed = true,
+     .help = "name made of columns, org:{org_id}, by which values can be invalidated; may be given "
+             "several times"},
+    {.name = "table",
+     FIELD(table),
+     .type = SETTING_NAME,
+     .help = "table of the rows, its columns named like the pattern's parameters; for SOURCE DDL"},
 };
 
 const struct setting_table map_settings = {map_rows, sizeof(map_rows) / sizeof(map_rows[0])};

@@ -44,7 +44,12 @@ struct map_options {
     int64_t max_value, max_row, max_param;
     int64_t exists_loads;
     int64_t writes;
-    char ttl_column[SETTING_NAME_MAX];
+    int64_t max_rows; /* of jsonrows */
+    char ttl_column[SETTING_NAME_MAX], expires_column[SETTING_NAME_MAX];
+    char canon[SETTING_NAME_MAX], bulk[SETTING_NAME_MAX];
+    char bulk_query[SETTING_LIST_MAX];
+    char tags[SETTING_LIST_MAX]; /* templates, each ended by a NUL; an empty one ends the list */
+    char table[SETTING_NAME_MAX];
 };
 extern const struct setting_table map_settings;
 

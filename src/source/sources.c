@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bulk.h"
 #include "flight.h"
 #include "sql_params.h"
+#include "word_params.h"
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -44,6 +46,9 @@ static void source_destroy(struct source *src)
     if (src->upstream != NULL) {
         src->driver->close(src->upstream, SOURCE_STOP_WAIT_MS);
     }
+    for (unsigned i = 0; src->slots != NULL && i < src->capacity; i++) {
+        free(src->slots[i].many);
+    }
     free(src->slots);
     free(src->free_slots);
     free(src->name);
@@ -55,6 +60,7 @@ static void map_destroy(struct source_map *m)
 {
     pattern_fini(&m->pattern);
     buf_fini(&m->statement);
+    buf_fini(&m->bulk_statement);
     free(m->name);
     free(m->sql);
     free(m);
@@ -275,10 +281,34 @@ static int rewrite_sql(struct source_map *m, struct errtext *err)
         names[i] = m->pattern.params[i].name;
     }
     const struct source_driver *driver = m->source->driver;
+    if (driver->takes_words) {
+        return word_params_mark(&m->statement, strview_str(m->sql), names, m->pattern.params_count,
+                                err);
+    }
     struct sql_dialect dialect = {.placeholder = driver->placeholder,
                                   .bracket_quotes = driver->bracket_quotes};
-    return sql_params_rewrite(&m->statement, strview_str(m->sql), &dialect, names,
-                              m->pattern.params_count, err);
+    int r = sql_params_rewrite(&m->statement, strview_str(m->sql), &dialect, names,
+                               m->pattern.params_count, err);
+    if (r != 0 || m->options.bulk_query[0] == '\0') {
+        return r;
+    }
+    dialect.takes_list = true;
+    r = sql_params_rewrite(&m->bulk_statement, strview_str(m->options.bulk_query), &dialect, names,
+                           m->pattern.params_count, err);
+    if (r != 0) {
+        errtext_prefix(err, "bulk-query");
+    }
+    return r;
+}
+
+/* The options that say how to load, as a whole: changed by `map` and, until the start, `map-set`.
+ */
+static int check_options(struct source_map *m, struct errtext *err)
+{
+    buf_clear(&m->statement);
+    buf_clear(&m->bulk_statement);
+    int r = bulk_check(m, err);
+    return r != 0 ? r : rewrite_sql(m, err);
 }
 
 static int check_overlaps(const struct sources *s, const struct source_map *m, struct errtext *err)
@@ -333,6 +363,7 @@ static int add_map(struct sources *s, const struct strview *argv, int argc, stru
     }
     *m = (struct source_map){.source = src,
                              .statement_id = -1,
+                             .bulk_statement_id = -1,
                              .soft_at_ms = -1,
                              .blind_at_ms = INT64_MAX,
                              .name = copy_text(argv[0]),
@@ -343,7 +374,7 @@ static int add_map(struct sources *s, const struct strview *argv, int argc, stru
     r = r != 0 ? r : settings_apply(&map_settings, &m->options, argv + 4, argc - 4, false, err);
     r = r != 0 ? r : pattern_init(&m->pattern, argv[2], err);
     r = r != 0 ? r : check_overlaps(s, m, err);
-    r = r != 0 ? r : rewrite_sql(m, err);
+    r = r != 0 ? r : check_options(m, err);
     r = r != 0 ? r : insert_map(s, m, err);
     if (r != 0) {
         map_destroy(m);
@@ -361,8 +392,17 @@ static int set_map(struct sources *s, const struct strview *argv, int argc, stru
     }
     struct map_options options = m->options;
     int r = settings_apply(&map_settings, &options, argv + 1, argc - 1, s->is_running, err);
-    if (r == 0) {
-        m->options = options;
+    if (r != 0 || s->is_running) {
+        m->options = r == 0 ? options : m->options;
+        return r;
+    }
+    const struct map_options before = m->options;
+    m->options = options;
+    r = check_options(m, err);
+    if (r != 0) {
+        struct errtext ignored;
+        m->options = before;
+        (void)check_options(m, &ignored); /* it was fine before */
     }
     return r;
 }

@@ -53,6 +53,7 @@
 #define SQL_BYTES_MAX       (64 * 1024)
 #define FLIGHTS_HELD_MAX    65536 /* failed keys remembered for error-hold */
 #define FLIGHT_BATCH_MAX    16
+#define BULK_MAX            DRIVER_LIST_ITEMS_MAX /* keys that one query loads */
 #define LOAD_ERROR_TEXT_MAX 256
 #define SOURCE_STOP_WAIT_MS 1000
 
@@ -78,9 +79,11 @@ struct deadlines {
 
 /* A place for one request at the driver. */
 struct slot {
-    uint64_t request;      /* id of the request under way */
-    struct flight *flight; /* borrowed; NULL: it ended before its answer came */
-    bool is_background;    /* nobody waited for it when it was sent */
+    uint64_t request;     /* id of the request under way */
+    unsigned count, live; /* flights it was sent for; those that still want its answer */
+    struct flight *one;   /* borrowed, when count is 1; NULL: it ended before its answer came */
+    struct flight **many; /* owned, room for BULK_MAX; NULL until it was needed */
+    bool is_background;   /* nobody waited for it when it was sent */
 };
 
 struct source_stats {
@@ -103,6 +106,7 @@ struct source {
     struct list queue;      /* struct flight::in_queue: somebody waits */
     struct list background; /* the same: nobody does */
     size_t queue_len, background_len;
+    size_t queue_weight; /* of the flights in `queue`, in parts of BULK_MAX */
     size_t waiters;
     size_t bytes;               /* of flights */
     struct deadlines deadlines; /* of pings */
@@ -120,7 +124,7 @@ struct map_stats {
     uint64_t hits, stale_hits, negative_hits, misses;
     uint64_t miss_loads, coalesced, rejected;
     uint64_t loads, batches, fills, negatives, voided, nofill, errors, timeouts;
-    uint64_t refreshes, stale_error, soft_timeouts;
+    uint64_t refreshes, stale_error, soft_timeouts, bulk_orphans;
     uint64_t invalidated;
 };
 extern const struct metric_table map_stat_table;
@@ -131,8 +135,10 @@ struct source_map {
     struct buf statement;  /* with the driver's placeholders */
     struct pattern pattern;
     struct map_options options;
-    unsigned index;   /* in sources::maps */
-    int statement_id; /* the upstream's; negative before the start */
+    unsigned index;        /* in sources::maps */
+    int statement_id;      /* the upstream's; negative before the start */
+    int bulk_statement_id; /* negative: there is none */
+    struct buf bulk_statement;
     uint32_t epoch;
     int64_t epoch_at_ms; /* when it was last stepped */
     int64_t soft_at_ms;  /* values from before are past their life; -1: none are */
@@ -160,7 +166,7 @@ struct flight {
     uint64_t hash;
     unsigned db;
     unsigned waiters_count;
-    unsigned slot; /* while SENT */
+    unsigned slot, place; /* while SENT: which slot, and which of its flights */
     enum flight_state state;
     enum flight_purpose purpose;
     bool is_listed; /* in the table */
@@ -168,6 +174,8 @@ struct flight {
     bool is_background; /* nobody has asked for it yet */
     bool is_admitted;   /* its result may be stored */
     bool is_retried;    /* its first connection broke */
+    bool is_resent;     /* it was sent before, and counted */
+    bool is_alone;      /* not to be sent together with others */
     bool is_late;       /* the row changed after the query was sent, see min-reload-interval */
     bool is_answering;  /* may not be freed by what a callback does */
     bool is_released;   /* to be freed once it is not answering */
@@ -204,6 +212,7 @@ struct sources {
     char refusal[LOAD_ERROR_TEXT_MAX]; /* lent out with a result at once */
     /* The check of one map at start: */
     struct source_map *check_map; /* NULL: none under way */
+    bool check_is_bulk;
     enum driver_status check_status;
     struct errtext check_text;
 };

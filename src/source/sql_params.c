@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdint.h>
+#include <string.h>
 
 static bool is_name_start(char c)
 {
@@ -126,6 +127,7 @@ struct rewrite {
     unsigned names_count;
     uint32_t used; /* bit i: names[i] was seen */
     char placeholder;
+    bool takes_list;
 };
 
 static int append_param(struct rewrite *w, struct strview name, struct errtext *err)
@@ -165,7 +167,8 @@ int sql_params_rewrite(struct buf *out, struct strview sql, const struct sql_dia
     struct rewrite w = {.out = out,
                         .names = names,
                         .names_count = names_count,
-                        .placeholder = dialect->placeholder};
+                        .placeholder = dialect->placeholder,
+                        .takes_list = dialect->takes_list};
     while (sql.len > 0) {
         size_t len;
         enum piece piece = next_piece(sql, dialect, &len);
@@ -177,6 +180,13 @@ int sql_params_rewrite(struct buf *out, struct strview sql, const struct sql_dia
             int r = append_param(&w, strview_of(sql.data + 1, len - 1), err);
             if (r != 0) {
                 return r;
+            }
+            if (w.takes_list) {
+                if (sql.len < len + 2 || memcmp(sql.data + len, "[]", 2) != 0) {
+                    errtext_set(err, "a parameter of a bulk query is written $name[]");
+                    return -EINVAL;
+                }
+                len += 2;
             }
         } else {
             buf_append(out, sql.data, len);

@@ -19,6 +19,7 @@
 struct sql_dialect {
     char placeholder; /* '?' -> ?1, '$' -> $1 */
     bool bracket_quotes;
+    bool takes_list; /* parameters are written $name[] */
 };
 
 /* Appends the rewritten text to `out`. Parameter i of `names` becomes placeholder i + 1. Refused: a

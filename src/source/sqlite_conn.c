@@ -1,6 +1,6 @@
 /*
  * What a helper thread does with SQLite: open the file read-only, prepare statements once per
- * connection, run them within their deadline, copy the first row out.
+ * connection, run them within their deadline, copy rows out.
  *
  *  - A file that is missing is not created; the next load tries again.
  *  - A file that was replaced, or that turns out to be broken, closes the connection; the next load
@@ -411,31 +411,33 @@ static void finish_rows(struct sqlite_job *job, struct rows_builder *b, bool has
     }
 }
 
-/* Runs a bound statement: at most one row is copied, a second one only noticed. */
+/* Runs a bound statement: rows_max rows are copied at most, one more only noticed. */
 static void run(struct sqlite_conn *c, sqlite3_stmt *stmt)
 {
     struct sqlite_job *job = c->job;
-    int code = sqlite3_step(stmt);
-    if (code != SQLITE_ROW && code != SQLITE_DONE) {
-        fail_code(c, code);
-        return;
-    }
     struct rows_builder b = {0};
-    if (!begin_rows(c, &b, stmt) || (code == SQLITE_ROW && !copy_row(c, &b, stmt))) {
-        rows_abandon(&b);
+    unsigned count = 0;
+    int code = sqlite3_step(stmt);
+    if ((code != SQLITE_ROW && code != SQLITE_DONE) || !begin_rows(c, &b, stmt)) {
+        if (job->status == DRIVER_OK) {
+            fail_code(c, code);
+        }
         return;
     }
-    if (code == SQLITE_ROW && job->wants_more) {
-        code = sqlite3_step(stmt);
-        if (code != SQLITE_ROW && code != SQLITE_DONE) {
-            fail_code(c, code);
+    while (code == SQLITE_ROW && count < job->rows_max) {
+        if (!copy_row(c, &b, stmt)) {
             rows_abandon(&b);
             return;
         }
-        finish_rows(job, &b, code == SQLITE_ROW);
+        count++;
+        code = count < job->rows_max || job->wants_more ? sqlite3_step(stmt) : SQLITE_DONE;
+    }
+    if (code != SQLITE_ROW && code != SQLITE_DONE) {
+        fail_code(c, code);
+        rows_abandon(&b);
         return;
     }
-    finish_rows(job, &b, false);
+    finish_rows(job, &b, code == SQLITE_ROW);
 }
 
 /* ---- tasks ----------------------------------------------------------------------------------- */

@@ -29,6 +29,7 @@ struct sqlite_job {
     const struct sqlite_statement *statement; /* borrowed; NULL for a ping */
     int64_t deadline_us;                      /* clock_now_us() */
     size_t row_bytes_max;
+    unsigned rows_max;
     bool wants_more;
     unsigned params_count;
     struct driver_value params[DRIVER_PARAMS_MAX]; /* views into `bytes` */

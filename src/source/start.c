@@ -14,6 +14,7 @@
 
 #include "feed.h"
 #include "flight.h"
+#include "pump.h"
 
 static int make_slots(struct source *src, struct errtext *err)
 {
@@ -66,21 +67,33 @@ static int add_statement(struct source_map *m, struct errtext *err)
         return id;
     }
     m->statement_id = id;
+    if (buf_len(&m->bulk_statement) == 0) {
+        return 0;
+    }
+    m->bulk_statement_id = src->driver->add_statement(src->upstream, buf_view(&m->bulk_statement),
+                                                      1);
+    if (m->bulk_statement_id < 0) {
+        errtext_set(err, "out of memory");
+        return m->bulk_statement_id;
+    }
     return 0;
 }
 
 /* 0: fine. 1: no answer. -EINVAL with text: the map can never work. */
-static int check_map(struct source_map *m, struct errtext *err)
+static int check_statement(struct source_map *m, bool is_bulk, struct errtext *err)
 {
     struct source *src = m->source;
     struct sources *s = src->owner;
     int64_t wait_ms = src->options.driver.connect_timeout_ms;
-    struct driver_request request = {.task = DRIVER_CHECK,
-                                     .statement = (unsigned)m->statement_id,
-                                     .params_count = m->pattern.params_count,
-                                     .timeout_ms = wait_ms,
-                                     .row_bytes_max = (size_t)m->options.max_row};
+    struct driver_request request = {
+        .task = DRIVER_CHECK,
+        .statement = (unsigned)(is_bulk ? m->bulk_statement_id : m->statement_id),
+        .takes_list = is_bulk,
+        .params_count = m->pattern.params_count,
+        .timeout_ms = wait_ms,
+        .row_bytes_max = (size_t)m->options.max_row};
     s->check_map = m;
+    s->check_is_bulk = is_bulk;
     if (src->driver->load(src->upstream, &request, 1) == 1) {
         src->driver->settle(src->upstream, wait_ms);
     }
@@ -100,6 +113,18 @@ static int check_map(struct source_map *m, struct errtext *err)
         return 1;
     }
     return 0;
+}
+
+static int check_map(struct source_map *m, struct errtext *err)
+{
+    int r = check_statement(m, false, err);
+    if (r == 0 && m->bulk_statement_id >= 0) {
+        r = check_statement(m, true, err);
+        if (r < 0) {
+            errtext_prefix(err, "bulk-query");
+        }
+    }
+    return r;
 }
 
 static int check_maps(struct source *src, struct errtext *err)

@@ -223,15 +223,12 @@ static inline bool slot_is_of_key(const struct store *s, const uint64_t *slot,
     return strview_eq(entry_key(entry_at(&s->segs, slot_ref(*slot))), k->key);
 }
 
-uint64_t *store_lookup(const struct store *s, const struct space *sp, const struct store_key *k)
+/* Out of the way of the look-up that knows where to look: 30 instructions less for that one. */
+static NO_INLINE uint64_t *probe_for(const struct store *s, const struct space *sp,
+                                     const struct store_key *k)
 {
     if (UNLIKELY(sp->ix == NULL)) {
         return NULL;
-    }
-    if (LIKELY(k->slot != NULL && k->slot_moves == s->slot_moves &&
-               index_slot_holds(k->slot, k->hash)) &&
-        LIKELY(slot_is_of_key(s, k->slot, k))) {
-        return (uint64_t *)(uintptr_t)k->slot; /* a second probe costs 50 instructions */
     }
     struct index_probe probe;
     for (uint64_t *slot = index_first(sp->ix, k->hash, &probe); slot != NULL;
@@ -241,6 +238,22 @@ uint64_t *store_lookup(const struct store *s, const struct space *sp, const stru
         }
     }
     return NULL;
+}
+
+static inline uint64_t *lookup(const struct store *s, const struct space *sp,
+                               const struct store_key *k)
+{
+    if (LIKELY(k->slot != NULL && k->slot_moves == s->slot_moves &&
+               index_slot_holds(k->slot, k->hash)) &&
+        LIKELY(slot_is_of_key(s, k->slot, k))) {
+        return (uint64_t *)(uintptr_t)k->slot;
+    }
+    return probe_for(s, sp, k);
+}
+
+uint64_t *store_lookup(const struct store *s, const struct space *sp, const struct store_key *k)
+{
+    return lookup(s, sp, k);
 }
 
 uint64_t *store_slot_of_ref(const struct space *sp, uint64_t hash, uint64_t ref)
@@ -260,8 +273,9 @@ uint64_t *store_slot_of_ref(const struct space *sp, uint64_t hash, uint64_t ref)
 
 uint64_t *store_lookup_live(struct store *s, const struct store_key *k)
 {
-    uint64_t *slot = store_lookup(s, space_of_db(s, k->db), k);
-    if (slot != NULL && entry_expiry(entry_at(&s->segs, slot_ref(*slot))) <= s->clock->mono_ms) {
+    uint64_t *slot = lookup(s, space_of_db(s, k->db), k);
+    if (slot != NULL &&
+        UNLIKELY(entry_expiry(entry_at(&s->segs, slot_ref(*slot))) <= s->clock->mono_ms)) {
         store_expel(s, k->hash, slot, STORE_EVENT_EXPIRED);
         return NULL;
     }

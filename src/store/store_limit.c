@@ -62,8 +62,8 @@ static void update_ceiling(struct store *s)
 {
     size_t segment = s->segs.segment_bytes;
     size_t level = committed_bytes(s) + segment;
-    if (level <= s->limit) {
-        s->ceiling = 0;
+    if (level <= s->limit || s->policy->never_evicts) {
+        s->ceiling = 0; /* without eviction there is no way down to wait for */
     } else if (s->ceiling > 0) {
         s->ceiling = size_min(s->ceiling, level);
     } else if (level > s->limit + slack_bytes(s) + 2 * segment) {

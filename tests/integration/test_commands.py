@@ -1,24 +1,10 @@
-"""Commands beyond what the differential run covers: expiry in real time, Redis's own tools."""
-import shutil
-import subprocess
+"""Commands beyond what the differential run covers: expiry in real time, SCAN, the memory limit."""
 import time
 import unittest
 
 from case import TarnCase
 from resp import Error, encode
 from tarn import Tarn, is_address_sanitized, until
-
-
-def tool(server, *args, stdin=None, timeout=60):
-    """Runs redis-cli or redis-benchmark against the server; returns its output."""
-    binary = shutil.which(args[0])
-    if binary is None:
-        raise AssertionError(f"{args[0]} is not installed (script/setup test)")
-    done = subprocess.run([binary, "-p", str(server.port), *args[1:]], input=stdin, capture_output=True, text=True,
-                          timeout=timeout, check=False)
-    if done.returncode != 0:
-        raise AssertionError(f"{args}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done.stdout
 
 
 class RealTime(TarnCase):
@@ -130,58 +116,3 @@ class Memory(unittest.TestCase):
             self.assertEqual(c.cmd("DBSIZE"), 1000)
             self.assertTrue(c.cmd("SET", "big", b"x" * (20 << 20)).startswith("OOM "))
             self.assertEqual(c.cmd("EXISTS", "big"), 0)
-
-
-class Tools(TarnCase):
-    def test_redis_cli_runs_commands(self):
-        self.assertEqual(tool(self.tarn, "redis-cli", "SET", "k", "v").strip(), "OK")
-        self.assertEqual(tool(self.tarn, "redis-cli", "-3", "GET", "k").strip(), "v")
-        self.assertEqual(tool(self.tarn, "redis-cli", "-n", "2", "GET", "k").strip(), "")
-
-    def test_redis_cli_scan(self):
-        for i in range(300):
-            self.c.cmd("SET", f"scan:{i}", "v")
-        out = tool(self.tarn, "redis-cli", "--scan", "--pattern", "scan:*")
-        self.assertEqual(len(set(out.split())), 300)
-
-    def test_redis_cli_pipe(self):
-        commands = "".join(f"SET pipe:{i} {i}\r\n" for i in range(1000))
-        out = tool(self.tarn, "redis-cli", "--pipe", stdin=commands)
-        self.assertIn("errors: 0, replies: 1000", out)
-        self.assertEqual(self.c.cmd("GET", "pipe:999"), b"999")
-
-    def test_redis_cli_stat(self):
-        """--stat never ends by itself: two lines are enough."""
-        process = subprocess.Popen(["redis-cli", "-p", str(self.tarn.port), "--stat", "-i", "0.1"], text=True,
-                                   stdout=subprocess.PIPE)
-        try:
-            lines = [process.stdout.readline() for _ in range(4)]
-        finally:
-            process.terminate()
-            process.wait()
-            process.stdout.close()
-        self.assertIn("keys", lines[1])
-        self.assertRegex(lines[3], r"^\d+ +\d")
-
-    def test_redis_cli_bigkeys(self):
-        self.c.cmd("SET", "big", b"x" * 1000)
-        self.assertIn("Biggest string found '\"big\"' has 1000 bytes", tool(self.tarn, "redis-cli", "--bigkeys"))
-
-    def test_redis_cli_interactive(self):
-        out = tool(self.tarn, "redis-cli", stdin="SET k 1\nINCR k\nGET k\n")
-        self.assertEqual(out.split(), ["OK", "2", "2"])
-
-    def test_redis_benchmark_default_run(self):
-        out = tool(self.tarn, "redis-benchmark", "-q", "-n", "2000", "-t", "ping_inline,ping_mbulk,set,get,incr,mset")
-        self.assertEqual(out.count("requests per second"), 6)
-        self.assertNotIn("rror", out)
-        self.assertNotIn("WARNING", out)
-
-    def test_redis_benchmark_pipelined(self):
-        out = tool(self.tarn, "redis-benchmark", "-q", "-P", "16", "-n", "50000", "-r", "10000", "-t", "get,set")
-        self.assertEqual(out.count("requests per second"), 2)
-        self.assertNotIn("rror", out)
-
-
-if __name__ == "__main__":
-    unittest.main()

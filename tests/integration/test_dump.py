@@ -44,6 +44,8 @@ def number64(value):
 
 
 class Dump(CompareCase):
+    args = ("--enable-debug-command", "yes")
+
     def move(self, source, target, key):
         dump = source.cmd("DUMP", key)
         self.assertEqual(target.cmd("RESTORE", key, 0, dump, "REPLACE"), "OK", (key, dump[:100]))
@@ -208,6 +210,17 @@ class Dump(CompareCase):
         self.assertEqual(self.c.cmd("RESTORE", "h", 0, dump), "BUSYKEY Target key name already exists.")
         self.assertEqual(self.c.cmd("RESTORE", "h", 0, dump, "REPLACE"), "OK")
         self.assertEqual(self.c.cmd("EXISTS", "h"), 0)
+
+    def test_digest_is_that_of_the_value(self):
+        self.c.cmd("HSET", "h", "a", "1", "b", "2")
+        self.c.cmd("HSET", "other", "b", "2", "a", "1")
+        self.c.cmd("SET", "s", "x")
+        for key in ("h", "other", "s"):
+            self.assertEqual(self.c.cmd("RESTORE", key + "-copy", 0, self.c.cmd("DUMP", key)), "OK")
+        digests = self.c.cmd("DEBUG", "DIGEST-VALUE", "h", "h-copy", "other", "other-copy", "s", "s-copy", "none")
+        self.assertEqual([digests.index(d) for d in digests], [0, 0, 0, 0, 4, 4, 6])
+        self.c.cmd("HSET", "h", "b", "3")
+        self.assertNotEqual(self.c.cmd("DEBUG", "DIGEST-VALUE", "h"), digests[:1])
 
     def test_large_hash_with_expiries(self):
         pairs = [w for i in range(2000) for w in (b"field:%d" % i, b"%d" % i)]

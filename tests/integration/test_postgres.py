@@ -175,6 +175,40 @@ class Feed(PostgresCase):
         for i in range(1, 101):
             self.assertEqual(self.c.cmd("GET", f"name:{i}"), b"n%d" % i)
 
+    def test_the_triggers_that_source_ddl_prints_do_it(self):
+        self.db.execute('CREATE SCHEMA it; CREATE TABLE it.page (lang text, slug text, body text, id serial PRIMARY KEY)')
+        self.addCleanup(self.db.execute, "DROP SCHEMA it CASCADE")
+        config = self.config + (
+            'map page shop "it\'s:{lang:str}/{slug:str}" "SELECT body FROM it.page WHERE lang = $lang AND slug = $slug" '
+            'table it.page\n')
+        with Tarn(config=config) as tarn, tarn.connect() as c:
+            self.db.execute(c.cmd("SOURCE", "DDL", "page").decode())
+            self.db.execute(c.cmd("SOURCE", "DDL", "page").decode())  # again: replaces them
+            until(lambda: fields(c.cmd("SOURCE", "INFO", "shop"))["feed"] == b"up", "the feed to be up")
+
+            def sees(key, value):
+                until(lambda: c.cmd("GET", key) == value, f"{key} to be {value}", 5)
+
+            for slug in ("a", "b", "two\nlines", "!", "\u00e9'"):
+                key = f"it's:en/{slug}"
+                self.assertIsNone(c.cmd("GET", key))
+                self.db.execute("INSERT INTO it.page (lang, slug, body) VALUES ('en', %s, 'one')", slug)
+                sees(key, b"one")
+                self.db.execute("UPDATE it.page SET body = 'two' WHERE slug = %s", slug)
+                sees(key, b"two")
+            self.db.execute("INSERT INTO it.page (lang, slug) VALUES (NULL, 'c'), (repeat('x', 9000), 'd')")
+            self.db.execute("UPDATE it.page SET slug = 'moved' WHERE slug = 'a'")
+            sees("it's:en/a", None)
+            sees("it's:en/moved", b"two")
+            self.db.execute("DELETE FROM it.page WHERE slug = 'b'")
+            sees("it's:en/b", None)
+            self.assertEqual(c.cmd("GET", "it's:en/moved"), b"two")
+            self.db.execute("TRUNCATE it.page")
+            sees("it's:en/moved", None)
+        self.assertEqual(self.c.cmd("SOURCE", "DDL", "name"), "ERR the map does not say whose rows it loads: set its "
+                         "option 'table'")
+        self.assertEqual(self.c.cmd("SOURCE", "DDL", "nosuch"), "ERR there is no such map")
+
     def test_tracking_clients_hear_of_it(self):
         with self.tarn.connect() as c:
             c.cmd("HELLO", "3")

@@ -144,7 +144,7 @@ static void limits__limits_answer_at_once(void **state)
     world_line(w, "source-set m max-waiters 100");
     assert_int_equal(world_load(w, "user:0", w->clock.mono_ms, &r[12]), LOAD_AT_ONCE);
     assert_error(&r[12], "SOURCEBUSY"); /* waiters of the key */
-    r[13].waiter.client_loads = 3;
+    r[13].waiter.client_weight = (size_t)3 * SOURCE_LOAD_WEIGHT;
     assert_int_equal(world_load(w, "user:1", w->clock.mono_ms, &r[13]), LOAD_AT_ONCE);
     assert_error(&r[13], "SOURCEBUSY"); /* loads of the client */
     assert_int_equal(world_map_stat(w, "user", "rejected"), 4);

@@ -151,7 +151,7 @@ void world_prepare(struct world *w, struct reader *r)
                          .wants_new = r->wants_new,
                          .waiter = {.done = on_done,
                                     .wants_new = r->wants_new,
-                                    .client_loads = r->waiter.client_loads}};
+                                    .client_weight = r->waiter.client_weight}};
 }
 
 enum load_start world_load(struct world *w, const char *key, int64_t arrived_ms, struct reader *r)

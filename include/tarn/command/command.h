@@ -149,6 +149,11 @@ void command_prepare(struct command_env *env, struct command_call *call);
 void command_prefetch(struct command_env *env, struct command_call *calls, unsigned count);
 enum command_result command_run(struct command_env *env, struct command_call *call) WARN_UNUSED;
 
+/* A request that waits behind a suspended one of its session: starts the loads that it will need.
+ * False: what comes behind it cannot be judged yet. */
+bool command_look_ahead(struct command_env *env, const struct session *s,
+                        const struct strview *argv, int argc);
+
 /* The number of commands with a row of their own; and the row's name, for tests that want one test
  * each. */
 size_t command_count(void);

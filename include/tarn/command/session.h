@@ -22,7 +22,8 @@ struct session_loads;
 struct interests;
 struct transaction;
 
-#define SESSION_NAME_MAX 1024 /* bytes of CLIENT SETNAME and SETINFO values */
+#define SESSION_ADDRESS_MAX 48   /* an IPv6 address with its port */
+#define SESSION_NAME_MAX    1024 /* bytes of CLIENT SETNAME and SETINFO values */
 
 enum session_flag {
     SESSION_AUTHENTICATED = 1 << 0,
@@ -54,6 +55,9 @@ struct session_ops {
     /* Bytes of unread input, unsent output, and memory held, for CLIENT LIST. */
     void (*buffers)(const struct session *s, size_t *query_out, size_t *query_free_out,
                     size_t *output_out, size_t *memory_out);
+    /* Sends what is in `out` and a bulk with these bytes behind it, which need not outlive the
+     * call. False: nothing was done. NULL in tests. */
+    bool (*send_bulk)(struct session *s, struct strview bytes);
     /* Replies were appended from outside of the session's own command (pushes): write them. */
     void (*wake)(struct session *s);
 };
@@ -61,18 +65,19 @@ struct session_ops {
 struct session {
     struct list link; /* command_env::sessions */
     const struct session_ops *ops;
-    struct buf *out; /* replies go here; owned by the connection */
-    uint64_t id;     /* 1, 2, 3, ... in order of arrival */
-    unsigned flags;  /* enum session_flag */
-    unsigned db;
-    int resp_version;         /* 2 or 3 */
-    int fd;                   /* for CLIENT LIST only; -1 in tests */
-    int64_t created_ms;       /* monotonic */
-    int64_t active_ms;        /* monotonic, last request */
-    char *name;               /* owned, NULL: none */
-    char *lib_name, *lib_ver; /* owned, NULL: none */
-    char address[64];         /* "127.0.0.1:50000", "/path:0" */
-    char local_address[64];
+    struct buf *out;    /* replies go here; owned by the connection */
+    uint64_t id;        /* 1, 2, 3, ... in order of arrival */
+    unsigned flags;     /* enum session_flag */
+    int fd;             /* for CLIENT LIST only; -1 in tests */
+    uint32_t created_s; /* monotonic */
+    uint8_t db;
+    uint8_t resp_version; /* 2 or 3 */
+    int64_t active_ms; /* monotonic: when the latest request (the one that runs or is suspended) was
+                          first tried */
+    char *name;        /* owned, NULL: none */
+    char *lib_name, *lib_ver;           /* owned, NULL: none */
+    char address[SESSION_ADDRESS_MAX];  /* "127.0.0.1:50000", "/path:0" */
+    const char *local_address;          /* borrowed for the session's life */
     const struct command *last_command; /* borrowed, static tables */
     uint64_t commands;                  /* requests run */
 
@@ -80,7 +85,6 @@ struct session {
     struct interests *interests;     /* owned; NULL: watches, subscribes and tracks nothing */
     struct session_loads
         *loads; /* owned; loads of the suspended command and their results; NULL in between */
-    int64_t arrived_ms;       /* when the running (or suspended) command was first tried */
     int64_t blocked_until_ms; /* delayed by DEBUG SLEEP and the like; 0: not */
 };
 

@@ -39,6 +39,8 @@ void resp_write_bulk_i64(struct resp_writer *w, int64_t value); /* the digits as
 /* Writes a bulk of `len` bytes but leaves these to the caller: returns where they go, until the
  * next append; NULL without memory. */
 char *resp_write_bulk_uninit(struct resp_writer *w, size_t len);
+/* Announces a bulk: its bytes and CR LF are to follow. */
+void resp_write_bulk_head(struct resp_writer *w, size_t len);
 void resp_write_null(struct resp_writer *w);       /* $-1 or _ */
 void resp_write_null_array(struct resp_writer *w); /* *-1 or _ */
 void resp_write_array(struct resp_writer *w, size_t count);

@@ -30,7 +30,11 @@
 struct ev_loop;
 struct upstream; /* the driver's own */
 
-#define DRIVER_PARAMS_MAX 16
+#define DRIVER_PARAMS_MAX     16
+#define DRIVER_LIST_ITEMS_MAX 128
+
+/* In statements of drivers that take words: this byte and the letter 'A' + i are parameter i. */
+#define WORD_PARAM_MARK '\0'
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
@@ -119,10 +123,13 @@ struct driver_request {
     unsigned statement; /* from add_statement() */
     unsigned params_count;
     const struct driver_value *params; /* borrowed during load() */
-    int64_t timeout_ms;                /* from now; the driver ends the query by itself then */
-    size_t row_bytes_max;              /* a larger row is DRIVER_TOO_BIG */
-    bool wants_more;                   /* find out whether there is a second row */
-    bool needs_primary;                /* a replica may not know yet what this has to see */
+    bool takes_list;   /* the statement has one parameter, a list: `params` are its elements (LOAD),
+                          at   most DRIVER_LIST_ITEMS_MAX, all of one type */
+    unsigned rows_max; /* LOAD: rows to return at most; 0: one */
+    int64_t timeout_ms;   /* from now; the driver ends the query by itself then */
+    size_t row_bytes_max; /* a larger row is DRIVER_TOO_BIG */
+    bool wants_more;      /* find out whether there is a row beyond those */
+    bool needs_primary;   /* a replica may not know yet what this has to see */
 };
 
 enum driver_status {
@@ -140,8 +147,12 @@ struct driver_result {
     enum driver_status status;
     const struct rows *rows; /* LOAD, CHECK with DRIVER_OK; borrowed during done() */
     const char *detail;      /* for the log, never for clients; may hold the database's own words */
-    bool is_lost; /* with DRIVER_DOWN: the connection broke before the statement was answered, so
-                     another one may do better: a load is sent once more */
+    /* With DRIVER_DOWN: the connection broke before the statement was answered, so another one may
+     * do better: a load is sent once more. */
+    bool is_lost;
+    /* LOAD: the database itself forgets the row, so long after the request was sent. */
+    bool has_life;
+    int64_t life_ms;
 };
 
 enum driver_state {
@@ -220,6 +231,7 @@ enum driver_ability {
     DRIVER_CAN_NOTIFY = 1 << 4,
     DRIVER_CAN_CHANGELOG = 1 << 5,
     DRIVER_CAN_VERSION = 1 << 6,
+    DRIVER_CAN_BULK = 1 << 7, /* requests with takes_list */
 };
 
 /* ---- the driver ------------------------------------------------------------------------------ */
@@ -233,6 +245,18 @@ struct upstream_config {
     unsigned connections;
     unsigned requests_max;   /* under way at once; more than connections with DRIVER_CAN_PIPELINE */
     size_t result_bytes_max; /* rows that were read and not yet handed to done() */
+};
+
+/* What triggers on a table have to know to name the keys that a changed row touches. */
+struct driver_ddl_part {
+    struct strview text;
+    bool is_column; /* else literal text */
+};
+struct driver_ddl {
+    const char *map, *table;
+    const struct driver_options *options;
+    struct driver_ddl_part parts[2 * DRIVER_PARAMS_MAX + 1]; /* the key, from left to right */
+    unsigned parts_count;
 };
 
 /* What SOURCE INFO shows of an upstream. */
@@ -249,6 +273,7 @@ struct source_driver {
     unsigned abilities;  /* enum driver_ability */
     char placeholder;    /* '?' for ?1 ?2, '$' for $1 $2 */
     bool bracket_quotes; /* [x] is a quoted identifier in this dialect */
+    bool takes_words;    /* statements are commands, see WORD_PARAM_MARK; no placeholders */
     bool is_for_tests;
 
     /* Reaches for nothing yet: a database that is down does not fail it. 0 or -errno with text. */
@@ -271,6 +296,8 @@ struct source_driver {
     size_t (*memory)(const struct upstream *u);
     /* NULL: there is nothing to report. */
     void (*report)(const struct upstream *u, struct driver_report *out);
+    /* Appends the statements that make the database write to the feed; NULL: it needs none. */
+    void (*ddl)(const struct driver_ddl *d, struct buf *out);
     /* DEBUG SOURCE; NULL: none. argv[0] is the verb. 0 or -EINVAL with text. */
     int (*debug)(struct upstream *u, const struct strview *argv, int argc, struct buf *reply,
                  struct errtext *err);

@@ -100,6 +100,14 @@ struct strview source_map_source_name(const struct source_map *m);
 
 struct strview source_map_name(const struct source_map *m);
 
+/* What its rows become. */
+enum entry_type source_map_type(const struct source_map *m);
+
+/* How much one load of it counts towards max-client-loads: SOURCE_LOAD_WEIGHT, less where many keys
+ * are loaded by one query. */
+#define SOURCE_LOAD_WEIGHT 128
+unsigned source_map_weight(const struct source_map *m);
+
 /* May EXISTS load on this map (option exists-loads)? */
 bool source_map_exists_loads(const struct source_map *m);
 
@@ -150,8 +158,8 @@ struct load_waiter {
     bool is_soft;    /* deadline_ms is that of soft-timeout */
     bool wants_new;  /* the owner's: an old value will not do, whatever happens */
     void (*done)(struct load_waiter *w, const struct load_result *r);
-    unsigned client_loads; /* loads this party's client has under way; checked against
-                              max-client-loads */
+    size_t client_weight; /* of the loads this party's client has under way; checked against
+                             max-client-loads */
 };
 
 enum load_start {
@@ -164,6 +172,10 @@ enum load_start {
 enum load_start sources_load(struct sources *s, struct source_map *m, const struct store_key *k,
                              int64_t arrived_ms, struct load_waiter *w,
                              struct load_result *now) WARN_UNUSED;
+
+/* Starts a load that somebody will ask for in a moment, unless one is under way or its result could
+ * not be kept until then. False: a limit speaks against any more. */
+bool sources_prefetch(struct sources *s, struct source_map *m, const struct store_key *k);
 
 /* The waiter's owner goes away. Accepts a waiter that is not linked. A flight nobody waits for goes
  * on if its query was sent and is dropped if it was still queued. */
@@ -212,6 +224,11 @@ bool sources_define_map(struct sources *s, struct strview map, source_field_fn e
 /* SOURCE EXPLAIN: which map, parameters, cached?, age, ttl, would it load? False: no map matches.
  */
 bool sources_explain(struct sources *s, const struct store_key *k, source_field_fn each, void *ctx);
+
+/* SOURCE DDL: appends the statements that make the database report changes of a map's rows. 0,
+ * -EINVAL with text, or -ENOMEM. */
+int sources_ddl(struct sources *s, struct strview map, struct buf *out,
+                struct errtext *err) WARN_UNUSED;
 
 /* SOURCE TEST: runs the map's query for the key once, stores nothing. `done` gets the mapped value.
  */

@@ -79,6 +79,15 @@ uint64_t hashmap_scan(const struct types *t, struct strview hash, uint64_t curso
 bool hashmap_random(const struct types *t, struct strview hash, struct rng *rng,
                     struct hashmap_field *out);
 
+/* ---- making ---- */
+
+struct buf;
+
+/* Appends a hash of `count` fields (`pairs`: name, value, ...; names differ; at most
+ * HASHMAP_PACK_MAX), as the bytes of an entry. A lack of memory shows in the buffer. */
+#define HASHMAP_PACK_MAX 65535u
+void hashmap_pack(struct buf *out, const struct strview *pairs, size_t count);
+
 /* ---- changing ---- */
 
 /* A hash that is being changed. Between filling it in and hashmap_end(), which must come also after

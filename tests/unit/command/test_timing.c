@@ -117,6 +117,17 @@ static void timing__a_low_threshold_times_everything(void **state)
     assert_true(stat_of(f, "get")->untimed_max > 0);
 }
 
+static void timing__histograms_are_memory_in_use(void **state)
+{
+    struct fixture *f = *state;
+    const size_t before = command_memory(&f->env);
+    f->options.latency_tracking = true;
+    run_many(f, "GET k", 3);
+    assert_int_equal(command_memory(&f->env), before + sizeof(struct timing));
+    command_table_reset_stats(f->env.table);
+    assert_int_equal(command_memory(&f->env), before);
+}
+
 static void timing__without_tracking_there_is_no_histogram(void **state)
 {
     struct fixture *f = *state;
@@ -138,6 +149,7 @@ int main(void)
         CASE(timing__short_commands_are_timed_now_and_then),
         CASE(timing__long_commands_are_timed_always),
         CASE(timing__a_low_threshold_times_everything),
+        CASE(timing__histograms_are_memory_in_use),
         CASE(timing__without_tracking_there_is_no_histogram),
     };
     return cmocka_run_group_tests_name("command/timing", tests, NULL, NULL);

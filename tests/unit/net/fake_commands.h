@@ -20,8 +20,9 @@
 #include "tarn/command/command.h"
 #include "tarn/proto/resp_write.h"
 
+#define FAKE_DIRECT_MAX (2 << 20)
 #define LOADED_ARRIVED_MS \
-    (-2) /* session::arrived_ms of a session whose WAIT has suspended once \
+    (-2) /* session::active_ms of a session whose WAIT has suspended once \
           */
 
 void session_init(struct session *s, struct command_env *env, const struct session_ops *ops,
@@ -85,6 +86,18 @@ static void fake_big(struct resp_writer *w, size_t n)
     }
 }
 
+/* As GET sends a large value: from memory that is not the connection's. */
+static void fake_direct(struct session *s, size_t n)
+{
+    static char bytes[FAKE_DIRECT_MAX];
+    memset(bytes, 'd', n);
+    if (!s->ops->send_bulk(s, strview_of(bytes, n))) {
+        struct resp_writer w = session_writer(s);
+        resp_write_bulk(&w, strview_of(bytes, n));
+    }
+    memset(bytes, 0, n); /* nobody may look at it later */
+}
+
 static void fake_kill(struct command_env *env, struct session *self)
 {
     list_for_each (link, &env->sessions) {
@@ -106,15 +119,22 @@ enum command_result command_run(struct command_env *env, struct command_call *ca
         resp_write_bulk(&w, call->argv[1]);
     } else if (strview_eq_nocase(name, "big")) {
         fake_big(&w, (size_t)fake_number(call));
+    } else if (strview_eq_nocase(name, "direct")) {
+        fake_direct(s, (size_t)fake_number(call));
+    } else if (strview_eq_nocase(name, "spin")) {
+        const int64_t until_us = clock_now_us() + fake_number(call);
+        while (clock_now_us() < until_us) {
+        }
+        resp_write_ok(&w);
     } else if (strview_eq_nocase(name, "quit")) {
         resp_write_ok(&w);
         s->flags |= SESSION_CLOSING;
     } else if (strview_eq_nocase(name, "wait")) {
-        if (s->arrived_ms != LOADED_ARRIVED_MS) {
-            s->arrived_ms = LOADED_ARRIVED_MS;
+        if (s->active_ms != LOADED_ARRIVED_MS) {
+            s->active_ms = LOADED_ARRIVED_MS;
             return COMMAND_SUSPENDED;
         }
-        s->arrived_ms = 0;
+        s->active_ms = 0;
         resp_write_simple(&w, strview_str("LOADED"));
     } else if (strview_eq_nocase(name, "delay")) {
         s->blocked_until_ms = env->clock->mono_ms + fake_number(call);
@@ -128,6 +148,14 @@ enum command_result command_run(struct command_env *env, struct command_call *ca
     s->commands++;
     env->stats.commands_processed++;
     return COMMAND_DONE;
+}
+
+/* Counts; nothing is looked at behind `stop`. */
+bool command_look_ahead(struct command_env *env, const struct session *s,
+                        const struct strview *argv, int argc)
+{
+    env->stats.keyspace_misses++;
+    return argc > 0 && s != NULL && !strview_eq_nocase(argv[0], "stop");
 }
 
 #endif

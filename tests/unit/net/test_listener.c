@@ -174,6 +174,37 @@ static void listener__refuses_one_client_too_many(void **state)
     close(third);
 }
 
+/* Many clients that arrive at once are let in a few at a time, behind those who are here. */
+static void listener__takes_a_storm_in_shares(void **state)
+{
+    struct world *w = *state;
+    struct errtext err;
+    int fds[3 * NET_ACCEPTS];
+    w->options.maxclients = 1000;
+    assert_int_equal(net_listen(w->net, &err), NET_OK);
+    int first = connect_client(w);
+    struct sockaddr_un a = address_of(w);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fds[i], (struct sockaddr *)&a, sizeof(a)), 0);
+    }
+    char pong[16];
+    for (size_t turn = 1; turn <= ARRAY_LEN(fds) / NET_ACCEPTS; turn++) {
+        assert_int_equal(send(first, "PING\r\n", 6, MSG_NOSIGNAL), 6);
+        turns(w, 1);
+        assert_int_equal(w->net->conns_count, 1 + turn * NET_ACCEPTS);
+        /* A turn begins with the replies to what the one before has read. */
+        assert_int_equal(recv(first, pong, sizeof(pong), MSG_DONTWAIT), turn > 1 ? 7 : -1);
+    }
+    turns(w, 1);
+    assert_int_equal(recv(first, pong, sizeof(pong), MSG_DONTWAIT), 7);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        ask(w, fds[i], "PING\r\n", "+PONG\r\n");
+        close(fds[i]);
+    }
+    close(first);
+}
+
 static void listener__needs_something_to_listen_on(void **state)
 {
     struct world *w = *state;
@@ -264,6 +295,7 @@ int main(void)
         CASE(listener__replaces_a_dead_socket_but_not_a_live_one),
         CASE(listener__leaves_a_file_that_is_no_socket),
         CASE(listener__refuses_one_client_too_many),
+        CASE(listener__takes_a_storm_in_shares),
         CASE(listener__needs_something_to_listen_on),
         CASE(listener__modes_are_octal),
         CASE(net__judges_output_limits),

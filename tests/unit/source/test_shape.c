@@ -11,6 +11,8 @@
 #include "fault_alloc.h"
 #include "tarn/source/driver.h"
 
+#define NO_OTHER_COLUMNS .expires_column = "", .canon = "", .bulk = "", .tags = ""
+
 /* "name:type=value|name:type=value": one row; the types are the first letters n i r b t y(bytes) j.
  */
 static struct rows *make_rows(const char *text, unsigned count, bool has_more)
@@ -48,7 +50,7 @@ static void assert_shapes(const struct shape *s, const char *text, const char *e
     struct buf scratch;
     buf_init(&scratch);
     struct rows *r = make_rows(text, 1, false);
-    struct shaped out = shape_rows(s, r, &scratch);
+    struct shaped out = shape_rows(s, r, 0, r->count, &scratch);
     if (out.status != SHAPE_FOUND || !strview_eq(out.value, strview_str(expected))) {
         fail_msg("%s: '%.*s' (%s) instead of '%s'", text, STRVIEW_ARG(out.value),
                  out.problem != NULL ? out.problem : "", expected);
@@ -63,7 +65,7 @@ static enum shape_status status_of(const struct shape *s, const char *text, unsi
     struct buf scratch;
     buf_init(&scratch);
     struct rows *r = make_rows(text, count, has_more);
-    struct shaped out = shape_rows(s, r, &scratch);
+    struct shaped out = shape_rows(s, r, 0, r->count, &scratch);
     assert_true((out.problem != NULL) == (out.status == SHAPE_MISFIT));
     free(r);
     buf_fini(&scratch);
@@ -73,7 +75,7 @@ static enum shape_status status_of(const struct shape *s, const char *text, unsi
 static void shape__json_shows_each_type(void **state)
 {
     (void)state;
-    struct shape s = {.as = SHAPE_JSON, .ttl_column = ""};
+    struct shape s = {.as = SHAPE_JSON, .ttl_column = "", NO_OTHER_COLUMNS};
     assert_shapes(&s, "a:n=|b:i=-5|c:r=1.5|d:b=1|e:b=0|f:t=x\"y|g:y=foo|h:j={\"k\": 1}",
                   "{\"a\":null,\"b\":-5,\"c\":1.5,\"d\":true,\"e\":false,\"f\":\"x\\\"y\",\"g\":"
                   "\"Zm9v\",\"h\":{\"k\": 1}}");
@@ -93,7 +95,7 @@ static void shape__json_shows_each_type(void **state)
 static void shape__string_is_one_column(void **state)
 {
     (void)state;
-    struct shape s = {.as = SHAPE_STRING, .ttl_column = ""};
+    struct shape s = {.as = SHAPE_STRING, .ttl_column = "", NO_OTHER_COLUMNS};
     assert_shapes(&s, "a:t=x\xff", "x\xff");
     assert_shapes(&s, "a:b=1", "1");
     assert_shapes(&s, "a:t=", "");
@@ -105,7 +107,7 @@ static void shape__string_is_one_column(void **state)
 static void shape__raw_is_checked(void **state)
 {
     (void)state;
-    struct shape s = {.as = SHAPE_RAW, .ttl_column = ""};
+    struct shape s = {.as = SHAPE_RAW, .ttl_column = "", NO_OTHER_COLUMNS};
     assert_shapes(&s, "a:t= {\"x\":1} ", " {\"x\":1} ");
     assert_shapes(&s, "a:j=[1]", "[1]");
     assert_shapes(&s, "a:i=7", "7");
@@ -120,7 +122,7 @@ static void shape__raw_is_checked(void **state)
 static void shape__null_empty_and_absent_differ(void **state)
 {
     (void)state;
-    struct shape s = {.as = SHAPE_STRING, .ttl_column = ""};
+    struct shape s = {.as = SHAPE_STRING, .ttl_column = "", NO_OTHER_COLUMNS};
     assert_int_equal(status_of(&s, "a:t=", 1, false), SHAPE_FOUND);
     assert_int_equal(status_of(&s, "a:t=", 0, false), SHAPE_ABSENT);
     assert_int_equal(status_of(&s, "a:n=", 1, false), SHAPE_ABSENT);
@@ -137,7 +139,7 @@ static void shape__null_empty_and_absent_differ(void **state)
 static void shape__second_row_is_an_error_unless_first_is_wanted(void **state)
 {
     (void)state;
-    struct shape s = {.as = SHAPE_STRING, .ttl_column = ""};
+    struct shape s = {.as = SHAPE_STRING, .ttl_column = "", NO_OTHER_COLUMNS};
     assert_int_equal(status_of(&s, "a:t=x", 2, false), SHAPE_MISFIT);
     assert_int_equal(status_of(&s, "a:t=x", 1, true), SHAPE_MISFIT);
     s.rows = SHAPE_ROWS_FIRST;
@@ -147,11 +149,11 @@ static void shape__second_row_is_an_error_unless_first_is_wanted(void **state)
 
 static void assert_ttl(const char *text, bool has_ttl, int64_t ttl_ms)
 {
-    struct shape s = {.as = SHAPE_STRING, .ttl_column = "ttl"};
+    struct shape s = {.as = SHAPE_STRING, .ttl_column = "ttl", NO_OTHER_COLUMNS};
     struct buf scratch;
     buf_init(&scratch);
     struct rows *r = make_rows(text, 1, false);
-    struct shaped out = shape_rows(&s, r, &scratch);
+    struct shaped out = shape_rows(&s, r, 0, r->count, &scratch);
     assert_int_equal(out.status, SHAPE_FOUND);
     assert_true(strview_eq(out.value, strview_str("x")));
     assert_int_equal(out.has_ttl, has_ttl);
@@ -175,7 +177,7 @@ static void shape__ttl_column_is_read_and_left_out(void **state)
     assert_ttl("v:t=x|ttl:y=60", true, 0);
     assert_ttl("v:t=x|ttl:r=inf", true, INT64_C(315360000000));
     assert_ttl("v:t=x|ttl:i=9223372036854775807", true, INT64_C(315360000000));
-    struct shape s = {.as = SHAPE_JSON, .ttl_column = "ttl"};
+    struct shape s = {.as = SHAPE_JSON, .ttl_column = "ttl", NO_OTHER_COLUMNS};
     assert_shapes(&s, "a:i=1|ttl:i=5|b:i=2", "{\"a\":1,\"b\":2}");
     assert_int_equal(status_of(&s, "a:i=1", 1, false), SHAPE_MISFIT);
     assert_int_equal(status_of(&s, "ttl:i=1", 1, false), SHAPE_MISFIT);
@@ -184,14 +186,14 @@ static void shape__ttl_column_is_read_and_left_out(void **state)
 static void shape__want_of_memory_is_an_error(void **state)
 {
     (void)state;
-    struct shape s = {.as = SHAPE_JSON, .ttl_column = ""};
+    struct shape s = {.as = SHAPE_JSON, .ttl_column = "", NO_OTHER_COLUMNS};
     struct buf scratch;
     buf_init(&scratch);
     struct rows *r = make_rows("a:t=some text", 1, false);
     fault_alloc_arm(0, 100);
-    assert_int_equal(shape_rows(&s, r, &scratch).status, SHAPE_MISFIT);
+    assert_int_equal(shape_rows(&s, r, 0, r->count, &scratch).status, SHAPE_MISFIT);
     assert_true(fault_alloc_disarm());
-    assert_int_equal(shape_rows(&s, r, &scratch).status, SHAPE_FOUND);
+    assert_int_equal(shape_rows(&s, r, 0, r->count, &scratch).status, SHAPE_FOUND);
     free(r);
     buf_fini(&scratch);
     for (size_t good = 0; good < 3; good++) {

@@ -92,7 +92,7 @@ static void sources__refuses_what_is_wrong(void **state)
     refuse(f, "map|user|shop|user:{id|SELECT $id", "map user: '{' without '}'");
     refuse(f, "map|user|shop|user:{id}|SELECT $ids", "'$ids' is not in the pattern");
     refuse(f, "map|user|shop|user:{id}|SELECT 1", "does not use");
-    refuse(f, "map|user|shop|user:{id}|SELECT $id|as|hash", "it is one of string, json, raw");
+    refuse(f, "map|user|shop|user:{id}|SELECT $id|as|list", "it is one of string, json, raw");
     refuse(f, "map|user|shop|user:{id}|SELECT $id|stael-ttl|5", "unknown option 'stael-ttl'");
     accept(f, "map|user|shop|user:{id:int}|SELECT $id");
     refuse(f, "map|user|shop|page:{id:int}|SELECT $id", "exists already");

@@ -197,6 +197,25 @@ static void limit__expiry_can_be_set_when_nothing_more_fits(void **state)
     fixture_fini(&f);
 }
 
+static void limit__lowered_without_eviction_holds_at_once(void **state)
+{
+    (void)state;
+    struct errtext err;
+    struct fixture f;
+    fixture_init(&f, 0, "noeviction");
+    for (unsigned n = 0; n < 1000; n++) {
+        assert_int_equal(fixture_set_n(&f, n, 1000, 0), STORE_OK);
+    }
+    f.options.maxmemory = 1;
+    assert_int_equal(store_apply_options(f.s, &err), 0);
+    assert_int_equal(store_make_room(f.s), STORE_FULL);
+    assert_int_equal(fixture_set_n(&f, 1000, 10, 0), STORE_FULL);
+    f.options.maxmemory = 0;
+    assert_int_equal(store_apply_options(f.s, &err), 0);
+    assert_int_equal(fixture_set_n(&f, 1000, 10, 0), STORE_OK);
+    fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +224,7 @@ int main(void)
         cmocka_unit_test(limit__expiry_can_be_set_when_nothing_more_fits),
         cmocka_unit_test(limit__volatile_policies_spare_entries_without_expiry),
         cmocka_unit_test(limit__lowered_is_reached_in_slices),
+        cmocka_unit_test(limit__lowered_without_eviction_holds_at_once),
         cmocka_unit_test(limit__counts_what_others_hold),
         cmocka_unit_test(limit__value_beyond_it_evicts_nothing),
         cmocka_unit_test(limit__hundred_kilobytes_are_enough_to_work),

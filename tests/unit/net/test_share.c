@@ -1,0 +1,110 @@
+/*
+ * What one connection may have of a turn beside others, and large replies, which are sent before the
+ * turn ends.
+ */
+#include "conn_world.h"
+
+static void conn__large_values_leave_without_a_copy_or_with_one(void **state)
+{
+    struct world *w = *state;
+    int fd = open_client(w);
+    static const size_t lens[] = {40000, 900000, 1100000, 70000}; /* the third is too large */
+    struct buf requests = {0};
+    size_t all = 0;
+    for (unsigned i = 0; i < 40; i++) {
+        const size_t len = lens[i % ARRAY_LEN(lens)];
+        char head[32];
+        all += (size_t)snprintf(head, sizeof(head), "$%zu\r\n\r\n", len) + len;
+        assert_true(buf_printf(&requests, "*2\r\n$6\r\nDIRECT\r\n$%d\r\n%zu\r\n",
+                               len > 999999  ? 7
+                               : len > 99999 ? 6
+                                             : 5,
+                               len));
+    }
+    push(fd, &requests);
+    turns(w, 20); /* the socket is full in the middle of a value */
+    static char reply[1 << 16];
+    size_t seen = 0, d = 0;
+    for (int i = 0; i < TURNS_MAX && seen < all; i++) {
+        turns(w, 1);
+        ssize_t n = recv(fd, reply, sizeof(reply), 0);
+        for (ssize_t k = 0; k < n; k++) {
+            assert_true(reply[k] != '\0');
+            d += reply[k] == 'd';
+        }
+        seen += n > 0 ? (size_t)n : 0;
+    }
+    assert_int_equal(seen, all);
+    assert_int_equal(d, 10 * (40000 + 900000 + 1100000 + 70000));
+    buf_fini(&requests);
+    close(fd);
+}
+
+/* ---- fairness ---- */
+
+/* Requests as many as the socket takes. */
+static size_t flood(int fd, const char *request)
+{
+    struct buf requests = {0};
+    for (unsigned i = 0; i < 20000; i++) {
+        assert_true(buf_append_str(&requests, request));
+    }
+    const size_t all = buf_len(&requests);
+    push(fd, &requests);
+    const size_t sent = all - buf_len(&requests);
+    buf_fini(&requests);
+    return sent / strlen(request);
+}
+
+/* One client with more to do than fits into a turn, another with a single request: who was first
+ * does not matter, the other is answered in that very turn. */
+static void check_fairness(struct world *w, const char *request, size_t run_max)
+{
+    int greedy = open_client(w);
+    int modest = open_client(w);
+    turns(w, 2);
+    const uint64_t before = w->env.stats.commands_processed;
+    const size_t flooded = flood(greedy, request);
+    say(modest, "*1\r\n$4\r\nPING\r\n");
+    turns(w, 2); /* read in the first, answered when the second begins, which reads more */
+    char pong[16];
+    assert_int_equal(recv(modest, pong, sizeof(pong), 0), 7);
+    assert_true(flooded > 2 * run_max);
+    assert_in_range(w->env.stats.commands_processed - before, 2, 2 * run_max + 1);
+    close(greedy);
+    close(modest);
+}
+
+static void conn__a_greedy_pipeline_gets_a_share_of_each_turn(void **state)
+{
+    check_fairness(*state, "*1\r\n$4\r\nPING\r\n", NET_READ_BYTES / 14 + 1);
+}
+
+static void conn__slow_requests_get_a_share_of_the_time(void **state)
+{
+    /* A batch takes three times what a turn may have: not more than one, and no second. */
+    check_fairness(*state, "*2\r\n$4\r\nSPIN\r\n$2\r\n50\r\n", BATCH_CALLS);
+}
+
+static void conn__early_replies_are_a_share_of_each_turn(void **state)
+{
+    struct world *w = *state;
+    int size = 64 << 20;
+    int fd = open_client(w);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
+    (void)flood(fd, "*2\r\n$3\r\nBIG\r\n$5\r\n70000\r\n");
+    turns(w, 1); /* what is not a full batch runs when the next begins */
+    assert_in_range(w->env.stats.commands_processed, 1, NET_OUT_SOFT_BYTES / 70000 + 1);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(conn__large_values_leave_without_a_copy_or_with_one),
+        CASE(conn__a_greedy_pipeline_gets_a_share_of_each_turn),
+        CASE(conn__slow_requests_get_a_share_of_the_time),
+        CASE(conn__early_replies_are_a_share_of_each_turn),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
