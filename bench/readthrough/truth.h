@@ -10,9 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TRUTH_TIME_BITS                                                       \
-    40 /* microseconds since the start: twelve days; 24 bits of version above \
-        */
+/* Microseconds since the start, twelve days of them; 24 bits of version above. */
+#define TRUTH_TIME_BITS 40
 
 struct truth {
     _Atomic uint64_t *words; /* owned */
