@@ -69,6 +69,13 @@ bool breaker_note(struct breaker *b, const struct breaker_options *o, bool is_fa
     return true;
 }
 
+void breaker_hurry(struct breaker *b, int64_t now_ms)
+{
+    if (b->state == BREAKER_OPEN && b->until_ms > now_ms) {
+        b->until_ms = now_ms;
+    }
+}
+
 bool breaker_wants_probe(struct breaker *b, int64_t now_ms)
 {
     if (b->state != BREAKER_OPEN || now_ms < b->until_ms) {

@@ -41,6 +41,9 @@ struct breaker {
 bool breaker_note(struct breaker *b, const struct breaker_options *o, bool is_failure,
                   int64_t now_ms, struct rng *rng);
 
+/* The database was heard of by another way: an open breaker's probe is due now. */
+void breaker_hurry(struct breaker *b, int64_t now_ms);
+
 /* Is it time for the probe? Then the breaker is PROBING until breaker_probed(). */
 bool breaker_wants_probe(struct breaker *b, int64_t now_ms);
 void breaker_probed(struct breaker *b, const struct breaker_options *o, bool is_failure,

@@ -9,6 +9,7 @@
  */
 #include "feed.h"
 
+#include "probe.h"
 #include "tarn/base/log.h"
 
 bool source_has_feed(const struct source *src)
@@ -111,6 +112,7 @@ void source_on_feed(void *ctx, enum feed_event event, struct strview text)
         log_notice("source '%s': its feed is up", src->name);
         src->stats.feed_gaps++;
         end_gap(src);
+        source_probe_soon(src);
         break;
     }
 }

@@ -50,6 +50,14 @@ void source_probe_if_due(struct source *src)
     }
 }
 
+void source_probe_soon(struct source *src)
+{
+    if (src->breaker.state == BREAKER_OPEN) {
+        breaker_hurry(&src->breaker, src->owner->clock->mono_ms);
+        deadline_arm(src->owner, src->breaker.until_ms);
+    }
+}
+
 void source_probed(struct source *src, bool is_failure)
 {
     struct sources *s = src->owner;

@@ -12,6 +12,8 @@ void source_note_load(struct source *src, bool is_failure);
 
 /* By the clock: sends the probe that is due. */
 void source_probe_if_due(struct source *src);
+/* There is a sign that the database is back: the probe does not wait any longer. */
+void source_probe_soon(struct source *src);
 /* The probe has come back, or has not. */
 void source_probed(struct source *src, bool is_failure);
 

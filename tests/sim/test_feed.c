@@ -266,6 +266,29 @@ static void feed__is_shown(void **state)
     }
 }
 
+/* The feed has a connection of its own: when it is up again the database is, and nobody need wait
+ * for the next probe. */
+static void feed__up_makes_the_breaker_probe_at_once(void **state)
+{
+    struct world *w = *state;
+    up(w);
+    world_line(w, "source-set m breaker-open 1h..2h");
+    world_mock(w, "FEED DOWN");
+    world_mock(w, "FAIL down");
+    for (int i = 0; i < 10; i++) {
+        struct reader r = {0};
+        (void)world_get(w, "user:1", &r);
+        world_turn(w);
+    }
+    world_mock(w, "FAIL off");
+    world_pass(w, 10000);
+    struct reader refused = {0};
+    assert_int_equal(world_load(w, "user:1", w->clock.mono_ms, &refused), LOAD_AT_ONCE);
+    world_mock(w, "FEED UP");
+    world_pass(w, 1);
+    load(w, "user:1");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(feed__##name, setup, world_teardown)
 
 int main(void)
@@ -282,6 +305,7 @@ int main(void)
         CASE(soft_invalidation_keeps_the_stale_window),
         CASE(needs_a_driver_that_has_one),
         CASE(is_shown),
+        CASE(up_makes_the_breaker_probe_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
