@@ -10,6 +10,7 @@ from run import Context, run_workloads
 from special import QUICK, SPECIALS
 from workloads import WORKLOADS
 
+BUILT = ("--tarn", "--load", "--replay")  # with their values the first arguments: from script/bench
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -27,6 +28,7 @@ def parse(argv):
     parser.add_argument("--out", default=os.path.join(HERE, "results"), metavar="FOLDER", help="where results go")
     parser.add_argument("--tarn", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--load", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--replay", default="", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
@@ -90,10 +92,10 @@ def main(argv):
         return 64
     servers.give_files()
     os.makedirs(args.out, exist_ok=True)
-    context = Context(programs, args.load, args.repeats or (3 if args.quick else 5),
+    context = Context(programs, args.load, args.replay, args.repeats or (3 if args.quick else 5),
                       args.seconds or (1.5 if args.quick else 4), args.quick)
     page = Page(context, args.out, time.strftime("%Y-%m-%d") + ("-quick" if args.quick else ""))
-    command = " ".join(["script/bench"] + argv[4:])
+    command = " ".join(["script/bench"] + argv[2 * len(BUILT):])
     servers.stop_on_signal()
     try:
         measure(context, page, chosen)

@@ -18,9 +18,10 @@ SETTLE_SECONDS_MAX = 60
 class Context:
     """What all measurements need: programs (tarn first), the load generator, how long and how often."""
 
-    def __init__(self, programs, load_path, repeats, seconds, is_quick):
+    def __init__(self, programs, load_path, replay_path, repeats, seconds, is_quick):
         self.programs = programs
         self.load_path = load_path
+        self.replay_path = replay_path
         self.repeats = repeats
         self.seconds = seconds
         self.warmup = min(1.0, seconds / 4)

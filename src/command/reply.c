@@ -12,7 +12,7 @@
 #include "table.h"
 #include "tarn/base/buf.h"
 
-/* Below this a copy costs less than a send of its own. (Not copying takes 15 % off a GET of 64
+/* Below this a copy costs less than a send of its own. (Not copying saves 4 us of a GET of 64
  * KiB.) */
 #define SENT_DIRECTLY_MIN (32 * 1024)
 
@@ -51,6 +51,9 @@ void reply_last_bulk(struct cmd_ctx *ctx, struct strview bytes)
 {
     if (LIKELY(bytes.len < SENT_DIRECTLY_MIN) || !send_directly(ctx, bytes)) {
         resp_write_bulk(ctx->reply, bytes);
+    } else {
+        ctx->sent = bytes.len;
+        ctx->reply_start = buf_len(ctx->reply->out); /* what is left there is no whole reply */
     }
 }
 

@@ -12,6 +12,7 @@
 #include "fence.h"
 #include "flight.h"
 #include "freshness.h"
+#include "write.h"
 
 /* ---- invalidation ---------------------------------------------------------------------------- */
 
@@ -26,6 +27,9 @@ static void void_key(struct sources *s, const struct store_key *k)
 
 void sources_void_key(struct sources *s, unsigned db, struct strview key)
 {
+    if (UNLIKELY(!list_is_empty(&s->writes))) {
+        write_void_key(s, key);
+    }
     if (s->flights.count == 0 && s->fences == NULL) {
         return;
     }
@@ -99,8 +103,25 @@ static bool invalidate_entry(struct sources *s, const struct store_key *k, bool 
     return was_good;
 }
 
+void sources_forget_key(struct sources *s, struct strview key)
+{
+    unsigned databases = 0;
+    struct store_key k = store_key_init(s->store, 0, key);
+    for (unsigned db = 0; db < STORE_DATABASES; db++) {
+        k.db = db;
+        void_key(s, &k);
+        databases |= (unsigned)store_remove(s->store, &k) << db;
+    }
+    if (s->observer.key_invalidated != NULL) {
+        s->observer.key_invalidated(s->observer.ctx, key, databases);
+    }
+}
+
 bool sources_invalidate_key(struct sources *s, struct strview key, bool is_soft)
 {
+    if (UNLIKELY(!list_is_empty(&s->writes))) {
+        write_void_key(s, key);
+    }
     unsigned databases = 0;
     const bool is_mapped = sources_match(s, key) != NULL;
     struct store_key k = store_key_init(s->store, 0, key); /* the hash is the same in all */

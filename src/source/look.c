@@ -50,6 +50,8 @@ static const struct metric map_stat_rows[] = {
     COUNTER(map_stats, stale_error, "reads answered with an old value because the load failed"),
     COUNTER(map_stats, soft_timeouts, "reads answered with an old value because the load is slow"),
     COUNTER(map_stats, bulk_orphans, "rows of bulk queries that nobody had asked for"),
+    COUNTER(map_stats, writes, "writes begun in the database"),
+    COUNTER(map_stats, write_errors, "those that failed, or nobody knows of"),
     COUNTER(map_stats, invalidated, "invalidations that found something, and of the whole map"),
 };
 const struct metric_table map_stat_table = {"Maps", map_stat_rows, ARRAY_LEN(map_stat_rows)};

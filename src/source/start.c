@@ -16,6 +16,7 @@
 #include "fence.h"
 #include "flight.h"
 #include "pump.h"
+#include "write.h"
 
 static int make_slots(struct source *src, struct errtext *err)
 {
@@ -68,6 +69,10 @@ static int add_statement(struct source_map *m, struct errtext *err)
         return id;
     }
     m->statement_id = id;
+    if (write_add_statements(m) != 0) {
+        errtext_set(err, "out of memory");
+        return -ENOMEM;
+    }
     if (buf_len(&m->bulk_statement) == 0) {
         return 0;
     }

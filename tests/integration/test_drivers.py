@@ -11,6 +11,7 @@ from case import TarnCase
 from database import check_at_rest, fields
 from origins import BIG, BYTES, EMOJI, MariaDBOrigin, PostgresOrigin, SqliteOrigin
 from proxy import Proxy
+from redis_origin import RedisOrigin
 from resp import Error
 from tarn import Tarn, run_tarn, until
 
@@ -209,6 +210,11 @@ class Shapes(OriginCase):
 class Failures(OriginCase):
     """The failure matrix, cold keys."""
     source_options = "load-timeout 2s connect-timeout 1s pool 2 breaker-open 50ms..200ms"
+
+    def setUp(self):
+        super().setUp()
+        self.recovers()  # from the case before
+        self.assertEqual(self.c.cmd("FLUSHALL"), "OK")
 
     def tearDown(self):
         check_at_rest(self)
@@ -451,13 +457,15 @@ class Accounts(OriginCase):
 def make_cases():
     """One class for each origin and family of cases, by name: Shapes_postgres."""
     cases = {}
-    for origin in ORIGINS:
+    for origin in [*ORIGINS, RedisOrigin]:
         families = [Shapes, Failures]
         families += [NetworkFailures] if origin.has_network else []
         families += [Accounts] if origin.has_accounts else []
         for family in families:
-            name = f"{family.__name__}_{origin.name}"
-            cases[name] = type(name, (family,), {"origin_type": origin})
+            if origin.families is None or family.__name__ in origin.families:
+                name = f"{family.__name__}_{origin.name}"
+                without = {test: None for test in origin.without}  # what is no function is no test
+                cases[name] = type(name, (family,), {"origin_type": origin, **without})
     return cases
 
 

@@ -29,6 +29,8 @@ class Origin:
     name = driver = None
     has_network = True   # it is behind a port: can be refused, held back, cut
     has_accounts = True  # users and passwords
+    families = None      # names of the only classes of cases that it can serve
+    without = ()         # cases of those that it cannot
     query = {
         "name": "SELECT name FROM item WHERE id = $id",
         "text": "SELECT id FROM item WHERE name = $text",
