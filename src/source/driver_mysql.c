@@ -123,7 +123,6 @@ static struct mysql_job *make_job(const struct upstream *u, const struct driver_
         .deadline_us = clock_now_us() + r->timeout_ms * 1000,
         .row_bytes_max = r->row_bytes_max,
         .rows_max = r->rows_max > 0 ? r->rows_max : 1,
-        .wants_more = r->wants_more,
         .is_refused = u->state == DRIVER_STATE_DOWN || u->state == DRIVER_STATE_AUTH,
         .params_count = r->task == DRIVER_LOAD ? r->params_count : 0,
     };

@@ -1,12 +1,12 @@
 /*
  * The PostgreSQL driver: libpq inside the event loop, no thread but the one that looks up names.
  *
- *     load() ──> struct pg_request ──> pg_server (waiting) ──> pg_pipe (pipeline) ──> finished ──>
- * done()
+ *     load() ──> struct pg_request ──> pg_members ──> pg_server ──> pg_pipe ──> pg_link ──> libpq
+ *                                      (which one)   (the pool)   (a pipeline)
  *
- * This file makes requests, decides which server gets them, and reports. Reporting happens in one
- * place, on_kick(), which libev calls in the same turn as whatever asked for it: so no event of a
- * connection ever runs into the layer above.
+ * This file makes requests and reports how they ended. Reporting happens in one place, on_kick(),
+ * which libev calls in the same turn as whatever asked for it: so no event of a connection ever runs
+ * into the layer above.
  */
 #include "tarn/source/driver.h"
 
@@ -89,7 +89,6 @@ static struct pg_request *make_request(const struct upstream *u, const struct dr
         .deadline_us = clock_now_us() + q->timeout_ms * 1000,
         .row_bytes_max = q->task == DRIVER_PING ? SIZE_MAX : q->row_bytes_max,
         .rows_max = q->rows_max > 0 ? q->rows_max : 1,
-        .wants_more = q->wants_more,
         .needs_primary = q->needs_primary,
         .memory = memory,
     };
@@ -258,8 +257,8 @@ static int add_statement(struct upstream *u, struct strview sql, unsigned params
     }
     memcpy(text, sql.data, sql.len);
     text[sql.len] = '\0';
-    *statement = (struct pg_statement){
-        .sql = text, .number = u->statements_count, .params_count = params_count};
+    (void)params_count; /* the server counts them itself */
+    *statement = (struct pg_statement){.sql = text, .number = u->statements_count};
     u->statements[u->statements_count] = statement;
     return (int)u->statements_count++;
 }

@@ -39,7 +39,6 @@ struct mysql_job {
     int64_t deadline_us;                     /* clock_now_us() */
     size_t row_bytes_max;
     unsigned rows_max;
-    bool wants_more;
     bool is_probe;   /* the driver's own: no request belongs to it */
     bool is_refused; /* the server is known to be out of reach */
     unsigned params_count;

@@ -21,7 +21,7 @@
 /* Of the upstream; never changed after it was made. */
 struct pg_statement {
     char *sql; /* owned */
-    unsigned number, params_count;
+    unsigned number;
 };
 
 /* What a request consists of on the wire, in order. Everything up to a SYNC fails together. */
@@ -48,11 +48,10 @@ struct pg_request {
     int64_t deadline_us;                  /* clock_now_us() */
     size_t row_bytes_max;
     unsigned rows_max;
-    bool wants_more, needs_primary, is_cancelled;
-    bool was_passed_on; /* from a server out of reach to another */
-    struct pg_member
-        *member;   /* borrowed; of a check of this server; NULL: a request of the engine */
-    size_t memory; /* of the request */
+    bool needs_primary, is_cancelled;
+    bool was_passed_on;       /* from a server out of reach to another */
+    struct pg_member *member; /* borrowed; whom this checks; NULL: a request of the engine */
+    size_t memory;            /* of the request */
     /* On the wire: */
     unsigned char steps[PG_STEPS_MAX]; /* enum pg_step */
     unsigned steps_count, step;

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 
 #include "bulk.h"
-#include "fence.h"
 #include "fill.h"
 #include "fence.h"
 #include "flight.h"
