@@ -2,8 +2,8 @@
  * Measures the index by itself:
  *
  *   bench_index sweep [keys]          bytes per key at every size up to `keys`, in steps of 2 %
- *   bench_index lookup [keys] [huge]  ns per look-up, one by one and in batches of 32 with prefetch
- *   bench_index insert [keys] [huge]  ns per insert and the longest ones, then the same for removal
+ *   bench_index lookup [keys]         ns per look-up, one by one and in batches of 32 with prefetch
+ *   bench_index insert [keys]         ns per insert and the longest ones, then the same for removal
  *   bench_index churn [keys]          bytes per key and ns after many replacements at one size
  *
  * Entries are 128 bytes apart in one block and hold their own number, of which the hash is made; a
@@ -76,13 +76,12 @@ static void die(const char *what)
     exit(1);
 }
 
-static void bench_init(struct bench *b, size_t keys, bool with_entries, bool huge_pages)
+static void bench_init(struct bench *b, size_t keys, bool with_entries)
 {
     struct index_owner owner = {
         .ctx = b,
         .hash_of = bench_hash,
         .prefetch = bench_prefetch,
-        .huge_pages = huge_pages,
     };
     size_t bytes = (keys + 1) * ENTRY_BYTES;
 
@@ -93,9 +92,6 @@ static void bench_init(struct bench *b, size_t keys, bool with_entries, bool hug
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (b->entries == MAP_FAILED) {
             die("no memory for the entries");
-        }
-        if (huge_pages) {
-            (void)madvise(b->entries, bytes, MADV_HUGEPAGE);
         }
         for (size_t i = 0; i <= keys; i++) {
             *entry_at(b, i) = i;
@@ -159,7 +155,7 @@ static void run_sweep(size_t keys)
     size_t next = 10000;
     size_t decade = 100000;
 
-    bench_init(&b, keys, false, false);
+    bench_init(&b, keys, false);
     for (size_t i = 1; i <= keys; i++) {
         insert(&b, i);
         if (i == next) {
@@ -272,16 +268,16 @@ static double quickest(lookup_fn fn, struct bench *b, size_t from, size_t keys)
     return best;
 }
 
-static void run_lookup(size_t keys, bool huge_pages)
+static void run_lookup(size_t keys)
 {
     struct bench b;
 
-    bench_init(&b, keys, true, huge_pages);
+    bench_init(&b, keys, true);
     for (size_t i = 1; i <= keys; i++) {
         insert(&b, i);
     }
-    printf("%zu keys, load %.3f, %s pages, ns per look-up\n", keys,
-           (double)index_count(b.ix) / (double)index_slots(b.ix), huge_pages ? "huge" : "small");
+    printf("%zu keys, load %.3f, ns per look-up\n", keys,
+           (double)index_count(b.ix) / (double)index_slots(b.ix));
     printf("  one by one:    %6.1f found, %6.1f absent\n", quickest(lookup_single, &b, 1, keys),
            quickest(lookup_single, &b, keys + 1, keys));
     printf("  batches of %d: %6.1f found, %6.1f absent, %.1f index alone\n", BATCH,
@@ -333,7 +329,7 @@ static void latency_print(const struct latency *l, const char *what)
            (unsigned long long)l->preempted);
 }
 
-static void run_insert(size_t keys, bool huge_pages)
+static void run_insert(size_t keys)
 {
     struct bench b;
     struct latency inserts = {.sum = 0};
@@ -341,7 +337,7 @@ static void run_insert(size_t keys, bool huge_pages)
     struct latency shrinks = {.sum = 0};
     uint64_t at;
 
-    bench_init(&b, keys, true, huge_pages);
+    bench_init(&b, keys, true);
     at = now_ns();
     for (size_t i = 1; i <= keys; i++) {
         uint64_t then = at;
@@ -350,8 +346,7 @@ static void run_insert(size_t keys, bool huge_pages)
         at = now_ns();
         latency_add(&inserts, at - then);
     }
-    printf("%zu keys, %s pages, index %zu bytes\n", keys, huge_pages ? "huge" : "small",
-           index_memory(b.ix));
+    printf("%zu keys, index %zu bytes\n", keys, index_memory(b.ix));
     for (size_t i = 1; i <= keys; i++) {
         uint64_t then = at;
 
@@ -378,7 +373,7 @@ static void run_churn(size_t keys)
     uint64_t oldest = 1;
     uint64_t next = keys + 1;
 
-    bench_init(&b, 0, false, false);
+    bench_init(&b, 0, false);
     for (size_t i = 1; i <= keys; i++) {
         insert(&b, i);
     }
@@ -416,7 +411,6 @@ int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "sweep";
     size_t keys = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
-    bool huge_pages = argc > 3 && strcmp(argv[3], "huge") == 0;
 
     if (keys == 0) {
         die("how many keys?");
@@ -424,9 +418,9 @@ int main(int argc, char **argv)
     if (strcmp(what, "sweep") == 0) {
         run_sweep(keys);
     } else if (strcmp(what, "lookup") == 0) {
-        run_lookup(keys, huge_pages);
+        run_lookup(keys);
     } else if (strcmp(what, "insert") == 0) {
-        run_insert(keys, huge_pages);
+        run_insert(keys);
     } else if (strcmp(what, "churn") == 0) {
         run_churn(keys);
     } else {

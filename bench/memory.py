@@ -1,14 +1,13 @@
 #!/usr/bin/python3
 """Bytes per key beyond key and value: tarn in process at every number of keys, and beside redis-server and memcached.
 
-    memory.py TARN BUILD [--max KEYS] [--sweep-only | --hashes-only]
-
-BUILD is the folder with bench/memory and bench/fill. Prints three markdown tables: the worst and the mean over all
-numbers of keys from a million to KEYS (20 million) in steps of 1 %, in process; a few numbers of keys for the three
-servers in the same run, by the growth of their resident memory; and a million small hashes in tarn and in redis-server,
-by what the server counts and by what it holds. Numbers of keys are cut so that the data stays below a quarter of the
-free memory.
+BUILD is the folder with bench/memory and bench/fill. Prints three markdown tables, or those that are asked for: the worst
+and the mean over all numbers of keys from a million to --max in steps of 1 %, in process (sweep); some numbers of keys for
+the three servers in the same run, by the growth of their resident memory (beside); and a million small hashes in tarn and in
+redis-server, by what the server counts and by what it holds (hashes). Numbers of keys are cut so that the data stays below
+a quarter of the free memory.
 """
+import argparse
 import os
 import re
 import shutil
@@ -66,10 +65,10 @@ class Memcached(tarn.Server):
                 time.sleep(0.01)
 
 
-def sweep(build, keys_max):
+def sweep(build, keys_max, shapes):
     print("| value bytes | TTL | worst | mean | at keys | worst, resident | mean, resident |")
     print("|---:|---|---:|---:|---:|---:|---:|", flush=True)
-    for value, ttl in SHAPES:
+    for value, ttl in shapes:
         subprocess.run([os.path.join(build, "bench", "memory"), "--max", str(keys_max_for(value, keys_max)), "--value",
                         str(value), "--ttl", str(ttl)], check=True)
 
@@ -89,14 +88,18 @@ def grow(build, server, value, ttl, steps):
     return found
 
 
-def beside(build, keys_max):
+def steps_to(top):
+    """Even steps on the scale of powers, and just above each power of two, where other tables double."""
+    return sorted({int(KEYS_FIRST * (top / KEYS_FIRST) ** (i / (STEPS - 1))) for i in range(STEPS)} |
+                  {(1 << n) + (1 << n) // 50 for n in range(20, 25) if (1 << n) * 1.02 <= top})
+
+
+def beside(build, keys_max, shapes, keys):
     print("\n| value bytes | TTL | keys | tarn | redis-server | memcached |")
     print("|---:|---|---:|---:|---:|---:|", flush=True)
-    for value, ttl in SHAPES:
-        top = keys_max_for(value, keys_max)
-        # Even steps on the scale of powers, and just above each power of two, where other tables double.
-        steps = sorted({int(KEYS_FIRST * (top / KEYS_FIRST) ** (i / (STEPS - 1))) for i in range(STEPS)} |
-                       {(1 << n) + (1 << n) // 50 for n in range(20, 25) if (1 << n) * 1.02 <= top})
+    for value, ttl in shapes:
+        top = keys_max_for(value, max(keys or [keys_max]))
+        steps = sorted({min(k, top) for k in keys}) if keys else steps_to(top)
         found = []
         for start in (tarn.Tarn, tarn.Redis, Memcached):
             server = start()
@@ -104,8 +107,8 @@ def beside(build, keys_max):
                 found.append(grow(build, server, value, ttl, steps))
             finally:
                 server.kill()
-        for i, keys in enumerate(steps):
-            print(f"| {value} | {'yes' if ttl else 'no'} | {keys} | " + " | ".join(f"{f[i]:.1f}" for f in found) + " |",
+        for i, count in enumerate(steps):
+            print(f"| {value} | {'yes' if ttl else 'no'} | {count} | " + " | ".join(f"{f[i]:.1f}" for f in found) + " |",
                   flush=True)
 
 
@@ -146,23 +149,29 @@ def hashes():
               " | ".join(f"{cell:.1f}" for cell in cells) + " |", flush=True)
 
 
+def shape(text):
+    """100 or 100:86400, the second number being a time to live."""
+    value, _, ttl = text.partition(":")
+    return int(value), int(ttl or 0)
+
+
 def main():
-    arguments = sys.argv[1:]
-    keys_max = 20000000
-    if "--max" in arguments:
-        at = arguments.index("--max")
-        keys_max = int(arguments[at + 1])
-        del arguments[at:at + 2]
-    sweep_only, hashes_only = ("--" + part + "-only" in arguments for part in ("sweep", "hashes"))
-    arguments = [a for a in arguments if not a.endswith("-only")]
-    if len(arguments) != 2:
-        sys.exit(__doc__)
-    os.environ["TARN_BIN"] = arguments[0]
-    if not hashes_only:
-        sweep(arguments[1], keys_max)
-    if not sweep_only and not hashes_only:
-        beside(arguments[1], keys_max)
-    if not sweep_only:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tarn")
+    parser.add_argument("build")
+    parser.add_argument("--max", type=int, default=20000000, help="most keys")
+    parser.add_argument("--keys", type=lambda x: [int(n) for n in x.split(",")], default=[],
+                        help="numbers of keys beside the other servers, instead of a dozen up to --max")
+    parser.add_argument("--shapes", type=lambda x: [shape(n) for n in x.split(",")], default=SHAPES,
+                        help="bytes of value, with :SECONDS for a time to live (%(default)s)")
+    parser.add_argument("--only", choices=("sweep", "beside", "hashes"), help="this table")
+    options = parser.parse_args()
+    os.environ["TARN_BIN"] = options.tarn
+    if options.only in (None, "sweep"):
+        sweep(options.build, options.max, options.shapes)
+    if options.only in (None, "beside"):
+        beside(options.build, options.max, options.shapes, options.keys)
+    if options.only in (None, "hashes"):
         hashes()
 
 

@@ -132,8 +132,9 @@ struct step {
     bool is_new; /* differs from what the field held */
 };
 
-static int prepare_step(const struct option_set *set, const struct option_change *change,
-                        struct step *steps, size_t i, struct errtext *err)
+/* Is this an option that may be changed, and has not been named before? */
+static int find_step(const struct option_set *set, const struct option_change *change,
+                     struct step *steps, size_t i, struct errtext *err)
 {
     struct step *step = &steps[i];
     if (!find(set, change->name, &step->at)) {
@@ -150,6 +151,11 @@ static int prepare_step(const struct option_set *set, const struct option_change
             return OPTION_BAD;
         }
     }
+    return OPTION_OK;
+}
+
+static int parse_step(const struct option_change *change, struct step *step, struct errtext *err)
+{
     int result = option_value_parse(step->at.option, change->value, &step->value, err);
     if (result == OPTION_OK) {
         step->is_new = !option_value_is_current(step->at.option, step->at.binding->values,
@@ -200,23 +206,19 @@ int option_set_change(struct option_set *set, const struct option_change *change
     if (count == 0) {
         return OPTION_OK;
     }
-    for (size_t i = 0; i < count; i++) {
-        struct found f;
-        if (!find(set, changes[i].name, &f)) { /* said before anything about a value */
-            *failed_at = i;
-            return OPTION_UNKNOWN;
-        }
-    }
     struct step *steps = calloc(count, sizeof(*steps));
     if (steps == NULL) {
         *failed_at = 0;
         return -ENOMEM;
     }
+    /* What is wrong with a name is said before anything about a value. */
     int result = OPTION_OK;
-    for (size_t i = 0; i < count && result == OPTION_OK; i++) {
-        result = prepare_step(set, &changes[i], steps, i, err);
+    for (size_t i = 0; i < 2 * count && result == OPTION_OK; i++) {
+        const size_t at = i % count;
+        result = i < count ? find_step(set, &changes[at], steps, at, err)
+                           : parse_step(&changes[at], &steps[at], err);
         if (result != OPTION_OK) {
-            *failed_at = i;
+            *failed_at = at;
         }
     }
     if (result == OPTION_OK) {

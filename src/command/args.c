@@ -82,21 +82,20 @@ bool arg_bit_offset(struct cmd_ctx *ctx, int i, unsigned bits, uint64_t *out)
     return true;
 }
 
-/* As Redis reads it: what strtoul takes whole (so nothing at all is 0), but without blanks in
- * front. */
+/* As Redis reads it: what strtoul takes up to the end or a NUL (so nothing at all is 0), but without
+ * blanks in front. */
 bool arg_cursor(struct cmd_ctx *ctx, int i, uint64_t *out)
 {
     const struct strview arg = ctx->argv[i];
-    char text[CURSOR_CHARS + 1];
-    if (arg.len <= CURSOR_CHARS) {
-        char *end;
-        memcpy(text, arg.len > 0 ? arg.data : "", arg.len);
-        text[arg.len] = '\0';
-        errno = 0;
-        *out = strtoull(text, &end, 10);
-        if (errno == 0 && end == text + arg.len && !isspace((unsigned char)text[0])) {
-            return true;
-        }
+    char text[CURSOR_CHARS + 2] = {0};
+    char *end;
+    memcpy(text, arg.len > 0 ? arg.data : "", size_min(arg.len, CURSOR_CHARS + 1));
+    errno = 0;
+    const uint64_t cursor = strtoull(text, &end, 10);
+    if (errno == 0 && *end == '\0' && end <= text + CURSOR_CHARS &&
+        !isspace((unsigned char)text[0])) {
+        *out = cursor;
+        return true;
     }
     reply_error(ctx, "ERR invalid cursor");
     return false;

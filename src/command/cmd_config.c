@@ -55,23 +55,12 @@ void cmd_config_get(struct cmd_ctx *ctx)
     (void)option_set_walk(ctx->env->options, get_visit, &walk);
 }
 
-/* Repeats are refused before anything is tried, as Redis does. */
-static bool collect_changes(struct cmd_ctx *ctx, struct option_change *changes, size_t count)
+static void collect_changes(struct cmd_ctx *ctx, struct option_change *changes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         changes[i] = (struct option_change){.name = ctx->argv[2 + 2 * i],
                                             .value = ctx->argv[3 + 2 * i]};
-        for (size_t j = 0; j < i; j++) {
-            if (strview_eq(changes[i].name, changes[j].name)) {
-                resp_write_errorf(ctx->reply,
-                                  "ERR CONFIG SET failed (possibly related to argument '%.*s') - "
-                                  "duplicate parameter",
-                                  STRVIEW_ARG(word_shown(changes[i].name, SHOWN_MAX)));
-                return false;
-            }
-        }
     }
-    return true;
 }
 
 static const char *reason_of(int result, const struct errtext *err)
@@ -103,9 +92,7 @@ void cmd_config_set(struct cmd_ctx *ctx)
                           CONFIG_SET_MAX);
         return;
     }
-    if (!collect_changes(ctx, changes, count)) {
-        return;
-    }
+    collect_changes(ctx, changes, count);
     int result = option_set_change(ctx->env->options, changes, count, &failed_at, &err);
     struct strview name = word_shown(changes[failed_at].name, SHOWN_MAX);
     if (result == OPTION_OK) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "fields.h"
 #include "observers.h"
 #include "reply.h"
 #include "table.h"
@@ -15,44 +16,6 @@
 #include "tarn/base/glob.h"
 #include "tarn/base/num.h"
 #include "tarn/source/source.h"
-
-/* ---- fields -> map --------------------------------------------------------------------------- */
-
-/* The number of fields precedes them in a reply, so they are collected as encoded elements
- * first. */
-
-struct fields {
-    struct buf bytes;
-    struct resp_writer writer;
-    size_t count;
-};
-
-static void fields_init(struct fields *f, int version)
-{
-    *f = (struct fields){.count = 0};
-    buf_init(&f->bytes);
-    f->writer = (struct resp_writer){.out = &f->bytes, .version = version};
-}
-
-static void add_field(void *arg, const char *name, struct strview value)
-{
-    struct fields *f = arg;
-    int64_t number;
-    resp_write_bulk_str(&f->writer, name);
-    if (num_parse_i64(value, &number)) {
-        resp_write_int(&f->writer, number);
-    } else {
-        resp_write_bulk(&f->writer, value);
-    }
-    f->count++;
-}
-
-static void fields_reply(struct cmd_ctx *ctx, struct fields *f)
-{
-    resp_write_map(ctx->reply, f->count);
-    buf_append_view(ctx->reply->out, buf_view(&f->bytes));
-    buf_fini(&f->bytes);
-}
 
 static bool has_sources(struct cmd_ctx *ctx)
 {
@@ -91,8 +54,8 @@ static void list_source(void *arg, struct strview name)
     if (!walk->is_counting) {
         struct fields f;
         fields_init(&f, walk->ctx->reply->version);
-        add_field(&f, "name", name);
-        (void)sources_describe(walk->ctx->env->sources, name, add_field, &f);
+        fields_add(&f, "name", name);
+        (void)sources_describe(walk->ctx->env->sources, name, fields_add, &f);
         fields_reply(walk->ctx, &f);
     }
 }
@@ -118,8 +81,8 @@ void cmd_source_info(struct cmd_ctx *ctx)
         return;
     }
     fields_init(&f, ctx->reply->version);
-    if (sources_describe(ctx->env->sources, ctx->argv[2], add_field, &f) ||
-        sources_describe_map(ctx->env->sources, ctx->argv[2], add_field, &f)) {
+    if (sources_describe(ctx->env->sources, ctx->argv[2], fields_add, &f) ||
+        sources_describe_map(ctx->env->sources, ctx->argv[2], fields_add, &f)) {
         fields_reply(ctx, &f);
     } else {
         buf_fini(&f.bytes);
@@ -137,9 +100,9 @@ static void list_map(void *arg, struct strview name)
     if (!walk->is_counting) {
         struct fields f;
         fields_init(&f, walk->ctx->reply->version);
-        add_field(&f, "name", name);
-        (void)sources_define_map(walk->ctx->env->sources, name, add_field, &f);
-        (void)sources_describe_map(walk->ctx->env->sources, name, add_field, &f);
+        fields_add(&f, "name", name);
+        (void)sources_define_map(walk->ctx->env->sources, name, fields_add, &f);
+        (void)sources_describe_map(walk->ctx->env->sources, name, fields_add, &f);
         fields_reply(walk->ctx, &f);
     }
 }
@@ -167,10 +130,11 @@ void cmd_source_explain(struct cmd_ctx *ctx)
     }
     struct store_key key = store_key_init(ctx->env->store, ctx->session->db, ctx->argv[2]);
     fields_init(&f, ctx->reply->version);
-    if (!sources_explain(ctx->env->sources, &key, add_field, &f)) {
-        add_field(&f, "map", strview_str(""));
-        add_field(&f, "why",
-                  strview_str("no map matches the key in its canonical spelling: an ordinary key"));
+    if (!sources_explain(ctx->env->sources, &key, fields_add, &f)) {
+        fields_add(&f, "map", strview_str(""));
+        fields_add(
+            &f, "why",
+            strview_str("no map matches the key in its canonical spelling: an ordinary key"));
     }
     fields_reply(ctx, &f);
 }
@@ -273,7 +237,16 @@ void cmd_source_ddl(struct cmd_ctx *ctx)
     buf_fini(&text);
 }
 
-/* SOURCE INVALIDATE KEY key... | MAP name | ALL, each with SOFT at the end */
+static void invalidate_tags(struct cmd_ctx *ctx, int end, bool is_soft)
+{
+    int64_t removed = 0;
+    for (int i = 3; i < end; i++) {
+        removed += sources_invalidate_tag(ctx->env->sources, ctx->argv[i], is_soft);
+    }
+    resp_write_int(ctx->reply, removed);
+}
+
+/* SOURCE INVALIDATE KEY key... | TAG tag... | MAP name | ALL, each with SOFT at the end */
 void cmd_source_invalidate(struct cmd_ctx *ctx)
 {
     struct strview what = ctx->argv[2];
@@ -285,6 +258,8 @@ void cmd_source_invalidate(struct cmd_ctx *ctx)
     struct invalidation invalidation = {.ctx = ctx, .is_soft = is_soft};
     if (strview_eq_nocase(what, "key") && end > 3) {
         invalidate_keys(ctx, end, is_soft);
+    } else if (strview_eq_nocase(what, "tag") && end > 3) {
+        invalidate_tags(ctx, end, is_soft);
     } else if (strview_eq_nocase(what, "map") && end == 4) {
         if (sources_map_by_name(ctx->env->sources, ctx->argv[3]) == NULL) {
             reply_no_map(ctx, ctx->argv[3]);

@@ -138,6 +138,16 @@ static COLD bool admit_unusual(struct cmd_ctx *ctx)
     return true;
 }
 
+/* What stores values takes long with a large one: third or last among its words. */
+static void look_for_large_value(struct cmd_ctx *ctx)
+{
+    const size_t last = ctx->argv[ctx->argc - 1].len;
+    if (UNLIKELY(last > TIMING_LARGE_BYTES ||
+                 (ctx->argc > 2 && ctx->argv[2].len > TIMING_LARGE_BYTES))) {
+        command_stat_of(ctx->env, ctx->command)->untimed_max = 0; /* this run is timed */
+    }
+}
+
 /* False: the error reply was written. */
 static bool admit(struct cmd_ctx *ctx)
 {
@@ -153,9 +163,12 @@ static bool admit(struct cmd_ctx *ctx)
     if ((c->flags & CMD_WRITE) != 0 && UNLIKELY(!keyspace_may_write(ctx))) {
         return false;
     }
-    if ((c->flags & CMD_DENYOOM) != 0 && UNLIKELY(store_make_room(ctx->env->store) != STORE_OK)) {
-        reply_error(ctx, ERROR_OUT_OF_MEMORY);
-        return false;
+    if ((c->flags & CMD_DENYOOM) != 0) {
+        look_for_large_value(ctx);
+        if (UNLIKELY(store_make_room(ctx->env->store) != STORE_OK)) {
+            reply_error(ctx, ERROR_OUT_OF_MEMORY);
+            return false;
+        }
     }
     return true;
 }
@@ -218,6 +231,21 @@ static COLD void tell_observers(struct cmd_ctx *ctx)
     }
 }
 
+/* A reply like any other, neither missing, nor large, nor sent already? */
+static bool is_usual_reply(const struct cmd_ctx *ctx)
+{
+    return buf_len(ctx->reply->out) - ctx->reply_start - 1 < TIMING_LARGE_BYTES;
+}
+
+static COLD void account_unusual_reply(struct cmd_ctx *ctx)
+{
+    const bool is_large = buf_len(ctx->reply->out) > ctx->reply_start ||
+                          ctx->sent > TIMING_LARGE_BYTES;
+    if (is_large && ctx->stands_for == 0) {
+        timing_note_large(ctx);
+    }
+}
+
 /* The handler has run to its end: an error of a load takes the place of its reply. */
 static ALWAYS_INLINE void account(struct cmd_ctx *ctx, struct command_stat *stat)
 {
@@ -226,7 +254,9 @@ static ALWAYS_INLINE void account(struct cmd_ctx *ctx, struct command_stat *stat
         resp_write_error(ctx->reply, ctx->load_error);
     }
     stat->calls++;
-    if (UNLIKELY(is_error_reply(ctx))) {
+    if (UNLIKELY(!is_usual_reply(ctx))) {
+        account_unusual_reply(ctx);
+    } else if (UNLIKELY(is_error_reply(ctx))) {
         stat->failed++;
         command_stats_count_error(ctx);
     }
@@ -308,7 +338,11 @@ static bool run(struct cmd_ctx *ctx)
         }
         return true;
     }
-    run_handler(ctx, stat);
+    const bool is_mapped_write = (ctx->command->flags & CMD_WRITE) != 0 &&
+                                 UNLIKELY(keyspace_has_maps(ctx->env));
+    if (LIKELY(!is_mapped_write) || !keyspace_takes_over(ctx)) {
+        run_handler(ctx, stat);
+    }
     if (UNLIKELY(ctx->loads_pending > 0 && ctx->load_error.len == 0)) {
         buf_truncate(s->out, ctx->reply_start);
         loads_suspend(s->loads);

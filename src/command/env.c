@@ -27,6 +27,14 @@ static const struct option option_rows[] = {
      .offset = offsetof(struct command_options, enable_debug_command),
      .type = OPTION_BOOL,
      .flags = OPTION_FIXED},
+    {.name = "enable-source-command",
+     .help =
+         "allow SOURCE ADD, MAP, SET and WARM QUERY, with which a client can reach other databases "
+         "and files",
+     .def = "no",
+     .offset = offsetof(struct command_options, enable_source_command),
+     .type = OPTION_BOOL,
+     .flags = OPTION_FIXED},
     {.name = "requirepass",
      .help = "password that clients must give with AUTH; clear text, or sha256: and the digest",
      .def = "",

@@ -26,6 +26,7 @@ struct cmd_ctx {
     int argc;
     struct resp_writer *reply;
     size_t reply_start;                /* length of the output before this reply */
+    size_t sent;                       /* bytes of the reply that never came into the output */
     const struct store_key *first_key; /* hashed already; NULL when the command has no key */
 
     bool is_in_exec; /* one of a transaction's commands: it can wait for nothing */

@@ -126,7 +126,8 @@ void hotkeys_note(struct cmd_ctx *ctx)
     if ((ctx->command->flags & CMD_SKIP_SLOWLOG) != 0) {
         return; /* EXEC: its commands were here already */
     }
-    const uint64_t bytes = args_request_bytes(ctx) + buf_len(ctx->reply->out) - ctx->reply_start;
+    const uint64_t bytes = args_request_bytes(ctx) + ctx->sent + buf_len(ctx->reply->out) -
+                           ctx->reply_start;
     h->total_ns += ctx->took_ns;
     h->total_bytes += bytes;
     const int last = command_last_key(ctx->command, ctx->argv, ctx->argc);

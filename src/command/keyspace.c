@@ -574,6 +574,9 @@ void keyspace_flush(struct cmd_ctx *ctx, unsigned db)
 
 void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b)
 {
+    if (a == b) {
+        return; /* nobody's keys change */
+    }
     if (keyspace_has_maps(ctx->env)) {
         sources_void_db(ctx->env->sources, a);
         sources_void_db(ctx->env->sources, b);
@@ -585,39 +588,4 @@ void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b)
     if ((ctx->env->observed & OBSERVED_TRACKING) != 0) {
         tracking_invalidate_all(ctx->env);
     }
-}
-
-/* ---- maps ---- */
-
-static bool is_writable(struct cmd_ctx *ctx, int i)
-{
-    const struct source_map *map = sources_match(ctx->env->sources, ctx->argv[i]);
-    if (map == NULL) {
-        return true;
-    }
-    const struct strview source = source_map_source_name(map);
-    resp_write_errorf(
-        ctx->reply,
-        "SOURCEWRITE key is loaded from source '%.*s'; write to the database, then DEL it",
-        STRVIEW_ARG(source));
-    return false;
-}
-
-bool keyspace_may_write(struct cmd_ctx *ctx)
-{
-    const struct command *c = ctx->command;
-    if (LIKELY((c->flags & (CMD_MAPPED_WRITE | CMD_MAPPED_DEST)) == 0 ||
-               !keyspace_has_maps(ctx->env))) {
-        return true;
-    }
-    if ((c->flags & CMD_MAPPED_DEST) != 0) {
-        return is_writable(ctx, c->keys.last);
-    }
-    const int last = command_last_key(c, ctx->argv, ctx->argc);
-    for (int i = c->keys.first; i > 0 && i <= last; i += c->keys.step) {
-        if (!is_writable(ctx, i)) {
-            return false;
-        }
-    }
-    return true;
 }

@@ -153,4 +153,8 @@ bool keyspace_has_maps(const struct command_env *env);
  * -SOURCEWRITE and returns false. */
 bool keyspace_may_write(struct cmd_ctx *ctx) WARN_UNUSED;
 
+/* For a command that writes, where there are maps: true when its handler is not to run, because the
+ * database does it (and the reply is written), or because something has to be waited for. */
+bool keyspace_takes_over(struct cmd_ctx *ctx) WARN_UNUSED;
+
 #endif

@@ -32,6 +32,7 @@ static void keep_result(struct session_load *load, const struct load_result *r)
     load->is_done = true;
     load->status = r->status;
     load->type = r->type;
+    load->sent_ms = r->sent_ms;
     if (r->status == LOAD_ABSENT || bytes.len == 0) {
         return;
     }
@@ -55,7 +56,8 @@ static void on_done(struct load_waiter *w, const struct load_result *r)
     keep_result(load, r);
     loads->pending--;
     loads->pending_weight -= load->weight;
-    if ((s->flags & SESSION_BLOCKED) != 0 && (loads->pending == 0 || load->status == LOAD_FAILED)) {
+    const bool ends_wait = load->status == LOAD_FAILED && !loads->takes_failures;
+    if ((s->flags & SESSION_BLOCKED) != 0 && (loads->pending == 0 || ends_wait)) {
         s->flags &= ~(unsigned)SESSION_BLOCKED;
         loads->env->stats.blocked_clients--;
         s->ops->resume(s);
@@ -77,6 +79,14 @@ static struct session_loads *loads_of(struct cmd_ctx *ctx)
         s->loads = loads;
     }
     return s->loads;
+}
+
+void loads_take_failures(struct cmd_ctx *ctx)
+{
+    struct session_loads *loads = loads_of(ctx);
+    if (loads != NULL) {
+        loads->takes_failures = true;
+    }
 }
 
 struct strview load_error(const struct session_load *load)

@@ -21,7 +21,8 @@ struct session_load {
     bool is_done;
     enum load_status status; /* once done */
     enum entry_type type;
-    char *bytes; /* owned; the value or the error text */
+    int64_t sent_ms; /* when its query was sent */
+    char *bytes;     /* owned; the value or the error text */
     size_t bytes_len;
     uint64_t hash;
     unsigned db;
@@ -42,6 +43,7 @@ struct session_load {
 struct session_loads {
     struct session *session;
     struct command_env *env;
+    bool takes_failures; /* a failed load is a result like others: all are waited for */
     unsigned pending;
     size_t pending_weight; /* of those */
     size_t count, buckets_count;
@@ -56,6 +58,9 @@ struct session_load *loads_find(const struct session_loads *loads, const struct 
  * NULL without memory. */
 struct session_load *loads_start(struct cmd_ctx *ctx, struct source_map *m,
                                  const struct store_key *k, bool wants_new);
+
+/* The running command wants all its loads, whatever becomes of each. */
+void loads_take_failures(struct cmd_ctx *ctx);
 
 /* Work at a source that belongs to no key of the store (SOURCE TEST, SOURCE PING): `start` is
  * called on the first run of the command. NULL: it is under way, or has failed, and dispatch knows

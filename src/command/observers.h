@@ -55,6 +55,7 @@ struct observers {
     struct slowlog slowlog;
     struct latency_series latency[LATENCY_EVENTS];
     struct rates rates;
+    int64_t large_us;        /* when the latest command that moved many bytes had ended */
     struct hotkeys *hotkeys; /* owned; NULL: no collection was started */
     struct buf channel;      /* notify.c: the name it is publishing to */
 };

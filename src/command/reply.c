@@ -51,6 +51,9 @@ void reply_last_bulk(struct cmd_ctx *ctx, struct strview bytes)
 {
     if (LIKELY(bytes.len < SENT_DIRECTLY_MIN) || !send_directly(ctx, bytes)) {
         resp_write_bulk(ctx->reply, bytes);
+    } else {
+        ctx->sent = bytes.len;
+        ctx->reply_start = buf_len(ctx->reply->out); /* what is left there is no whole reply */
     }
 }
 

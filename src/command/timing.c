@@ -106,15 +106,11 @@ static void note_distribution(struct cmd_ctx *ctx, struct command_stat *stat)
     timing_add(stat->timing, ctx->took_ns, ctx->stands_for);
 }
 
-void timing_note(struct cmd_ctx *ctx, struct command_stat *stat)
+/* To the logs, when that is slow. */
+static void log_slow(struct cmd_ctx *ctx, uint64_t us)
 {
     const struct command_options *o = ctx->env->command_options;
-    const uint64_t us = ctx->took_ns / 1000;
     const uint64_t ms = us / 1000;
-    stat->nsec += ctx->took_ns * ctx->stands_for;
-    if (o->latency_tracking) {
-        note_distribution(ctx, stat);
-    }
     if (o->slowlog_log_slower_than >= 0 && us >= (uint64_t)o->slowlog_log_slower_than) {
         slowlog_add(ctx, us);
     }
@@ -122,6 +118,25 @@ void timing_note(struct cmd_ctx *ctx, struct command_stat *stat)
         const bool is_fast = (ctx->command->flags & CMD_FAST) != 0;
         latency_note(ctx->env, is_fast ? LATENCY_FAST_COMMAND : LATENCY_COMMAND, ms);
     }
+}
+
+void timing_note(struct cmd_ctx *ctx, struct command_stat *stat)
+{
+    stat->nsec += ctx->took_ns * ctx->stands_for;
+    if (ctx->env->command_options->latency_tracking) {
+        note_distribution(ctx, stat);
+    }
+    log_slow(ctx, ctx->took_ns / 1000);
+}
+
+void timing_note_large(struct cmd_ctx *ctx)
+{
+    const struct clock *clock = ctx->env->clock;
+    int64_t *last_us = &ctx->env->observers->large_us;
+    const int64_t now_us = clock_now_us();
+    const int64_t since_us = *last_us > clock->mono_us ? *last_us : clock->mono_us;
+    *last_us = now_us;
+    log_slow(ctx, now_us > since_us ? (uint64_t)(now_us - since_us) : 0);
 }
 
 void timing_configure(struct command_env *env)

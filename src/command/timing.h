@@ -54,6 +54,13 @@ void timing_run(struct cmd_ctx *ctx, struct command_stat *stat);
 /* A timed run has come to its end: it goes to the statistics and, when it was slow, to the logs. */
 void timing_note(struct cmd_ctx *ctx, struct command_stat *stat);
 
+/* A run that stores or returns more than that may take long too. */
+#define TIMING_LARGE_BYTES ((size_t)512 * 1024)
+
+/* A run that was not timed has written a large reply. What it took at most is known, because the
+ * turn of the loop began then: if that is slow it goes to the logs. */
+void timing_note_large(struct cmd_ctx *ctx);
+
 /* Takes over the options that ask for every command to be timed. */
 void timing_configure(struct command_env *env);
 

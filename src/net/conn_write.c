@@ -210,6 +210,7 @@ bool conn_send_bulk(struct conn *c, struct strview bytes)
     }
     size_t sent = n > 0 ? (size_t)n : 0;
     c->net->stats.total_net_output_bytes += sent;
+    c->net->stats.total_writes_processed++;
     size_t of_out = size_min(sent, pieces[0].len);
     buf_consume(&c->out, of_out);
     sent -= of_out;

@@ -170,8 +170,10 @@ void sources_tick(struct sources *s)
         source_probe_if_due(s->sources[i]);
         source_pump(s->sources[i]);
     }
+    warm_tick(s);
     ev_timer_stop(s->loop, &s->timer);
     s->timer_at_ms = INT64_MAX;
+    next_ms = warm_next_ms(s);
     for (size_t i = 0; i < s->maps_count; i++) {
         int64_t at_ms = earliest(&s->maps[i]->deadlines);
         next_ms = at_ms < next_ms ? at_ms : next_ms;

@@ -146,7 +146,7 @@ static enum driver_status make_rows(const struct upstream *u, const struct mock_
     while (names.len > 0) {
         rows_add(&b, CELL_TEXT, cut(&names, ','));
     }
-    if (q->task == DRIVER_LOAD) {
+    if (q->task == DRIVER_LOAD || (q->task == DRIVER_WRITE && u->returns)) {
         add_rows(&b, u, q);
     }
     *out = rows_finish(&b, false);
@@ -184,6 +184,7 @@ static void answer(struct upstream *u, struct mock_query *q)
                                    .status = status,
                                    .rows = rows,
                                    .detail = "the mock was told so",
+                                   .changed = u->changed,
                                    .is_lost = q->is_lost};
     free_query(u, q);
     u->config.events.done(u->config.events.ctx, &result);
@@ -219,7 +220,9 @@ static void on_wake(struct ev_loop *loop, ev_async *wake, int events)
 
 static void write_param(struct buf *out, const struct driver_value *v)
 {
-    if (v->type == VALUE_INT) {
+    if (v->type == VALUE_NULL) {
+        buf_append_str(out, "NULL");
+    } else if (v->type == VALUE_INT) {
         buf_append_i64(out, v->number);
     } else {
         buf_append_view(out, v->bytes);
@@ -247,7 +250,7 @@ static bool take(struct upstream *u, const struct driver_request *r)
                              .takes_list = r->takes_list,
                              .is_free = !u->is_holding || r->task == DRIVER_CHECK,
                              .script = u->script};
-    if (r->task == DRIVER_LOAD) {
+    if (r->task == DRIVER_LOAD || r->task == DRIVER_WRITE) {
         write_params(q, r);
         q->number = ++u->queries_count;
         if (q->params.failed || q->list.failed) {
@@ -312,7 +315,7 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
         errtext_set(err, "out of memory");
         return -ENOMEM;
     }
-    *u = (struct upstream){.config = *config, .script = mock_first_script};
+    *u = (struct upstream){.config = *config, .changed = 1, .script = mock_first_script};
     list_init(&u->queries);
     ev_async_init(&u->wake, on_wake);
     ev_async_start(config->loop, &u->wake);
@@ -337,7 +340,7 @@ const struct source_driver driver_mock = {
     .name = "mock",
     .help = "answers made up, with gates; for tests",
     .connections_default = 8,
-    .abilities = DRIVER_CAN_NOTIFY | DRIVER_CAN_BULK,
+    .abilities = DRIVER_CAN_NOTIFY | DRIVER_CAN_BULK | DRIVER_CAN_WRITE,
     .placeholder = '?',
     .bracket_quotes = true,
     .is_for_tests = true,

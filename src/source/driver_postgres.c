@@ -18,8 +18,8 @@
 
 #include "pg_ddl.h"
 #include "pg_feed.h"
+#include "pg_members.h"
 #include "pg_rows.h"
-#include "pg_server.h"
 #include "tarn/base/clock.h"
 
 static const char ping_sql[] = "SELECT 1";
@@ -27,7 +27,7 @@ static const char ping_sql[] = "SELECT 1";
 struct upstream {
     struct upstream_config config;
     struct resolver *resolver;
-    struct pg_server primary;
+    struct pg_members members;
     struct pg_feed feed;
     struct pg_statement **statements; /* owned */
     unsigned statements_count;
@@ -88,6 +88,7 @@ static struct pg_request *make_request(const struct upstream *u, const struct dr
         .sql = ping_sql,
         .deadline_us = clock_now_us() + q->timeout_ms * 1000,
         .row_bytes_max = q->task == DRIVER_PING ? SIZE_MAX : q->row_bytes_max,
+        .rows_max = q->rows_max > 0 ? q->rows_max : 1,
         .wants_more = q->wants_more,
         .needs_primary = q->needs_primary,
         .memory = memory,
@@ -120,7 +121,7 @@ static unsigned load(struct upstream *u, const struct driver_request *requests, 
         }
         u->memory += r->memory;
         u->requests++;
-        pg_server_submit(&u->primary, r);
+        pg_members_submit(&u->members, r);
     }
     kick(u);
     return taken;
@@ -128,7 +129,7 @@ static unsigned load(struct upstream *u, const struct driver_request *requests, 
 
 static void cancel(struct upstream *u, uint64_t id)
 {
-    if (pg_server_cancel(&u->primary, id)) {
+    if (pg_members_cancel(&u->members, id)) {
         kick(u);
     }
 }
@@ -162,24 +163,9 @@ static void on_refused(void *ctx, struct pg_server *s, struct pg_request *r)
     finish(ctx, r);
 }
 
-static enum driver_state state_of(const struct upstream *u)
-{
-    switch (u->primary.health) {
-    case PG_HEALTH_UP:
-        return DRIVER_STATE_UP;
-    case PG_HEALTH_DOWN:
-        return DRIVER_STATE_DOWN;
-    case PG_HEALTH_AUTH:
-        return DRIVER_STATE_AUTH;
-    case PG_HEALTH_UNKNOWN:
-        break;
-    }
-    return DRIVER_STATE_UNKNOWN;
-}
-
 static void report_state(struct upstream *u)
 {
-    enum driver_state state = state_of(u);
+    enum driver_state state = pg_members_state(&u->members);
     if (state != u->state) {
         u->state = state;
         u->config.events.state(u->config.events.ctx, state);
@@ -212,7 +198,7 @@ static void on_kick(struct ev_loop *loop, ev_prepare *watcher, int events)
     struct upstream *u = container_of(watcher, struct upstream, kick);
     report_state(u);
     report_finished(u);
-    pg_server_pump(&u->primary);
+    pg_members_pump(&u->members);
 }
 
 static void on_changed(void *ctx, struct pg_server *s)
@@ -249,11 +235,7 @@ static size_t memory(const struct upstream *u)
 
 static void report(const struct upstream *u, struct driver_report *out)
 {
-    *out = (struct driver_report){
-        .connections = u->primary.conns_count - u->primary.connecting,
-        .is_primary_up = u->primary.health == PG_HEALTH_UP,
-        .lag_ms = -1,
-    };
+    pg_members_report(&u->members, out);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -288,7 +270,7 @@ static void close_upstream(struct upstream *u, int64_t wait_ms)
         return;
     }
     pg_feed_stop(&u->feed);
-    pg_server_fini(&u->primary, free_request, u);
+    pg_members_fini(&u->members, free_request, u);
     while (!list_is_empty(&u->finished)) {
         free_request(u, container_of(u->finished.next, struct pg_request, link));
     }
@@ -332,8 +314,12 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
                                .is_primary = true};
     struct pg_server_events events = {
         .ctx = u, .finished = on_finished, .refused = on_refused, .changed = on_changed};
-    pg_server_init(&u->primary, &target, &events, config->connections,
-                   (unsigned)config->options->pipeline);
+    r = pg_members_init(&u->members, &target, &events, config->connections, err);
+    if (r != 0) {
+        resolver_destroy(u->resolver, 1000); /* it is idle */
+        free(u);
+        return r;
+    }
     pg_feed_init(&u->feed, &target, &config->events);
     if (config->options->feed == DRIVER_FEED_NOTIFY && config->events.feed != NULL) {
         pg_feed_start(&u->feed);
@@ -346,7 +332,8 @@ const struct source_driver driver_postgres = {
     .name = "postgres",
     .help = "a PostgreSQL server",
     .connections_default = 8,
-    .abilities = DRIVER_CAN_LOG_IN | DRIVER_CAN_PIPELINE | DRIVER_CAN_PREPARE | DRIVER_CAN_NOTIFY,
+    .abilities = DRIVER_CAN_LOG_IN | DRIVER_CAN_PIPELINE | DRIVER_CAN_PREPARE |
+                 DRIVER_CAN_USE_REPLICAS | DRIVER_CAN_NOTIFY,
     .placeholder = '$',
     .open = open_upstream,
     .close = close_upstream,

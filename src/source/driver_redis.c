@@ -48,6 +48,7 @@ struct upstream {
     ev_timer sweep, retry;
     double retry_seconds;
     bool has_failed; /* the last attempt to connect did, and none succeeded since */
+    bool was_cut;    /* a connection was cut before it was up, since the last one that came up */
     struct errtext problem;
     enum driver_state state, reported_state;
     ev_prepare kick; /* never started, only fed */
@@ -165,6 +166,7 @@ static void on_up(void *ctx, struct redis_link *l)
     (void)l;
     u->state = DRIVER_STATE_UP;
     u->has_failed = false;
+    u->was_cut = false;
     ev_timer_stop(u->config.loop, &u->retry);
     kick(u);
 }
@@ -187,8 +189,10 @@ static void on_down(void *ctx, struct redis_link *l, enum redis_failure failure,
                           (l->answers > 0 || clock_now_us() - l->up_us > STABLE_US);
     errtext_set(&u->problem, "%s", text);
     close_dead(u);
-    if (was_good) {
-        u->retry_seconds = RETRY_SECONDS_MIN;
+    const bool was_there = failure == REDIS_FAILURE_CUT && !u->was_cut; /* one is an accident */
+    u->was_cut = u->was_cut || (!was_good && failure == REDIS_FAILURE_CUT);
+    if (was_good || was_there) {
+        u->retry_seconds = was_good ? RETRY_SECONDS_MIN : u->retry_seconds;
         if (!has_link(u, true)) {
             open_link(u); /* to know how it is */
         }

@@ -60,8 +60,12 @@ static void on_done(void *ctx, struct worker_job *base)
     struct upstream *u = ctx;
     struct sqlite_job *job = container_of(base, struct sqlite_job, base);
     report_state(u, job->status);
-    struct driver_result result = {
-        .id = base->id, .status = job->status, .rows = job->rows, .detail = job->detail};
+    struct driver_result result = {.id = base->id,
+                                   .status = job->status,
+                                   .rows = job->rows,
+                                   .detail = job->detail,
+                                   .changed = job->changed,
+                                   .is_lost = job->is_lost};
     u->config.events.done(u->config.events.ctx, &result);
     worker_release(u->pool, base);
     drop(base);
@@ -139,7 +143,8 @@ static unsigned load(struct upstream *u, const struct driver_request *requests, 
 {
     for (unsigned i = 0; i < count; i++) {
         const struct driver_request *r = &requests[i];
-        const unsigned params = r->task == DRIVER_LOAD ? r->params_count : 0;
+        const unsigned params = r->task == DRIVER_LOAD || r->task == DRIVER_WRITE ? r->params_count
+                                                                                  : 0;
         struct sqlite_job *job = r->takes_list && r->task == DRIVER_LOAD
                                      ? make_list_job(u, r)
                                      : make_job(u, r, r->params, params);
@@ -276,7 +281,7 @@ const struct source_driver driver_sqlite = {
     .name = "sqlite",
     .help = "an SQLite file, opened read-only",
     .connections_default = 2,
-    .abilities = DRIVER_CAN_BULK | DRIVER_CAN_CHANGELOG | DRIVER_CAN_VERSION,
+    .abilities = DRIVER_CAN_BULK | DRIVER_CAN_WRITE | DRIVER_CAN_CHANGELOG | DRIVER_CAN_VERSION,
     .placeholder = '?',
     .bracket_quotes = true,
     .open = open_upstream,

@@ -15,6 +15,7 @@
 #include "freshness.h"
 #include "load_error.h"
 #include "probe.h"
+#include "write.h"
 
 #define SCRATCH_KEEP_BYTES (64 * 1024)
 
@@ -167,12 +168,68 @@ static bool store_entry(struct flight *f, const struct shaped *shaped)
     return is_stored;
 }
 
-static void fill(struct flight *f, const struct shaped *shaped)
+/* The rows that a value was made of. */
+struct made_of {
+    const struct shape *shape;
+    const struct rows *rows;
+    unsigned first, count;
+};
+
+struct tagging {
+    struct flight *f;
+    bool is_void, has_failed;
+};
+
+static void check_tag(void *ctx, struct strview tag)
+{
+    struct tagging *t = ctx;
+    t->is_void = t->is_void || tags_is_void(t->f->source->owner, tag, t->f->tag_seq);
+}
+
+static void add_tag(void *ctx, struct strview tag)
+{
+    struct tagging *t = ctx;
+    const struct store_key k = {.key = flight_key(t->f), .hash = t->f->hash, .db = t->f->db};
+    t->has_failed = t->has_failed || !tags_add(t->f->source->owner, tag, &k);
+}
+
+static void walk_tags(const struct made_of *of, shape_tag_fn fn, struct tagging *t)
+{
+    for (unsigned i = 0; of->shape->tags[0] != '\0' && i < of->count; i++) {
+        shape_tags(of->shape, of->rows, of->first + i, fn, t);
+    }
+}
+
+static bool has_void_tag(struct flight *f, const struct made_of *of)
+{
+    struct tagging t = {.f = f};
+    walk_tags(of, check_tag, &t);
+    return t.is_void;
+}
+
+/* Stores the value under its tags. A value that cannot be found by its tags may not stay. */
+static bool store_tagged(struct flight *f, const struct shaped *shaped, const struct made_of *of)
+{
+    struct tagging t = {.f = f};
+    if (!store_entry(f, shaped)) {
+        return false;
+    }
+    if (shaped->status == SHAPE_FOUND) {
+        walk_tags(of, add_tag, &t);
+    }
+    if (t.has_failed) {
+        const struct store_key k = {.key = flight_key(f), .hash = f->hash, .db = f->db};
+        (void)store_remove(f->source->owner->store, &k); /* it is there */
+    }
+    return !t.has_failed;
+}
+
+static void fill(struct flight *f, const struct shaped *shaped, const struct made_of *of)
 {
     struct map_stats *stats = &f->map->stats;
-    if (flight_is_stale(f)) {
+    if (flight_is_stale(f) || has_void_tag(f, of)) {
         stats->voided++;
-    } else if (f->purpose != FLIGHT_READ || !store_entry(f, shaped)) {
+    } else if (f->purpose != FLIGHT_READ || !store_tagged(f, shaped, of)) {
         stats->nofill++;
     } else if (shaped->status == SHAPE_FOUND) {
         stats->fills++;
@@ -199,13 +256,17 @@ static void fill_from_rows(struct flight *f, const struct rows *rows, unsigned f
     if (shaped.status == SHAPE_MISFIT) {
         flight_fail(f, LOAD_ERROR_REFUSED, shaped.problem);
     } else {
-        fill(f, &shaped);
+        const struct made_of of = {&shape, rows, first, count};
+        fill(f, &shaped, &of);
         struct load_result result = {.status = LOAD_ABSENT};
         if (shaped.status == SHAPE_FOUND) {
             result.status = LOAD_FOUND;
             result.type = shaped.is_hash ? ENTRY_HASH : ENTRY_STRING;
             result.value = shaped.value;
             result.sent_ms = f->sent_ms;
+        }
+        if (f->is_warm) {
+            warm_note(s, result.status);
         }
         flight_finish(f, &result);
     }
@@ -215,9 +276,27 @@ static void fill_from_rows(struct flight *f, const struct rows *rows, unsigned f
     s->scratch = scratch;
 }
 
+void fill_from_write(struct flight *f, const struct rows *rows)
+{
+    struct buf scratch;
+    buf_init(&scratch);
+    struct shape shape = map_shape(f->map, false);
+    shape.param = canon_param(f);
+    const struct shaped shaped = shape_rows(&shape, rows, 0, rows->count, &scratch);
+    const struct made_of of = {&shape, rows, 0, rows->count};
+    if (shaped.status == SHAPE_FOUND && !has_void_tag(f, &of)) {
+        (void)store_tagged(f, &shaped, &of); /* else the next reader loads it */
+    }
+    buf_fini(&scratch);
+}
+
 void fill_from_result(struct flight *f, const struct driver_result *r)
 {
     assert(f->state == FLIGHT_SENT);
+    if (f->purpose == FLIGHT_WRITE) {
+        write_done(f, r);
+        return;
+    }
     if (r->status != DRIVER_OK) {
         flight_fail(f, load_error_from_status(r->status), r->detail);
         return;
@@ -228,6 +307,12 @@ void fill_from_result(struct flight *f, const struct driver_result *r)
     if (f->purpose == FLIGHT_PING || f->purpose == FLIGHT_PROBE) {
         struct load_result pong = {.status = LOAD_FOUND, .value = strview_str("PONG")};
         flight_finish(f, &pong);
+        return;
+    }
+    if (f->purpose == FLIGHT_WARM) {
+        f->map->stats.nofill++;
+        warm_take_rows(f->source->owner, r->rows);
+        flight_finish(f, &(struct load_result){.status = LOAD_ABSENT});
         return;
     }
     fill_from_rows(f, r->rows, 0, r->rows->count, r);

@@ -10,6 +10,9 @@
  * the value may not be stored, answers the waiters, ends the flight. */
 void fill_from_result(struct flight *f, const struct driver_result *r);
 
+/* Stores the row that a write returned, and answers nobody. */
+void fill_from_write(struct flight *f, const struct rows *rows);
+
 /* The same for a flight that went out with others: `count` rows from `first` on are its. */
 void fill_from_bulk(struct flight *f, const struct rows *rows, unsigned first, unsigned count);
 

@@ -19,6 +19,7 @@
 #include "load_error.h"
 #include "probe.h"
 #include "pump.h"
+#include "write.h"
 
 static struct deadlines *deadlines_of(const struct flight *f)
 {
@@ -52,6 +53,9 @@ struct flight *flight_create(const struct flight_plan *plan)
         .purpose = plan->purpose,
         .is_background = plan->is_background,
         .is_admitted = plan->is_admitted,
+        .is_warm = plan->is_warm,
+        .statement_id = plan->statement_id,
+        .write = plan->write,
         .epoch = plan->map != NULL ? plan->map->epoch : 0,
         .db_voids = s->db_voids[plan->key.db],
         .started_ms = plan->started_ms,
@@ -63,6 +67,7 @@ struct flight *flight_create(const struct flight_plan *plan)
         memcpy(f->key, plan->key.key.data, f->key_len);
     }
     list_init(&f->waiters);
+    list_init(&f->in_writes);
     queue_enter(f);
     src->bytes += memory;
     deadline_add_flight(deadlines_of(f), f);
@@ -145,6 +150,8 @@ static void release(struct flight *f)
         f->source->owner->flights_held--;
     }
     f->source->bytes -= f->memory;
+    list_remove(&f->in_writes);
+    free(f->write);
     free(f->error);
     free(f);
 }
@@ -250,6 +257,9 @@ static bool hold(struct flight *f, const char *text)
 static void count_failure(struct flight *f, enum load_error code)
 {
     bool is_timeout = code == LOAD_ERROR_TIMEOUT;
+    if (f->purpose == FLIGHT_WRITE) {
+        return; /* no load */
+    }
     bool was_sent = f->state == FLIGHT_SENT || f->is_resent;
     struct source_stats *stats = &f->source->stats;
     stats->loads += !was_sent; /* else counted when it was sent */
@@ -274,9 +284,28 @@ static bool copy_old_value(const struct flight *f, struct buf *bytes, struct loa
     return true;
 }
 
+/* Those who began it without waiting for it. */
+static void tell_failed(const struct flight *f)
+{
+    struct sources *s = f->source->owner;
+    if (s->is_stopped) {
+        return;
+    }
+    if (f->purpose == FLIGHT_PROBE) {
+        source_probed(f->source, true);
+    } else if (f->purpose == FLIGHT_WARM) {
+        warm_take_rows(s, NULL);
+    } else if (f->is_warm) {
+        warm_note(s, LOAD_FAILED);
+    }
+}
+
 void flight_fail(struct flight *f, enum load_error code, const char *detail)
 {
     assert(f->state != FLIGHT_HELD);
+    if (f->purpose == FLIGHT_WRITE) {
+        code = write_failed(f, code);
+    }
     char text[LOAD_ERROR_TEXT_MAX];
     struct buf bytes;
     struct load_result old;
@@ -285,9 +314,7 @@ void flight_fail(struct flight *f, enum load_error code, const char *detail)
     load_error_text(text, code, f->source, f->map, elapsed_ms, f->id);
     load_error_log(f->source, code, f->map, f->id, detail);
     count_failure(f, code);
-    if (f->purpose == FLIGHT_PROBE && !f->source->owner->is_stopped) {
-        source_probed(f->source, true);
-    }
+    tell_failed(f);
     const bool has_old = copy_old_value(f, &bytes, &old);
     struct load_result result = {.status = LOAD_FAILED, .error = strview_str(text)};
     if (hold(f, text)) {

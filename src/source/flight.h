@@ -14,7 +14,9 @@ struct flight_plan {
     struct store_key key;
     int64_t started_ms, deadline_ms;
     enum flight_purpose purpose;
-    bool is_background, is_admitted;
+    int statement_id;           /* of a WARM query, of a WRITE */
+    struct write_values *write; /* of a WRITE; becomes the flight's */
+    bool is_background, is_admitted, is_warm;
 };
 
 /* Bytes such a flight takes. */

@@ -157,6 +157,12 @@ int64_t sources_expires_at(struct sources *s, const struct entry_view *e)
     return f.ends_ms > s->clock->mono_ms ? f.ends_ms : s->clock->mono_ms;
 }
 
+int64_t sources_sent_at(const struct entry_view *e)
+{
+    assert(e->aux != NULL);
+    return aux_decode(e->aux).sent_ms;
+}
+
 void sources_shorten(struct sources *s, const struct store_key *k, int64_t expires_at_ms)
 {
     struct entry_view e;

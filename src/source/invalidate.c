@@ -9,13 +9,16 @@
  */
 #include <assert.h>
 
+#include "fence.h"
 #include "flight.h"
 #include "freshness.h"
+#include "write.h"
 
 /* ---- invalidation ---------------------------------------------------------------------------- */
 
 static void void_key(struct sources *s, const struct store_key *k)
 {
+    fence_key(s, k->hash);
     struct flight *f = flight_table_find(&s->flights, k);
     if (f != NULL && f->state != FLIGHT_QUEUED) {
         flight_void(f);
@@ -24,7 +27,10 @@ static void void_key(struct sources *s, const struct store_key *k)
 
 void sources_void_key(struct sources *s, unsigned db, struct strview key)
 {
-    if (s->flights.count == 0) {
+    if (UNLIKELY(!list_is_empty(&s->writes))) {
+        write_void_key(s, key);
+    }
+    if (s->flights.count == 0 && s->fences == NULL) {
         return;
     }
     struct store_key k = store_key_init(s->store, db, key);
@@ -97,8 +103,25 @@ static bool invalidate_entry(struct sources *s, const struct store_key *k, bool 
     return was_good;
 }
 
+void sources_forget_key(struct sources *s, struct strview key)
+{
+    unsigned databases = 0;
+    struct store_key k = store_key_init(s->store, 0, key);
+    for (unsigned db = 0; db < STORE_DATABASES; db++) {
+        k.db = db;
+        void_key(s, &k);
+        databases |= (unsigned)store_remove(s->store, &k) << db;
+    }
+    if (s->observer.key_invalidated != NULL) {
+        s->observer.key_invalidated(s->observer.ctx, key, databases);
+    }
+}
+
 bool sources_invalidate_key(struct sources *s, struct strview key, bool is_soft)
 {
+    if (UNLIKELY(!list_is_empty(&s->writes))) {
+        write_void_key(s, key);
+    }
     unsigned databases = 0;
     const bool is_mapped = sources_match(s, key) != NULL;
     struct store_key k = store_key_init(s->store, 0, key); /* the hash is the same in all */

@@ -130,7 +130,8 @@ struct flight *load_find_flight(struct sources *s, const struct store_key *k)
     return f;
 }
 
-static struct refusal start(const struct flight_plan *plan, struct load_waiter *w, int64_t soft_ms)
+static struct refusal start(const struct flight_plan *plan, struct load_waiter *w, int64_t soft_ms,
+                            struct flight **out)
 {
     struct refusal why = refuse_waiter(plan->source, plan->purpose, w);
     if (why.detail == NULL) {
@@ -144,7 +145,20 @@ static struct refusal start(const struct flight_plan *plan, struct load_waiter *
         return (struct refusal){LOAD_ERROR_BUSY, "out of memory"};
     }
     flight_join(f, w, plan->deadline_ms, soft_ms);
+    *out = f;
     return (struct refusal){0};
+}
+
+struct refusal load_start_flight(const struct flight_plan *plan, struct load_waiter *w,
+                                 struct flight **out)
+{
+    return start(plan, w, INT64_MAX, out);
+}
+
+enum load_start load_refuse(struct source_map *m, enum load_error code, const char *detail,
+                            struct load_result *now)
+{
+    return refuse(m->source, m, code, 0, detail, now);
 }
 
 static struct refusal join(struct flight *f, struct load_waiter *w, const struct flight_plan *plan,
@@ -167,7 +181,8 @@ static struct refusal start_or_join(struct flight *f, const struct flight_plan *
                                     struct load_waiter *w, int64_t soft_ms)
 {
     struct map_stats *stats = &plan->map->stats;
-    struct refusal why = f != NULL ? join(f, w, plan, soft_ms) : start(plan, w, soft_ms);
+    struct flight *started;
+    struct refusal why = f != NULL ? join(f, w, plan, soft_ms) : start(plan, w, soft_ms, &started);
     if (why.detail != NULL) {
         stats->rejected++;
         plan->source->stats.rejected++;
@@ -286,7 +301,8 @@ enum load_start sources_test(struct sources *s, struct source_map *m, struct str
                                .started_ms = s->clock->mono_ms,
                                .deadline_ms = s->clock->mono_ms + map_load_timeout(m),
                                .purpose = FLIGHT_TEST};
-    struct refusal why = start(&plan, w, INT64_MAX);
+    struct flight *started;
+    struct refusal why = start(&plan, w, INT64_MAX, &started);
     return why.detail != NULL ? refuse(m->source, m, why.code, 0, why.detail, now) : LOAD_WAITS;
 }
 
@@ -311,6 +327,7 @@ enum load_start sources_ping(struct sources *s, struct strview source, struct lo
                                .started_ms = now_ms,
                                .deadline_ms = now_ms + src->options.driver.connect_timeout_ms,
                                .purpose = FLIGHT_PING};
-    struct refusal why = start(&plan, w, INT64_MAX);
+    struct flight *started;
+    struct refusal why = start(&plan, w, INT64_MAX, &started);
     return why.detail != NULL ? refuse(src, NULL, why.code, 0, why.detail, now) : LOAD_WAITS;
 }

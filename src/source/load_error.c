@@ -9,9 +9,10 @@
 #include <stdio.h>
 
 static const char *const words[LOAD_ERRORS] = {
-    [LOAD_ERROR_DOWN] = "SOURCEDOWN", [LOAD_ERROR_TIMEOUT] = "SOURCETIMEOUT",
-    [LOAD_ERROR_BUSY] = "SOURCEBUSY", [LOAD_ERROR_REFUSED] = "SOURCEERR",
-    [LOAD_ERROR_BIG] = "SOURCEBIG",
+    [LOAD_ERROR_DOWN] = "SOURCEDOWN",       [LOAD_ERROR_TIMEOUT] = "SOURCETIMEOUT",
+    [LOAD_ERROR_BUSY] = "SOURCEBUSY",       [LOAD_ERROR_REFUSED] = "SOURCEERR",
+    [LOAD_ERROR_BIG] = "SOURCEBIG",         [LOAD_ERROR_NOROW] = "SOURCENOROW",
+    [LOAD_ERROR_UNKNOWN] = "SOURCEUNKNOWN",
 };
 
 void load_error_text(char out[LOAD_ERROR_TEXT_MAX], enum load_error code, const struct source *src,

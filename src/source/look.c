@@ -50,6 +50,8 @@ static const struct metric map_stat_rows[] = {
     COUNTER(map_stats, stale_error, "reads answered with an old value because the load failed"),
     COUNTER(map_stats, soft_timeouts, "reads answered with an old value because the load is slow"),
     COUNTER(map_stats, bulk_orphans, "rows of bulk queries that nobody had asked for"),
+    COUNTER(map_stats, writes, "writes begun in the database"),
+    COUNTER(map_stats, write_errors, "those that failed, or nobody knows of"),
     COUNTER(map_stats, invalidated, "invalidations that found something, and of the whole map"),
 };
 const struct metric_table map_stat_table = {"Maps", map_stat_rows, ARRAY_LEN(map_stat_rows)};
@@ -280,7 +282,9 @@ bool sources_explain(struct sources *s, const struct store_key *k, source_field_
     field_text(&f, "source", m->source->name);
     each(ctx, "pattern", pattern_text(&m->pattern));
     explain_params(&f, m, k->key);
-    each(ctx, "sql", buf_view(&m->statement));
+    /* A placeholder that nobody can read is the driver's own business. */
+    bool is_readable = (unsigned char)m->source->driver->placeholder >= ' ';
+    each(ctx, "sql", is_readable ? buf_view(&m->statement) : strview_str(m->sql));
     bool would_load = explain_entry(&f, s, k);
     const struct flight *flight = flight_table_find(&s->flights, k);
     bool is_joinable = flight != NULL && !flight_is_stale(flight);

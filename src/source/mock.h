@@ -51,6 +51,8 @@ struct upstream {
     enum driver_status fail_as; /* DRIVER_OK: do not */
     enum driver_state state;
     bool is_holding;
+    bool returns;    /* writes return a row */
+    int64_t changed; /* rows that a write touches */
     int statements_count;
     uint64_t queries_count;
     size_t memory;

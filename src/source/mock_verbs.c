@@ -3,14 +3,17 @@
  *
  *     HOLD             from now on queries wait at the gate
  *     RELEASE [n]      lets the n oldest go; without n all, and opens the gate
- *     FAIL <status>    answers become failures: down, timeout, busy, err, big; `FAIL off` ends that
- *     LOSE [n]         the connections of the n oldest queries (1) break before they are answered
- *     ROWS <n> [value] answers have n rows (default value: mock:<parameters>:<number of the query>)
- *     TABLE <text>     answers are these rows: cells with commas, rows with `|` between them; \\N:
- * NULL NULL             the value is SQL NULL BYTES <n>        the value has n bytes QUERIES, HELD
- * how many queries there were, how many wait at the gate FEED KEY|MAP|ALL|UP|DOWN [text]   the feed
- * says so; needs `invalidate notify` on the source NOTICE <text>    the feed gets a notice as
- * triggers write it RESET            as at the beginning, the count of queries included
+ *     FAIL <status>    answers become failures: down, timeout, busy, err, big; off ends that
+ *     LOSE [n]         the connections of the n oldest queries (1) break before the answer
+ *     ROWS <n> [value] answers have n rows (value: mock:<parameters>:<number of the query>)
+ *     TABLE <text>     answers are these rows: cells between commas, rows between bars
+ *     NULL             the value is SQL NULL; in a table: backslash and N
+ *     BYTES <n>        the value has n bytes
+ *     CHANGED <n> [x]  writes touch n rows; with x they return one
+ *     QUERIES, HELD    how many queries there were, how many wait at the gate
+ *     FEED KEY|MAP|ALL|UP|DOWN [text]   the feed says so; needs `invalidate notify`
+ *     NOTICE <text>    the feed gets a notice as triggers write it
+ *     RESET            as at the beginning, the count of queries included
  */
 #include "mock.h"
 
@@ -175,6 +178,17 @@ static int set_table(struct upstream *u, const struct strview *argv, int argc, s
     return 0;
 }
 
+static int set_changed(struct upstream *u, const struct strview *argv, int argc,
+                       struct errtext *err)
+{
+    if (argc < 2 || !num_parse_i64(argv[1], &u->changed)) {
+        errtext_set(err, "CHANGED takes a number");
+        return -EINVAL;
+    }
+    u->returns = argc > 2;
+    return 0;
+}
+
 static int reset(struct upstream *u, const struct strview *argv, int argc, struct errtext *err)
 {
     (void)argv;
@@ -192,9 +206,9 @@ static const struct mock_verb {
     const char *name;
     int (*run)(struct upstream *u, const struct strview *argv, int argc, struct errtext *err);
 } verbs[] = {
-    {"hold", hold},     {"release", open_gate}, {"fail", set_failure}, {"lose", lose},
-    {"rows", set_rows}, {"table", set_table},   {"null", set_null},    {"bytes", set_bytes},
-    {"feed", feed},     {"notice", feed},       {"reset", reset},
+    {"hold", hold},       {"changed", set_changed}, {"release", open_gate}, {"fail", set_failure},
+    {"lose", lose},       {"rows", set_rows},       {"table", set_table},   {"null", set_null},
+    {"bytes", set_bytes}, {"feed", feed},           {"notice", feed},       {"reset", reset},
 };
 
 int mock_debug(struct upstream *u, const struct strview *argv, int argc, struct buf *reply,

@@ -171,6 +171,13 @@ static const struct setting source_rows[] = {
      .def = "none",
      .is_fixed = true,
      .help = "how the database tells what changed"},
+    {.name = "slow-load",
+     FIELD(slow_load_ms),
+     .type = SETTING_DURATION,
+     .def = "10ms",
+     .min = 0,
+     .max = 3600 * SECOND,
+     .help = "loads that take so long are in SOURCE SLOWLOG"},
     {.name = "gap-ttl",
      FIELD(gap_ttl_ms),
      .type = SETTING_DURATION,
@@ -222,7 +229,7 @@ static const char *const rows_names[] = {"one", "first", NULL};
 static const char *const bytes_names[] = {"base64", "hex", NULL};
 static const char *const utf8_names[] = {"error", "replace", NULL};
 static const char *const priority_names[] = {"normal", "low", NULL};
-static const char *const writes_names[] = {"reject", NULL};
+static const char *const writes_names[] = {"reject", "local", "through", NULL};
 
 static const struct setting map_rows[] = {
     {.name = "as",
@@ -356,7 +363,24 @@ static const struct setting map_rows[] = {
      .type = SETTING_CHOICE,
      .names = writes_names,
      .def = "reject",
-     .help = "what SET and the like do on keys of this map"},
+     .is_fixed = true,
+     .help = "what SET and the like do on keys of this map: refused, in the cache only, or in the "
+             "database"},
+    {.name = "on-set",
+     FIELD(on_set),
+     .type = SETTING_TEXT,
+     .is_fixed = true,
+     .help = "statement of SET, with $value"},
+    {.name = "on-hset",
+     FIELD(on_hset),
+     .type = SETTING_TEXT,
+     .is_fixed = true,
+     .help = "statement of HSET, with a parameter for each field; those not given are NULL"},
+    {.name = "on-del",
+     FIELD(on_del),
+     .type = SETTING_TEXT,
+     .is_fixed = true,
+     .help = "statement of DEL"},
     {.name = "null",
      FIELD(null),
      .type = SETTING_CHOICE,

@@ -21,6 +21,7 @@ struct source_options {
     int64_t background_share;
     struct breaker_options breaker;
     int64_t gap_ttl_ms, on_gap;
+    int64_t slow_load_ms;
 };
 extern const struct setting_table source_settings;
 
@@ -28,6 +29,7 @@ extern const struct setting_table source_settings;
 int source_options_check(const struct source_options *o, const struct source_driver *driver,
                          struct errtext *err) WARN_UNUSED;
 
+enum map_writes { WRITES_REJECT, WRITES_LOCAL, WRITES_THROUGH };
 enum map_priority { PRIORITY_NORMAL, PRIORITY_LOW };
 
 struct map_options {
@@ -48,6 +50,7 @@ struct map_options {
     char ttl_column[SETTING_NAME_MAX], expires_column[SETTING_NAME_MAX];
     char canon[SETTING_NAME_MAX], bulk[SETTING_NAME_MAX];
     char bulk_query[SETTING_LIST_MAX];
+    char on_set[SETTING_LIST_MAX], on_hset[SETTING_LIST_MAX], on_del[SETTING_LIST_MAX];
     char tags[SETTING_LIST_MAX]; /* templates, each ended by a NUL; an empty one ends the list */
     char table[SETTING_NAME_MAX];
 };

@@ -19,8 +19,6 @@
 #include "tarn/base/log.h"
 
 #define BEAT_SECONDS  2.0 /* between signs of life; one that takes longer ends the connection */
-#define RETRY_MIN_MS  50
-#define RETRY_MAX_MS  2000
 #define FEED_PRIORITY 1
 
 static void say(struct pg_feed *f, enum feed_event event)
@@ -32,10 +30,9 @@ static void say(struct pg_feed *f, enum feed_event event)
 
 static void wait_before_retry(struct pg_feed *f)
 {
-    f->retry_ms = f->retry_ms < RETRY_MIN_MS ? RETRY_MIN_MS : f->retry_ms * 2;
-    f->retry_ms = f->retry_ms > RETRY_MAX_MS ? RETRY_MAX_MS : f->retry_ms;
+    int64_t wait_ms = backoff_next(&f->backoff, false, &f->rng);
     ev_timer_stop(f->target.loop, &f->retry);
-    ev_timer_set(&f->retry, (double)f->retry_ms / 1000, 0.0);
+    ev_timer_set(&f->retry, (double)wait_ms / 1000, 0.0);
     ev_timer_start(f->target.loop, &f->retry);
 }
 
@@ -52,6 +49,7 @@ static void on_down(void *ctx, enum pg_failure failure, const char *text)
         f->is_listening = false;
         say(f, FEED_DOWN);
     }
+    f->target.first++;
     wait_before_retry(f);
 }
 
@@ -143,7 +141,7 @@ static void on_readable(void *ctx)
     if (!f->is_asking && !f->is_listening && PQstatus(f->wire.pg) == CONNECTION_OK) {
         f->is_listening = true;
         f->was_logged = false;
-        f->retry_ms = 0;
+        f->backoff = (struct backoff){0};
         say(f, FEED_UP);
     }
     if (!f->is_listening) {
@@ -166,6 +164,7 @@ void pg_feed_init(struct pg_feed *f, const struct pg_target *target,
         .ctx = f, .up = on_up, .readable = on_readable, .down = on_down};
     pg_link_init(&f->wire, &f->target, &link_events);
     ev_set_priority(&f->wire.io, FEED_PRIORITY);
+    rng_init_random(&f->rng);
     ev_init(&f->retry, on_retry);
     ev_timer_init(&f->beat, on_beat, 0.0, BEAT_SECONDS);
 }

@@ -9,7 +9,9 @@
 
 #include <ev.h>
 
+#include "backoff.h"
 #include "pg_link.h"
+#include "tarn/base/hash.h"
 
 struct pg_feed {
     struct pg_target target;
@@ -17,7 +19,8 @@ struct pg_feed {
     struct pg_link wire;
     ev_timer retry;
     ev_timer beat;
-    int64_t retry_ms;
+    struct backoff backoff;
+    struct rng rng;
     bool is_listening; /* FEED_UP was said, and FEED_DOWN not since */
     bool is_asking;    /* a statement was sent and is not answered */
     bool was_logged;   /* that it is down */

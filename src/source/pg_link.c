@@ -100,11 +100,11 @@ static struct strview list_field(const char *list, unsigned i)
 
 /* One host, port and hostaddr for each address. */
 static void set_addresses(struct params *p, const char *hosts, const char *ports,
-                          const struct resolve_result *r)
+                          const struct resolve_result *r, unsigned first)
 {
     struct buf *host = &p->texts[0], *port = &p->texts[1], *address = &p->texts[2];
     for (unsigned i = 0; i < r->addresses_count; i++) {
-        const struct resolve_address *a = &r->addresses[i];
+        const struct resolve_address *a = &r->addresses[(i + first) % r->addresses_count];
         const char *comma = i > 0 ? "," : "";
         buf_append_str(host, comma);
         buf_append_view(host, list_field(hosts, a->host));
@@ -162,7 +162,7 @@ static PGconn *start_connection(const struct pg_target *t, const struct resolve_
     }
     if (r->addresses_count > 0) {
         const char *ports = known(dsn, "port", "PGPORT");
-        set_addresses(&p, dsn_hosts(dsn), ports != NULL ? ports : "", r);
+        set_addresses(&p, dsn_hosts(dsn), ports != NULL ? ports : "", r, t->first);
     }
     set_session(&p, t, dsn);
     if (r->user[0] != '\0') {

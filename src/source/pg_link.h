@@ -32,6 +32,7 @@ struct pg_target {
     struct ev_loop *loop;
     struct resolver *resolver;
     bool is_primary; /* of several servers, only one that takes writes will do */
+    unsigned first;  /* which address to begin with: each failure moves on, for one may hang */
 };
 
 /* All on the loop's thread, none from within pg_link_open(), _flush() or _close(). */

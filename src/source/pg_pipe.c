@@ -165,11 +165,11 @@ static void take_rows(struct pg_pipe *c, struct pg_request *r, const PGresult *r
 {
     begin_rows(r, result);
     for (int i = 0; i < PQntuples(result) && r->status == DRIVER_OK; i++) {
-        if (r->has_row) {
+        if (r->rows_count == r->rows_max) {
             r->has_more = true;
             return;
         }
-        r->has_row = true;
+        r->rows_count++;
         enum driver_status status = pg_rows_add(&r->builder, result, i, r->row_bytes_max);
         if (status != DRIVER_OK) {
             fail_request(r, status,
@@ -329,7 +329,8 @@ void pg_pipe_send(struct pg_pipe *c, struct pg_request *r)
     rows_abandon(&r->builder);
     r->steps_count = r->step = 0;
     r->status = DRIVER_OK;
-    r->has_more = r->has_begun = r->has_row = r->is_one_by_one = false;
+    r->rows_count = 0;
+    r->has_more = r->has_begun = r->is_one_by_one = false;
     list_push_back(&c->requests, &r->link);
     c->requests_count++;
     if (!send_steps(c, r)) {

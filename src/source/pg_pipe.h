@@ -35,6 +35,7 @@ enum pg_step {
     PG_STEP_SYNC,
 };
 
+struct pg_member;
 struct pg_request;
 typedef void (*pg_finished_fn)(void *ctx, struct pg_request *r);
 
@@ -46,7 +47,11 @@ struct pg_request {
     const char *sql;                      /* borrowed; of a ping or a check of the server */
     int64_t deadline_us;                  /* clock_now_us() */
     size_t row_bytes_max;
+    unsigned rows_max;
     bool wants_more, needs_primary, is_cancelled;
+    bool was_passed_on; /* from a server out of reach to another */
+    struct pg_member
+        *member;   /* borrowed; of a check of this server; NULL: a request of the engine */
     size_t memory; /* of the request */
     /* On the wire: */
     unsigned char steps[PG_STEPS_MAX]; /* enum pg_step */
@@ -59,7 +64,8 @@ struct pg_request {
     enum driver_status status;
     bool is_lost; /* as in struct driver_result */
     enum pg_step failed_step;
-    bool has_begun, has_row, has_more;
+    bool has_begun, has_more;
+    unsigned rows_count;
     struct rows_builder builder;
     struct rows *rows; /* owned */
     char detail[PG_DETAIL_MAX];

@@ -16,11 +16,7 @@
 #include "tarn/base/clock.h"
 #include "tarn/base/log.h"
 
-#define RETRY_MIN_MS      100
-#define RETRY_MAX_MS      2000
-#define RETRY_AUTH_MIN_MS 2000
-#define RETRY_AUTH_MAX_MS 30000
-#define UPKEEP_SECONDS    1.0
+#define UPKEEP_SECONDS 1.0
 
 static struct pg_pipe *conn_of(struct list *link)
 {
@@ -56,13 +52,9 @@ static void changed(struct pg_server *s)
 
 static void wait_before_retry(struct pg_server *s, bool is_auth)
 {
-    int64_t min_ms = is_auth ? RETRY_AUTH_MIN_MS : RETRY_MIN_MS;
-    int64_t max_ms = is_auth ? RETRY_AUTH_MAX_MS : RETRY_MAX_MS;
-    s->retry_ms = s->retry_ms < min_ms ? min_ms : s->retry_ms * 2;
-    s->retry_ms = s->retry_ms > max_ms ? max_ms : s->retry_ms;
-    int64_t spread_ms = (int64_t)rng_below(&s->rng, (uint64_t)s->retry_ms / 5 + 1);
+    int64_t wait_ms = backoff_next(&s->backoff, is_auth, &s->rng);
     ev_timer_stop(s->target.loop, &s->retry);
-    ev_timer_set(&s->retry, (double)(s->retry_ms + spread_ms) / 1000, 0.0);
+    ev_timer_set(&s->retry, (double)wait_ms / 1000, 0.0);
     ev_timer_start(s->target.loop, &s->retry);
 }
 
@@ -71,7 +63,7 @@ static void on_up(void *ctx, struct pg_pipe *c)
     struct pg_server *s = ctx;
     s->connecting--;
     s->health = PG_HEALTH_UP;
-    s->retry_ms = 0;
+    s->backoff = (struct backoff){0};
     int64_t life_ms = s->target.options->max_lifetime_ms;
     if (life_ms > 0) { /* give or take 20 % */
         uint64_t spread_ms = rng_below(&s->rng, (uint64_t)life_ms * 2 / 5 + 1);
@@ -94,11 +86,22 @@ static void note_no_connection(struct pg_server *s, enum pg_failure failure, con
 {
     bool is_auth = failure == PG_FAILURE_AUTH;
     s->connecting--;
+    s->target.first++;
     (void)snprintf(s->problem, sizeof(s->problem), "%s", text);
     if (!has_conn(s)) {
         s->health = is_auth ? PG_HEALTH_AUTH : PG_HEALTH_DOWN;
     }
     wait_before_retry(s, is_auth);
+}
+
+/* What ended a connection under a request may have ended all, and the second try shall not meet one
+ * of them before its end was noticed. */
+static void replace_idle(struct pg_server *s)
+{
+    list_for_each (it, &s->conns) {
+        struct pg_pipe *c = conn_of(it);
+        c->is_worn = c->is_worn || (pg_pipe_is_up(c) && c->requests_count == 0);
+    }
 }
 
 static void on_down(void *ctx, struct pg_pipe *c, enum pg_failure failure, const char *text)
@@ -109,6 +112,9 @@ static void on_down(void *ctx, struct pg_pipe *c, enum pg_failure failure, const
         note_no_connection(s, failure, text);
     }
     c->is_worn = true; /* to be freed by the next pump */
+    if (!was_connecting && !list_is_empty(&c->requests)) {
+        replace_idle(s);
+    }
     while (!list_is_empty(&c->requests)) {
         struct pg_request *r = request_of(c->requests.next);
         list_remove(&r->link);

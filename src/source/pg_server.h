@@ -10,6 +10,7 @@
 #include <ev.h>
 
 #include "pg_pipe.h"
+#include "backoff.h"
 #include "pg_link.h"
 #include "tarn/base/hash.h"
 #include "tarn/base/list.h"
@@ -42,7 +43,7 @@ struct pg_server {
     enum pg_health health;
     char problem[PG_DETAIL_MAX]; /* why it is down */
     ev_timer retry;              /* runs: no new connection is tried until then */
-    int64_t retry_ms;            /* the last wait; 0: none */
+    struct backoff backoff;
     ev_timer upkeep;
     struct rng rng;
 };

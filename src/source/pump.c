@@ -13,9 +13,12 @@
 #include <stdlib.h>
 
 #include "bulk.h"
+#include "fence.h"
 #include "fill.h"
+#include "fence.h"
 #include "flight.h"
 #include "probe.h"
+#include "write.h"
 #include "tarn/base/log.h"
 
 /* A request's id is the slot's index below a running number, so an answer finds its slot at once.
@@ -161,9 +164,17 @@ static struct driver_request make_request(const struct flight *f, uint64_t id,
 {
     struct driver_request r = {
         .id = id, .task = DRIVER_PING, .timeout_ms = time_left(f), .params = params};
-    if (f->map != NULL) {
+    if (f->purpose == FLIGHT_WRITE) {
+        write_fill_request(f, &r);
+    } else if (f->purpose == FLIGHT_WARM) {
+        r.task = DRIVER_LOAD;
+        r.statement = (unsigned)f->statement_id;
+        r.row_bytes_max = (size_t)f->map->options.max_row;
+        r.rows_max = WARM_ROWS_MAX;
+    } else if (f->map != NULL) {
         const struct map_options *o = &f->map->options;
         r.task = DRIVER_LOAD;
+        r.needs_primary = fence_holds(f);
         r.statement = (unsigned)f->map->statement_id;
         r.params_count = bind_params(f, params);
         r.row_bytes_max = (size_t)o->max_row;
@@ -181,10 +192,12 @@ static void mark_sent(struct flight *f)
     f->sent_ms = s->clock->mono_ms;
     f->sent_us = s->clock->mono_us;
     f->db_voids = s->db_voids[f->db];
-    f->source->stats.loads += !f->is_resent;
+    f->tag_seq = s->tags.seq;
+    const bool is_counted = !f->is_resent && f->purpose != FLIGHT_WRITE;
+    f->source->stats.loads += is_counted;
     if (f->map != NULL) {
         f->epoch = f->map->epoch;
-        f->map->stats.loads += !f->is_resent;
+        f->map->stats.loads += is_counted;
     }
 }
 
@@ -194,10 +207,12 @@ static bool send_bulk(struct source *src, struct flight **flights, unsigned coun
     struct driver_value list[BULK_MAX];
     const struct source_map *m = flights[0]->map;
     int64_t left_ms = 0;
+    bool needs_primary = false;
     for (unsigned i = 0; i < count; i++) {
         const unsigned params = bind_params(flights[i], &list[i]);
         assert(params == 1);
         (void)params; /* without assertions */
+        needs_primary = needs_primary || fence_holds(flights[i]);
         left_ms = time_left(flights[i]) > left_ms ? time_left(flights[i]) : left_ms;
     }
     struct slot *slot = take_slot(src, flights, count);
@@ -208,6 +223,7 @@ static bool send_bulk(struct source *src, struct flight **flights, unsigned coun
                                            .task = DRIVER_LOAD,
                                            .statement = (unsigned)m->bulk_statement_id,
                                            .takes_list = true,
+                                           .needs_primary = needs_primary,
                                            .params_count = count,
                                            .params = list,
                                            .timeout_ms = left_ms,
@@ -348,6 +364,17 @@ static void answer_flights(struct flight **flights, unsigned count, const struct
     }
 }
 
+static void note_latency(const struct flight *f)
+{
+    struct source *src = f->source;
+    struct sources *s = src->owner;
+    const int64_t took_us = s->clock->mono_us - f->sent_us;
+    latency_add(&src->latency, took_us);
+    if (f->map != NULL && took_us >= src->options.slow_load_ms * 1000) {
+        slow_log_add(&s->slow, f->map->name, flight_key(f), took_us, s->clock->wall_ms);
+    }
+}
+
 void source_on_done(void *ctx, const struct driver_result *r)
 {
     struct source *src = ctx;
@@ -364,7 +391,7 @@ void source_on_done(void *ctx, const struct driver_result *r)
         if (flights[i] != NULL) {
             flights[i]->slot = NO_SLOT;
             if (i == 0) {
-                latency_add(&src->latency, src->owner->clock->mono_us - flights[i]->sent_us);
+                note_latency(flights[i]);
             }
         }
     }

@@ -121,22 +121,25 @@ static bool take_reply(struct redis_link *l, const redisReply *reply)
     return true;
 }
 
-/* The present reply has more bytes than it may: its request fails, and what follows on this
- * connection is worthless. */
-static bool check_size(struct redis_link *l)
+/* The present reply is larger than it may be: its request fails, and what follows on this connection
+ * is worthless. */
+static void cut_off(struct redis_link *l)
 {
     struct redis_slot *slot = l->slots_count > 0 ? &l->slots[l->slots_at] : NULL;
     struct redis_request *r = slot != NULL ? slot->request : NULL;
-    if (l->reply_bytes <= (slot != NULL ? slot->bytes_max : GREETING_MAX)) {
-        return true;
-    }
     if (r != NULL) {
         slot->request = NULL;
         redis_request_fail(r, DRIVER_TOO_BIG, "the reply is larger than max-row");
         l->events.finished(l->events.ctx, r);
     }
+    l->answers++; /* the server did its part */
     break_link(l, REDIS_FAILURE_LINK, "cut off in a reply that is too large");
-    return false;
+}
+
+static bool is_too_large(const struct redis_link *l)
+{
+    const struct redis_slot *slot = l->slots_count > 0 ? &l->slots[l->slots_at] : NULL;
+    return l->is_array_too_long || l->reply_bytes > (slot != NULL ? slot->bytes_max : GREETING_MAX);
 }
 
 /* False: the link is gone. */
@@ -144,12 +147,17 @@ static bool take_replies(struct redis_link *l)
 {
     for (;;) {
         void *reply = NULL;
-        if (redisReaderGetReply(l->reader, &reply) != REDIS_OK) {
+        const bool is_readable = redisReaderGetReply(l->reader, &reply) == REDIS_OK;
+        if (reply == NULL && is_too_large(l)) {
+            cut_off(l);
+            return false;
+        }
+        if (!is_readable) {
             break_link(l, REDIS_FAILURE_LINK, l->reader->errstr);
             return false;
         }
         if (reply == NULL) {
-            return check_size(l);
+            return true;
         }
         const bool is_open = take_reply(l, reply);
         freeReplyObject(reply);
@@ -169,7 +177,7 @@ static void on_readable(struct redis_link *l)
             return;
         }
         if (n <= 0) {
-            break_link(l, REDIS_FAILURE_LINK,
+            break_link(l, REDIS_FAILURE_CUT,
                        n < 0 ? strerror(errno) : "the server closed the connection");
             return;
         }
@@ -188,8 +196,9 @@ static void on_readable(struct redis_link *l)
 /* hiredis allocates for the elements before they come. */
 static void *create_array(const redisReadTask *task, int elements)
 {
-    const struct redis_link *l = task->privdata;
-    return elements <= REDIS_ELEMENTS_MAX ? l->create_array(task, elements) : NULL;
+    struct redis_link *l = task->privdata;
+    l->is_array_too_long = l->is_array_too_long || elements > REDIS_ELEMENTS_MAX;
+    return l->is_array_too_long ? NULL : l->create_array(task, elements);
 }
 
 static bool make_reader(struct redis_link *l)
@@ -204,6 +213,7 @@ static bool make_reader(struct redis_link *l)
     l->reader->fn = &l->functions;
     l->reader->privdata = l;
     l->reply_bytes = 0;
+    l->is_array_too_long = false;
     return true;
 }
 

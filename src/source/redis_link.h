@@ -27,11 +27,12 @@
 #include "tarn/base/err.h"
 #include "tarn/source/driver.h"
 
-/* Elements of one array in a reply: more than fields that any map could take. */
-#define REDIS_ELEMENTS_MAX (1 << 20)
+/* Elements of one array in a reply: far more than the columns any map could take. */
+#define REDIS_ELEMENTS_MAX (1 << 16)
 
 enum redis_failure {
     REDIS_FAILURE_LINK, /* out of reach, or it broke */
+    REDIS_FAILURE_CUT,  /* the server closed it */
     REDIS_FAILURE_AUTH, /* the server refuses the user or the password */
 };
 
@@ -80,7 +81,8 @@ struct redis_link {
     redisReader *reader; /* owned; NULL unless GREETING or UP */
     redisReplyObjectFunctions functions;
     void *(*create_array)(const redisReadTask *task, int elements); /* hiredis's own */
-    size_t reply_bytes;                                             /* read of the present reply */
+    bool is_array_too_long;
+    size_t reply_bytes;     /* read of the present reply */
     int64_t up_us, read_us; /* when it came up, when last something was read */
     uint64_t answers;       /* since it is up */
     unsigned greetings;     /* replies to come before it is up */

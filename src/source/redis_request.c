@@ -248,14 +248,16 @@ static void take_pairs(struct redis_request *r, const redisReply *reply)
 
 static void take_value(struct redis_request *r, const redisReply *reply)
 {
+    const enum redis_reading reading = r->statement->reading;
+    const unsigned fields = r->words_count - 2;
     const bool is_array = reply->type == REDIS_REPLY_ARRAY;
-    if (r->statement->reading == REDIS_READS_PAIRS && is_array) {
+    if (reading == REDIS_READS_PAIRS && is_array) {
         take_pairs(r, reply);
-    } else if (r->statement->reading == REDIS_READS_FIELDS && is_array &&
-               reply->elements == r->words_count - 2U) {
-        take_cells(r, (const redisReply *const *)reply->element, r->words_count - 2);
-    } else if (is_cell(reply) && r->statement->reading != REDIS_READS_PAIRS) {
-        take_cells(r, (const redisReply *const *)&reply, 1);
+    } else if (reading == REDIS_READS_FIELDS && is_array && reply->elements == fields) {
+        take_cells(r, (const redisReply *const *)reply->element, fields);
+    } else if (is_cell(reply) &&
+               (reading == REDIS_READS_VALUE || (reading == REDIS_READS_FIELDS && fields == 1))) {
+        take_cells(r, &reply, 1);
     } else {
         redis_request_fail(r, DRIVER_ERROR, not_asked_for);
     }

@@ -13,8 +13,8 @@ void refresh_start(struct source_map *m, const struct store_key *k, int64_t sent
     struct source *src = m->source;
     struct sources *s = src->owner;
     const int64_t now_ms = s->clock->mono_ms;
-    if (now_ms - sent_ms < m->options.min_reload_ms || load_find_flight(s, k) != NULL ||
-        load_refuse_source(src, FLIGHT_READ).detail != NULL) {
+    if (m->options.writes == WRITES_LOCAL || now_ms - sent_ms < m->options.min_reload_ms ||
+        load_find_flight(s, k) != NULL || load_refuse_source(src, FLIGHT_READ).detail != NULL) {
         return;
     }
     const struct flight_plan plan = {.source = src,

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,35 +90,14 @@ static bool look_up_all(struct resolve_job *job)
     return r->addresses_count > 0;
 }
 
-/* The first line of the file. */
-static bool read_secret(const char *path, char out[RESOLVE_SECRET_MAX], struct errtext *problem)
-{
-    if (path[0] == '\0') {
-        return true;
-    }
-    FILE *f = fopen(path, "re");
-    bool is_read = f != NULL && fgets(out, RESOLVE_SECRET_MAX, f) != NULL;
-    int code = is_read ? 0 : errno;
-    if (f != NULL) {
-        (void)fclose(f);
-    }
-    out[strcspn(out, "\r\n")] = '\0';
-    if (!is_read || out[0] == '\0') {
-        errtext_set(problem, "cannot read %s: %s", path,
-                    code != 0 ? strerror(code) : "it is empty");
-        return false;
-    }
-    return true;
-}
-
 static void run(void *state, struct worker_job *base)
 {
     (void)state;
     struct resolve_job *job = container_of(base, struct resolve_job, base);
     struct resolve_result *r = &job->result;
     r->is_found = (job->hosts[0] == '\0' || look_up_all(job)) &&
-                  read_secret(job->user_file, r->user, &r->problem) &&
-                  read_secret(job->password_file, r->password, &r->problem);
+                  secret_read(r->user, job->user_file, &r->problem) &&
+                  secret_read(r->password, job->password_file, &r->problem);
 }
 
 static void interrupt(void *state)

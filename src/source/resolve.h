@@ -10,12 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "secret.h"
 #include "tarn/base/compiler.h"
 #include "tarn/base/err.h"
 
 #define RESOLVE_HOSTS_BYTES_MAX 1024
 #define RESOLVE_ADDRESSES_MAX   16
-#define RESOLVE_SECRET_MAX      1024
 #define RESOLVE_PATH_MAX        256
 
 struct ev_loop;
@@ -29,7 +29,7 @@ struct resolve_address {
 struct resolve_result {
     struct resolve_address addresses[RESOLVE_ADDRESSES_MAX];
     unsigned addresses_count; /* in order of the names, each with all its addresses */
-    char user[RESOLVE_SECRET_MAX], password[RESOLVE_SECRET_MAX]; /* "": no file was named */
+    char user[SECRET_MAX], password[SECRET_MAX]; /* "": no file was named */
     bool is_found;
     struct errtext problem; /* if not; no secrets in it */
 };

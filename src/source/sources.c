@@ -13,6 +13,7 @@
 #include "flight.h"
 #include "sql_params.h"
 #include "word_params.h"
+#include "write.h"
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -35,6 +36,8 @@ int sources_create(struct sources **out, struct ev_loop *loop, struct store *sto
         free(s);
         return r;
     }
+    list_init(&s->writes);
+    tags_init(&s->tags);
     rng_init_random(&s->rng);
     ev_timer_init(&s->timer, sources_on_timer, 0.0, 0.0);
     *out = s;
@@ -61,6 +64,9 @@ static void map_destroy(struct source_map *m)
     pattern_fini(&m->pattern);
     buf_fini(&m->statement);
     buf_fini(&m->bulk_statement);
+    for (unsigned kind = 0; kind < SOURCE_WRITES; kind++) {
+        buf_fini(&m->writes[kind].sql);
+    }
     free(m->name);
     free(m->sql);
     free(m);
@@ -101,9 +107,12 @@ void sources_destroy(struct sources *s)
         source_destroy(s->sources[i]);
     }
     free(s->maps);
+    free(s->fences);
     map_index_fini(&s->map_index);
     flight_table_fini(&s->flights);
     admission_fini(&s->admission);
+    tags_fini(&s->tags);
+    warm_fini(&s->warm);
     buf_fini(&s->scratch);
     free(s);
 }
@@ -111,7 +120,8 @@ void sources_destroy(struct sources *s)
 size_t sources_memory(const struct sources *s)
 {
     size_t bytes = flight_table_memory(&s->flights) + s->scratch.cap +
-                   admission_memory(&s->admission);
+                   admission_memory(&s->admission) + s->warm.keys.cap + s->tags.bytes +
+                   hmap_memory(&s->tags.by_name) + hmap_memory(&s->tags.members);
     for (size_t i = 0; i < s->sources_count; i++) {
         const struct source *src = s->sources[i];
         bytes += src->bytes;
@@ -308,6 +318,7 @@ static int check_options(struct source_map *m, struct errtext *err)
     buf_clear(&m->statement);
     buf_clear(&m->bulk_statement);
     int r = bulk_check(m, err);
+    r = r != 0 ? r : write_rewrite(m, err);
     return r != 0 ? r : rewrite_sql(m, err);
 }
 

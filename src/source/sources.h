@@ -39,12 +39,15 @@
 #include "options.h"
 #include "pattern.h"
 #include "shape.h"
+#include "slow.h"
+#include "tags.h"
 #include "tarn/base/buf.h"
 #include "tarn/base/hash.h"
 #include "tarn/base/log.h"
 #include "tarn/base/metric.h"
 #include "tarn/source/driver.h"
 #include "tarn/source/source.h"
+#include "warm.h"
 
 #define SOURCES_MAX         64
 #define MAPS_MAX            4096 /* fits aux.map */
@@ -65,8 +68,10 @@ enum load_error {
     LOAD_ERROR_BUSY,
     LOAD_ERROR_REFUSED, /* SOURCEERR */
     LOAD_ERROR_BIG,
+    LOAD_ERROR_NOROW,   /* a write that touched no row */
+    LOAD_ERROR_UNKNOWN, /* a write that may have happened */
 };
-#define LOAD_ERRORS 5
+#define LOAD_ERRORS 7
 
 /* Flights and waiters of one owner by deadline, earliest first. All of an owner have the same
  * timeout, so the place of a newcomer is nearly always the end. */
@@ -125,7 +130,7 @@ struct map_stats {
     uint64_t miss_loads, coalesced, rejected;
     uint64_t loads, batches, fills, negatives, voided, nofill, errors, timeouts;
     uint64_t refreshes, stale_error, soft_timeouts, bulk_orphans;
-    uint64_t invalidated;
+    uint64_t invalidated, writes, write_errors;
 };
 extern const struct metric_table map_stat_table;
 
@@ -139,6 +144,12 @@ struct source_map {
     int statement_id;      /* the upstream's; negative before the start */
     int bulk_statement_id; /* negative: there is none */
     struct buf bulk_statement;
+    struct map_write {
+        struct buf sql; /* with the driver's placeholders; empty: there is none */
+        int statement_id;
+        unsigned params_count, fields_count;
+        struct strview fields[DRIVER_PARAMS_MAX]; /* of HSET; borrowed from the options */
+    } writes[SOURCE_WRITES];
     uint32_t epoch;
     int64_t epoch_at_ms; /* when it was last stepped */
     int64_t soft_at_ms;  /* values from before are past their life; -1: none are */
@@ -153,6 +164,8 @@ enum flight_purpose {
     FLIGHT_TEST,
     FLIGHT_PING,
     FLIGHT_PROBE, /* of the breaker: nobody waits */
+    FLIGHT_WARM,  /* asks for the keys of a warm-up */
+    FLIGHT_WRITE,
 };
 
 struct flight {
@@ -166,12 +179,17 @@ struct flight {
     uint64_t hash;
     unsigned db;
     unsigned waiters_count;
-    unsigned slot, place; /* while SENT: which slot, and which of its flights */
+    int statement_id;           /* of a WARM query, of a WRITE */
+    struct write_values *write; /* owned; of a WRITE */
+    struct list in_writes;      /* sources::writes */
+    bool is_definite;           /* of a WRITE: it is known not to have happened */
+    unsigned slot, place;       /* while SENT: which slot, and which of its flights */
     enum flight_state state;
     enum flight_purpose purpose;
     bool is_listed; /* in the table */
     bool is_void;
     bool is_background; /* nobody has asked for it yet */
+    bool is_warm;       /* begun by a warm-up, which counts it */
     bool is_admitted;   /* its result may be stored */
     bool is_retried;    /* its first connection broke */
     bool is_resent;     /* it was sent before, and counted */
@@ -180,6 +198,7 @@ struct flight {
     bool is_answering;  /* may not be freed by what a callback does */
     bool is_released;   /* to be freed once it is not answering */
     uint32_t epoch;     /* the map's when the query was sent */
+    uint64_t tag_seq;   /* tags::seq when the query was sent */
     uint64_t db_voids;  /* the database's when the query was sent */
     int64_t started_ms, sent_ms, sent_us;
     int64_t deadline_ms; /* HELD: until when */
@@ -190,6 +209,7 @@ struct flight {
 };
 
 struct sources {
+    int64_t *fences;      /* owned; see fence.c; NULL: no source has replicas */
     struct ev_loop *loop; /* borrowed, like the next two */
     struct store *store;
     const struct clock *clock;
@@ -201,10 +221,14 @@ struct sources {
     struct map_index map_index;
     struct flight_table flights;
     size_t flights_held;
+    struct list writes; /* struct flight::in_writes: under way */
     uint64_t next_flight_id;
     uint64_t db_voids[STORE_DATABASES];
     struct rng rng;
     struct admission admission;
+    struct tags tags;
+    struct warm warm;
+    struct slow_log slow;
     struct buf scratch; /* values while they are built */
     ev_timer timer;
     int64_t timer_at_ms; /* INT64_MAX: not set */
@@ -224,6 +248,9 @@ static inline struct strview flight_key(const struct flight *f)
 
 /* NULL: no such source. */
 struct source *source_find(const struct sources *s, struct strview name);
+
+/* Removes the key in every database, whatever is there, and voids its flights. */
+void sources_forget_key(struct sources *s, struct strview key);
 
 /* The map's own, or its source's. */
 int64_t map_load_timeout(const struct source_map *m);

@@ -195,3 +195,37 @@ int sql_params_rewrite(struct buf *out, struct strview sql, const struct sql_dia
     }
     return check_used(&w, err);
 }
+
+static bool is_known(const struct strview *names, unsigned count, struct strview name)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (strview_eq(names[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int sql_params_collect(struct strview sql, const struct sql_dialect *dialect, struct strview *names,
+                       unsigned max, struct errtext *err)
+{
+    unsigned count = 0;
+    while (sql.len > 0) {
+        size_t len;
+        const enum piece piece = next_piece(sql, dialect, &len);
+        const struct strview name = strview_of(sql.data + 1, len > 0 ? len - 1 : 0);
+        if (piece == PIECE_UNENDED) {
+            errtext_set(err, "a quote or comment of the query does not end");
+            return -EINVAL;
+        }
+        if (piece == PIECE_PARAM && !is_known(names, count, name)) {
+            if (count == max) {
+                errtext_set(err, "a statement has at most %u parameters", max);
+                return -EINVAL;
+            }
+            names[count++] = name;
+        }
+        sql = strview_of(sql.data + len, sql.len - len);
+    }
+    return (int)count;
+}

@@ -29,4 +29,9 @@ int sql_params_rewrite(struct buf *out, struct strview sql, const struct sql_dia
                        const struct strview *names, unsigned names_count,
                        struct errtext *err) WARN_UNUSED;
 
+/* The names of the parameters, each once, in order. Their number, at most `max`, or -EINVAL with
+ * text. */
+int sql_params_collect(struct strview sql, const struct sql_dialect *dialect, struct strview *names,
+                       unsigned max, struct errtext *err) WARN_UNUSED;
+
 #endif

@@ -22,6 +22,7 @@
 
 #include <sqlite3.h>
 
+#include "sqlite_write.h"
 #include "tarn/base/clock.h"
 #include "tarn/base/num.h"
 
@@ -40,14 +41,14 @@ static bool must_end(const struct sqlite_job *job)
 }
 
 /* SQLite asks now and then whether to go on. */
-static int on_progress(void *ctx)
+int sqlite_on_progress(void *ctx)
 {
     struct sqlite_conn *c = ctx;
     return c->job != NULL && must_end(c->job);
 }
 
 /* SQLite asks whether to try again for a lock. */
-static int on_locked(void *ctx, int tries)
+int sqlite_on_locked(void *ctx, int tries)
 {
     struct sqlite_conn *c = ctx;
     if (c->job == NULL || must_end(c->job)) {
@@ -100,7 +101,7 @@ static enum driver_status status_of(int code)
     }
 }
 
-static void fail(struct sqlite_job *job, enum driver_status status, const char *detail)
+void sqlite_job_fail(struct sqlite_job *job, enum driver_status status, const char *detail)
 {
     job->status = status;
     (void)snprintf(job->detail, sizeof(job->detail), "%s", detail);
@@ -155,8 +156,8 @@ static void configure(struct sqlite_conn *c, sqlite3 *db)
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    sqlite3_progress_handler(db, PROGRESS_STEPS, on_progress, c);
-    sqlite3_busy_handler(db, on_locked, c);
+    sqlite3_progress_handler(db, PROGRESS_STEPS, sqlite_on_progress, c);
+    sqlite3_busy_handler(db, sqlite_on_locked, c);
     sqlite3_set_authorizer(db, authorize, NULL);
 }
 
@@ -229,7 +230,7 @@ static bool make_place(struct sqlite_conn *c, unsigned id)
     size_t count = (size_t)id + 1;
     sqlite3_stmt **statements = realloc(c->statements, count * sizeof(*statements));
     if (statements == NULL) {
-        fail(c->job, DRIVER_BUSY, "out of memory");
+        sqlite_job_fail(c->job, DRIVER_BUSY, "out of memory");
         return false;
     }
     memset(statements + c->statements_count, 0,
@@ -258,7 +259,7 @@ static sqlite3_stmt *prepare(struct sqlite_conn *c, const struct sqlite_statemen
     const char *problem = refuse_statement(c->db, stmt, tail, statement);
     if (problem != NULL) {
         sqlite3_finalize(stmt);
-        fail(c->job, DRIVER_ERROR, problem);
+        sqlite_job_fail(c->job, DRIVER_ERROR, problem);
         return NULL;
     }
     c->statements[statement->id] = stmt;
@@ -275,11 +276,13 @@ static int bind_value(sqlite3_stmt *stmt, int at, const struct driver_value *v)
         return sqlite3_bind_text(stmt, at, v->bytes.data, len, SQLITE_STATIC);
     case VALUE_BYTES:
         return sqlite3_bind_blob(stmt, at, v->bytes.data, len, SQLITE_STATIC);
+    case VALUE_NULL:
+        return sqlite3_bind_null(stmt, at);
     }
     return SQLITE_MISUSE;
 }
 
-static int bind_params(sqlite3_stmt *stmt, const struct sqlite_job *job)
+int sqlite_bind_params(sqlite3_stmt *stmt, const struct sqlite_job *job)
 {
     int code = SQLITE_OK;
     for (unsigned i = 0; i < job->params_count && code == SQLITE_OK; i++) {
@@ -365,7 +368,7 @@ static size_t row_bytes(sqlite3_stmt *stmt)
     return bytes; /* columns are at most 32767, each below 2 GiB */
 }
 
-static bool begin_rows(struct sqlite_conn *c, struct rows_builder *b, sqlite3_stmt *stmt)
+bool sqlite_begin_rows(struct sqlite_conn *c, struct rows_builder *b, sqlite3_stmt *stmt)
 {
     int columns = sqlite3_column_count(stmt);
     size_t names = 0;
@@ -375,7 +378,7 @@ static bool begin_rows(struct sqlite_conn *c, struct rows_builder *b, sqlite3_st
     }
     size_t table = (size_t)columns * 2 * sizeof(struct cell);
     if (!worker_reserve(c->pool, &c->job->base, names + table)) {
-        fail(c->job, DRIVER_BUSY, "inflight-memory is reached");
+        sqlite_job_fail(c->job, DRIVER_BUSY, "inflight-memory is reached");
         return false;
     }
     rows_begin(b, (unsigned)columns);
@@ -386,15 +389,15 @@ static bool begin_rows(struct sqlite_conn *c, struct rows_builder *b, sqlite3_st
     return true;
 }
 
-static bool copy_row(struct sqlite_conn *c, struct rows_builder *b, sqlite3_stmt *stmt)
+bool sqlite_copy_row(struct sqlite_conn *c, struct rows_builder *b, sqlite3_stmt *stmt)
 {
     size_t bytes = row_bytes(stmt);
     if (bytes > c->job->row_bytes_max) {
-        fail(c->job, DRIVER_TOO_BIG, "the row is larger than max-row");
+        sqlite_job_fail(c->job, DRIVER_TOO_BIG, "the row is larger than max-row");
         return false;
     }
     if (!worker_reserve(c->pool, &c->job->base, bytes)) {
-        fail(c->job, DRIVER_BUSY, "inflight-memory is reached");
+        sqlite_job_fail(c->job, DRIVER_BUSY, "inflight-memory is reached");
         return false;
     }
     for (int i = 0; i < (int)b->columns; i++) {
@@ -403,11 +406,11 @@ static bool copy_row(struct sqlite_conn *c, struct rows_builder *b, sqlite3_stmt
     return true;
 }
 
-static void finish_rows(struct sqlite_job *job, struct rows_builder *b, bool has_more)
+void sqlite_finish_rows(struct sqlite_job *job, struct rows_builder *b, bool has_more)
 {
     job->rows = rows_finish(b, has_more);
     if (job->rows == NULL) {
-        fail(job, DRIVER_BUSY, "out of memory for the row");
+        sqlite_job_fail(job, DRIVER_BUSY, "out of memory for the row");
     }
 }
 
@@ -418,14 +421,14 @@ static void run(struct sqlite_conn *c, sqlite3_stmt *stmt)
     struct rows_builder b = {0};
     unsigned count = 0;
     int code = sqlite3_step(stmt);
-    if ((code != SQLITE_ROW && code != SQLITE_DONE) || !begin_rows(c, &b, stmt)) {
+    if ((code != SQLITE_ROW && code != SQLITE_DONE) || !sqlite_begin_rows(c, &b, stmt)) {
         if (job->status == DRIVER_OK) {
             fail_code(c, code);
         }
         return;
     }
     while (code == SQLITE_ROW && count < job->rows_max) {
-        if (!copy_row(c, &b, stmt)) {
+        if (!sqlite_copy_row(c, &b, stmt)) {
             rows_abandon(&b);
             return;
         }
@@ -437,7 +440,7 @@ static void run(struct sqlite_conn *c, sqlite3_stmt *stmt)
         rows_abandon(&b);
         return;
     }
-    finish_rows(job, &b, code == SQLITE_ROW);
+    sqlite_finish_rows(job, &b, code == SQLITE_ROW);
 }
 
 /* ---- tasks ----------------------------------------------------------------------------------- */
@@ -451,7 +454,7 @@ static void load(struct sqlite_conn *c)
     }
     int length_max = job->row_bytes_max < LENGTH_MIN ? LENGTH_MIN : (int)job->row_bytes_max;
     int before = sqlite3_limit(c->db, SQLITE_LIMIT_LENGTH, length_max);
-    int code = bind_params(stmt, job);
+    int code = sqlite_bind_params(stmt, job);
     if (code == SQLITE_OK) {
         run(c, stmt);
     } else {
@@ -470,8 +473,8 @@ static void check(struct sqlite_conn *c)
 {
     struct rows_builder b = {0};
     sqlite3_stmt *stmt = prepare(c, c->job->statement);
-    if (stmt != NULL && begin_rows(c, &b, stmt)) {
-        finish_rows(c->job, &b, false);
+    if (stmt != NULL && sqlite_begin_rows(c, &b, stmt)) {
+        sqlite_finish_rows(c->job, &b, false);
     }
 }
 
@@ -497,7 +500,11 @@ void sqlite_conn_run(void *conn, struct worker_job *base)
     c->job = job;
     job->status = DRIVER_OK;
     if (must_end(job)) {
-        fail(job, DRIVER_TIMEOUT, "its time was up before it began");
+        /* A write that never began is no timeout, whose outcome would be unknown. */
+        sqlite_job_fail(job, job->task == DRIVER_WRITE ? DRIVER_DOWN : DRIVER_TIMEOUT,
+                        "its time was up before it began");
+    } else if (job->task == DRIVER_WRITE) {
+        sqlite_write_run(c);
     } else if (open_conn(c)) {
         switch (job->task) {
         case DRIVER_LOAD:
@@ -509,9 +516,11 @@ void sqlite_conn_run(void *conn, struct worker_job *base)
         case DRIVER_PING:
             ping(c);
             break;
+        case DRIVER_WRITE:
+            break; /* not through this connection: see below */
         }
     }
-    if (job->status == DRIVER_DOWN) {
+    if (job->status == DRIVER_DOWN && job->task != DRIVER_WRITE) {
         close_conn(c);
     }
     c->job = NULL;
@@ -526,6 +535,7 @@ void sqlite_conn_init(struct sqlite_conn *c, const char *path)
 void sqlite_conn_fini(struct sqlite_conn *c)
 {
     close_conn(c);
+    sqlite3_close(c->writer);
     free(c->statements);
     pthread_mutex_destroy(&c->lock);
 }

@@ -36,6 +36,8 @@ struct sqlite_job {
     /* The answer: */
     enum driver_status status;
     struct rows *rows; /* owned */
+    int64_t changed;   /* by a write */
+    bool is_lost;      /* with DRIVER_DOWN */
     char detail[SQLITE_DETAIL_MAX];
     char bytes[];
 };
@@ -45,6 +47,7 @@ struct sqlite_conn {
     struct worker_pool *pool; /* borrowed; set once the pool exists */
     pthread_mutex_t lock;     /* guards `db` against an interrupt while it is opened or closed */
     struct sqlite3 *db;       /* owned; NULL: closed */
+    struct sqlite3 *writer;   /* owned; NULL until the first write, which is why it can write */
     struct sqlite3_stmt **statements; /* owned; by number, NULL: not prepared */
     size_t statements_count;
     struct sqlite_job *job; /* under way */
@@ -55,6 +58,15 @@ void sqlite_conn_fini(struct sqlite_conn *c);
 
 /* The thread's work: does the job and writes the answer into it. Never fails otherwise. */
 void sqlite_conn_run(void *conn, struct worker_job *job);
+
+/* For sqlite_write.c: pieces of a load that a write shares. */
+void sqlite_job_fail(struct sqlite_job *job, enum driver_status status, const char *detail);
+int sqlite_bind_params(struct sqlite3_stmt *stmt, const struct sqlite_job *job);
+bool sqlite_begin_rows(struct sqlite_conn *c, struct rows_builder *b, struct sqlite3_stmt *stmt);
+bool sqlite_copy_row(struct sqlite_conn *c, struct rows_builder *b, struct sqlite3_stmt *stmt);
+void sqlite_finish_rows(struct sqlite_job *job, struct rows_builder *b, bool has_more);
+int sqlite_on_progress(void *conn);
+int sqlite_on_locked(void *conn, int tries);
 
 /* From any thread: what the connection is doing ends soon with SQLITE_INTERRUPT. */
 void sqlite_conn_interrupt(void *conn);

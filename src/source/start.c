@@ -13,8 +13,10 @@
 #include <stdlib.h>
 
 #include "feed.h"
+#include "fence.h"
 #include "flight.h"
 #include "pump.h"
+#include "write.h"
 
 static int make_slots(struct source *src, struct errtext *err)
 {
@@ -67,6 +69,10 @@ static int add_statement(struct source_map *m, struct errtext *err)
         return id;
     }
     m->statement_id = id;
+    if (write_add_statements(m) != 0) {
+        errtext_set(err, "out of memory");
+        return -ENOMEM;
+    }
     if (buf_len(&m->bulk_statement) == 0) {
         return 0;
     }
@@ -168,6 +174,11 @@ int sources_start(struct sources *s, struct errtext *err)
         if (r != 0) {
             return r;
         }
+    }
+    int r = fences_init(s);
+    if (r != 0) {
+        errtext_set(err, "out of memory");
+        return r;
     }
     s->is_running = true;
     return 0;

@@ -7,6 +7,7 @@
 #include "tarn/base/compiler.h"
 
 #include <assert.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define PAGE_BYTES   4096u
@@ -16,8 +17,6 @@
 #define EPOCH_MASK   0xffffu
 /* Room for all that is worth remembering, in percent of the cached keys. */
 #define CELLS_PERCENT 120
-/* Given back for each ghost that would have been added meanwhile. */
-#define DRAIN_BYTES (16 * 1024)
 
 void ghost_forget(struct ghost *g)
 {
@@ -27,23 +26,43 @@ void ghost_forget(struct ghost *g)
     }
 }
 
-bool ghost_drain(struct ghost *g, size_t bytes)
+static void drain(struct ghost *g, size_t bytes)
 {
     if (g->waste_bytes == 0) {
-        return false;
+        return;
     }
     size_t keep = g->waste_bytes > bytes ? (g->waste_bytes - bytes) & ~(size_t)(PAGE_BYTES - 1) : 0;
     (void)munmap((char *)g->waste + keep, g->waste_bytes - keep);
     g->waste_bytes = keep;
     g->waste = keep > 0 ? g->waste : NULL;
-    return keep > 0;
+}
+
+/* A page's first touch costs as much as several ghosts, and they are scattered. */
+static void touch(struct ghost *g, size_t bytes)
+{
+    bytes = size_min(bytes, g->bytes - g->ready);
+    memset((char *)g->cells + g->ready, 0, bytes);
+    g->ready += bytes;
+}
+
+bool ghost_work(struct ghost *g, size_t bytes)
+{
+    if (g->waste_bytes > 0) {
+        drain(g, bytes);
+        return true;
+    }
+    if (g->ready < g->bytes) {
+        touch(g, bytes);
+        return true;
+    }
+    return false;
 }
 
 void ghost_fini(struct ghost *g)
 {
-    (void)ghost_drain(g, SIZE_MAX);
+    drain(g, SIZE_MAX);
     ghost_forget(g);
-    (void)ghost_drain(g, SIZE_MAX);
+    drain(g, SIZE_MAX);
 }
 
 static size_t buckets_for(size_t keys)
@@ -59,12 +78,13 @@ size_t ghost_bytes_for(size_t keys)
 bool ghost_fit(struct ghost *g, size_t keys)
 {
     if (g->cells != NULL && keys <= g->keys + g->keys / 2 && keys >= g->keys / 3) {
-        return true;
+        return g->ready == g->bytes;
     }
     ghost_forget(g);
-    if (ghost_drain(g, DRAIN_BYTES)) {
+    if (g->waste_bytes > GHOST_AT_ONCE) {
         return false; /* first, so that there is never the memory of both */
     }
+    drain(g, SIZE_MAX);
     size_t bytes = ghost_bytes_for(keys);
     void *cells = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (cells == MAP_FAILED) {
@@ -75,7 +95,10 @@ bool ghost_fit(struct ghost *g, size_t keys)
                         .bytes = bytes,
                         .keys = keys > BUCKETS_MIN ? keys : BUCKETS_MIN,
                         .unit = keys / EPOCHS + 1};
-    return true;
+    if (bytes <= GHOST_AT_ONCE) {
+        touch(g, bytes);
+    }
+    return g->ready == g->bytes;
 }
 
 static uint32_t *bucket_of(const struct ghost *g, uint64_t hash)
@@ -85,7 +108,7 @@ static uint32_t *bucket_of(const struct ghost *g, uint64_t hash)
 
 void ghost_prefetch(const struct ghost *g, uint64_t hash)
 {
-    if (g->cells != NULL) {
+    if (g->ready > 0) {
         PREFETCH(bucket_of(g, hash));
     }
 }
@@ -115,7 +138,7 @@ static uint32_t staleness(const struct ghost *g, uint32_t cell)
 
 void ghost_add(struct ghost *g, uint64_t hash, enum ghost_origin origin)
 {
-    if (g->cells == NULL) {
+    if (g->cells == NULL || g->ready < g->bytes) {
         return;
     }
     uint32_t *bucket = bucket_of(g, hash);
@@ -138,7 +161,7 @@ void ghost_add(struct ghost *g, uint64_t hash, enum ghost_origin origin)
 
 bool ghost_take(struct ghost *g, uint64_t hash, enum ghost_origin *origin, uint64_t *age)
 {
-    if (g->cells == NULL) {
+    if (g->cells == NULL || g->ready < g->bytes) {
         return false;
     }
     uint32_t *bucket = bucket_of(g, hash);

@@ -21,7 +21,7 @@
 
 /* Evictions from the main queue are remembered for a part of the time of those from the small one.
  */
-#define GHOST_MAIN_PART 5
+#define GHOST_MAIN_PART 4
 
 enum ghost_origin { GHOST_FROM_MAIN, GHOST_FROM_SMALL, GHOST_ORIGINS };
 
@@ -32,16 +32,18 @@ struct ghost {
     size_t keys;   /* cached keys it was sized for */
     uint64_t unit; /* evictions per epoch */
     uint64_t evictions[GHOST_ORIGINS];
-    void *waste; /* owned: cells that are forgotten and go back to the system in slices */
+    size_t ready; /* bytes whose pages are there; nothing is remembered before all are */
+    void *waste;  /* owned: cells that are forgotten and go back to the system in slices */
     size_t waste_bytes;
 };
 
 void ghost_fini(struct ghost *g);
 
-/* Forgets all, at once; the memory goes with ghost_drain(). */
+/* Forgets all, at once; the memory goes with ghost_work(). */
 void ghost_forget(struct ghost *g);
-/* Gives at most so many bytes of forgotten cells back; true when there are more. */
-bool ghost_drain(struct ghost *g, size_t bytes);
+/* Upkeep of about so many bytes: gives forgotten cells back, touches the pages of fresh ones. True
+ * when there is more. */
+bool ghost_work(struct ghost *g, size_t bytes);
 
 /* Bytes it holds. */
 static inline size_t ghost_memory(const struct ghost *g)
@@ -53,7 +55,9 @@ static inline size_t ghost_memory(const struct ghost *g)
 size_t ghost_bytes_for(size_t keys);
 
 /* Makes it fit a number of cached keys; forgets everything when its size has to change. False: no
- * memory, or what was forgotten has not gone back yet. */
+ * memory, or ghost_work() is to be done first: more than GHOST_AT_ONCE bytes are not given back or
+ * touched in one call. */
+#define GHOST_AT_ONCE (256u * 1024)
 bool ghost_fit(struct ghost *g, size_t keys);
 
 /* Asks for the memory that ghost_add() and ghost_take() will look at. */

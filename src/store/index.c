@@ -136,7 +136,7 @@ size_t index_memory(const struct index *ix)
 
 size_t index_growth_bytes(const struct index *ix)
 {
-    return 2 * index_pages_worst(ix, table_buckets(TABLE_STEP_MAX)) +
+    return 2 * index_pages_worst(table_buckets(TABLE_STEP_MAX)) +
            (sizeof(struct index_table) << (ix->depth_max + 1));
 }
 

@@ -57,8 +57,6 @@ struct index_owner {
     void (*prefetch)(void *ctx, uint64_t ref);
     bool (*may_allocate)(void *ctx, size_t bytes);
     uint64_t *moves; /* counted up whenever slots change their places; NULL: nobody asks */
-    bool huge_pages; /* use them where the index is large: faster, memory then goes in steps of 2
-                        MiB */
 };
 
 struct index; /* laid out below the calls, so that look-ups are inline */

@@ -16,7 +16,7 @@ struct index_bucket *index_pages_alloc(struct index *ix, size_t buckets) WARN_UN
 void index_pages_free(struct index *ix, struct index_bucket *buckets, size_t count);
 
 /* What an allocation of `buckets` may take from the system at worst. */
-size_t index_pages_worst(const struct index *ix, size_t buckets);
+size_t index_pages_worst(size_t buckets);
 
 /* Other memory of the index, counted and refusable in the same way. */
 void *index_bytes_alloc(struct index *ix, size_t bytes) WARN_UNUSED;

@@ -4,10 +4,10 @@
  *
  * C: bytes of both queues. T: bytes the small queue S should hold, at first a tenth of C, from 2 %
  * to 98 %. n: cached keys. f: use counter, up to 3. Ghosts remember what was evicted: from S the
- * last n keys, from the main queue M the last n / 5.
+ * last n keys, from the main queue M the last n / 4.
  *
- *  - A key that is absent goes to S; if it is a ghost of S, to M. A ghost of S among the last n / 5
- * moves T up by three times the entry's size; a ghost of M moves T down as much.
+ *  - A key that is absent goes to S; if it is a ghost of S, to M. A ghost of S among the last n / 4
+ * moves T up by 2.7 times the entry's size; a ghost of M moves T down as much.
  *  - A hit counts, nothing moves.
  *  - While S holds more than T, its oldest segment is emptied: an entry used often enough goes to M
  * with f = 0, others leave. When T is above C / 2 the small queue turns into a clock: with a
@@ -25,7 +25,7 @@
 #define TARGET_FIRST  0.10
 #define TARGET_MIN    0.02
 #define TARGET_MAX    0.98
-#define TARGET_STEP   3.0
+#define TARGET_STEP   2.7
 #define TARGET_CLOCK  0.5
 #define MEAN_WINDOW   4096.0
 #define SIZE_NEED_TWO 2.0

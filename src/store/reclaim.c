@@ -242,9 +242,9 @@ bool reclaim_step(struct store *s, struct cursor *c)
 
 /* ---- choosing ---- */
 
-static bool begin_compaction(struct store *s)
+static bool begin_compaction(struct store *s, unsigned level_min)
 {
-    for (unsigned level = GARBAGE_LEVELS - 1; level >= GARBAGE_LEVEL_MIN; level--) {
+    for (unsigned level = GARBAGE_LEVELS - 1; level >= level_min; level--) {
         uint32_t id = s->garbage[level].head;
         while (id != SEGMENT_NONE) {
             const struct segment *seg = segment_at(&s->segs, id);
@@ -263,12 +263,15 @@ bool reclaim_some(struct store *s, bool is_forced)
     if (store_drain_objects(s)) {
         return true;
     }
-    if (s->reclaim.seg == SEGMENT_NONE && !begin_compaction(s)) {
+    if (s->reclaim.seg == SEGMENT_NONE && !begin_compaction(s, GARBAGE_LEVEL_MIN)) {
         uint32_t id = s->policy->victim != NULL ? s->policy->victim(s) : SEGMENT_NONE;
-        if (id == SEGMENT_NONE) {
+        if (id != SEGMENT_NONE) {
+            reclaim_begin(s, &s->reclaim, id, CURSOR_EVICT);
+        } else if (begin_compaction(s, GARBAGE_LEVEL_SHORT)) {
+            s->reclaim.is_short = true;
+        } else {
             return false;
         }
-        reclaim_begin(s, &s->reclaim, id, CURSOR_EVICT);
     }
     s->reclaim.is_forced = is_forced;
     (void)reclaim_step(s, &s->reclaim);
@@ -277,7 +280,7 @@ bool reclaim_some(struct store *s, bool is_forced)
 
 bool reclaim_compact(struct store *s)
 {
-    if (s->reclaim.seg == SEGMENT_NONE && !begin_compaction(s)) {
+    if (s->reclaim.seg == SEGMENT_NONE && !begin_compaction(s, GARBAGE_LEVEL_MIN)) {
         return false;
     }
     (void)reclaim_step(s, &s->reclaim);

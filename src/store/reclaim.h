@@ -22,6 +22,7 @@ struct cursor {
     uint32_t seg; /* SEGMENT_NONE: idle */
     uint32_t offset;
     enum cursor_mode mode;
+    bool is_short;              /* compact: there is little to gain, but nothing else */
     bool is_forced;             /* evict: keeps nothing, because keeping did not make room */
     uint32_t visited, expelled; /* entries in this walk */
 };

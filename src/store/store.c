@@ -377,7 +377,6 @@ void store_note_garbage(struct store *s, uint32_t id)
     /* Room that was never used is waste like dead bytes. */
     unsigned level = (unsigned)((uint64_t)(seg->resident - seg->live) * (GARBAGE_LEVELS - 1) >>
                                 s->segs.shift);
-    level = level < GARBAGE_LEVEL_MIN ? 0 : level;
     if (level == seg->garbage) {
         return;
     }

@@ -112,15 +112,15 @@ void store_press(struct store *s)
     }
 }
 
-/* How many bytes a write of `bytes` adds to what is owed. */
+/* How many bytes a write of `bytes` adds to what is owed: a little more than it brings as long as
+ * little is missing, OWED_FACTOR times as much when the slack is used up. */
 static int64_t owed_for(const struct store *s, size_t bytes)
 {
-    int64_t segment = s->segs.segment_bytes;
-    int64_t range = segment + (int64_t)slack_bytes(s);
-    int64_t missing = segment - headroom_to_ceiling(s);
-    missing = missing < 0 ? 0 : missing > range ? range : missing;
-    return (int64_t)bytes +
-           (int64_t)((double)bytes * OWED_FACTOR * (double)missing / (double)range);
+    double segment = (double)s->segs.segment_bytes;
+    double range = segment + (double)slack_bytes(s);
+    double missing = (segment - (double)headroom_to_ceiling(s)) / range;
+    missing = missing < 0 ? 0 : missing > 1 ? 1 : missing;
+    return (int64_t)((double)bytes * (1 + OWED_FACTOR * missing * missing));
 }
 
 void store_press_for(struct store *s, size_t bytes)
@@ -159,7 +159,8 @@ static bool reclaim_until(struct store *s, size_t bytes, bool *moved)
             return true;
         }
     }
-    return true; /* a piece of the way; the next write does the next one */
+    /* A piece of the way; the next write does the next one, if there is enough to gain. */
+    return !s->reclaim.is_short || store_headroom(s) >= (int64_t)bytes;
 }
 
 bool store_reserve(struct store *s, size_t bytes, bool *moved)

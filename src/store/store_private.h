@@ -37,9 +37,10 @@
 #define BORROWED_MAX   2
 #define TTL_CLASSES    25
 #define CACHE_LINE     64
-#define GARBAGE_LEVELS 17 /* sixteenths of a segment that are dead */
-/* From this many sixteenths on a sealed segment is worth compacting (30 %). */
-#define GARBAGE_LEVEL_MIN 5
+#define GARBAGE_LEVELS 33 /* parts of 32 of a segment that are dead */
+/* From so many on a sealed segment is worth compacting (30 %); and where nothing can be evicted. */
+#define GARBAGE_LEVEL_MIN   10
+#define GARBAGE_LEVEL_SHORT 1
 
 enum space_state { SPACE_FREE, SPACE_ACTIVE, SPACE_DRAINING };
 

@@ -7,17 +7,17 @@
  */
 #include "store_private.h"
 
-#define BUDGET_CHECK_STEPS 4
+#define BUDGET_CHECK_STEPS 2
 #define FREE_SEGMENTS_KEPT 2
 /* Without pressure: compact when this part of the segments' bytes is dead. */
 #define COMPACT_DEAD_PART 8
 /* Ghosts are forgotten when no more than this part of the keys is left that they were made for. */
-#define GHOSTS_PART       8
-#define GHOST_DRAIN_BYTES (256 * 1024)
-#define DRAIN_SLOTS       256
-#define SPARSE_PART       5 /* of SPARSE_PARTS of the slots: an index with less is shrunk */
-#define SPARSE_PARTS      8
-#define SHRINK_BUCKETS    256
+#define GHOSTS_PART      8
+#define GHOST_WORK_BYTES (64 * 1024)
+#define DRAIN_SLOTS      256
+#define SPARSE_PART      5 /* of SPARSE_PARTS of the slots: an index with less is shrunk */
+#define SPARSE_PARTS     8
+#define SHRINK_BUCKETS   64
 
 static void free_outside_of(struct store *s, uint32_t id)
 {
@@ -135,16 +135,18 @@ static bool step_reclaim(struct store *s)
     return (is_wasteful || s->reclaim.seg != SEGMENT_NONE) && reclaim_compact(s);
 }
 
-/* Pages of free segments beyond a few; under a limit a little more stays, for it will be used again
- * soon. */
-static bool step_release(struct store *s)
+static bool step_ghosts(struct store *s)
 {
     if (s->count < s->adaptive.ghost.keys / GHOSTS_PART) {
         ghost_forget(&s->adaptive.ghost); /* of a cache that is no more */
     }
-    if (ghost_drain(&s->adaptive.ghost, GHOST_DRAIN_BYTES)) {
-        return true;
-    }
+    return ghost_work(&s->adaptive.ghost, GHOST_WORK_BYTES);
+}
+
+/* Pages of free segments beyond a few; under a limit a little more stays, for it will be used again
+ * soon. */
+static bool step_release(struct store *s)
+{
     bool is_over = s->limit > 0 && store_used_memory(s) + s->other_memory > s->limit;
     if (s->segs.free_resident.count <= (is_over ? 0 : FREE_SEGMENTS_KEPT)) {
         return false;
@@ -165,8 +167,8 @@ static bool step_expiry(struct store *s)
 bool store_tick(struct store *s, int64_t budget_us)
 {
     static bool (*const tasks[])(struct store *) = {
-        step_expiry,  step_condemned, step_drain, store_drain_objects,
-        step_reclaim, step_release,   step_shrink};
+        step_expiry, step_condemned, step_drain,   store_drain_objects,
+        step_ghosts, step_reclaim,   step_release, step_shrink};
     int64_t deadline_us = clock_now_us() + budget_us;
     store_ask_others(s);
     store_update_pressure(s);

@@ -5,8 +5,8 @@ import time
 import unittest
 
 from case import CompareCase
+from rdb import payload
 from resp import Error
-from stream import payload
 
 WORDS = [b"", b"0", b"-1", b"127", b"128", b"-128", b"-129", b"32767", b"32768", b"-32769", b"2147483647", b"2147483648",
          b"-2147483648", b"9223372036854775807", b"-9223372036854775808", b"007", b"1.5", b"-0", b"a", b"\x00\xff\r\n",

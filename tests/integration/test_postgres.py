@@ -86,7 +86,7 @@ class Feed(PostgresCase):
         """All notices sent so far have been applied: one more, of a key that is cached, has."""
         self.assertIsInstance(self.c.cmd("GET", "other:1"), bytes)
         self.db.execute("SELECT pg_notify('cache_inval', 'other:1')")
-        until(lambda: b"no" in self.c.cmd("SOURCE", "EXPLAIN", "other:1"), "the notice")
+        until(lambda: fields(self.c.cmd("SOURCE", "EXPLAIN", "other:1"))["cached"] == b"no", "the notice")
 
     def sees(self, key, value):
         until(lambda: self.c.cmd("GET", key) == value, f"{key} to be {value}", 5)
@@ -283,7 +283,7 @@ class Pool(PostgresCase):
         for i, c in enumerate(clients):
             c.send(b"GET slow:%d\r\n" % (i + 1))
         until(lambda: self.source()["busy"] == 8, "all to be sent")
-        self.assertEqual(self.connections(), 3)
+        until(lambda: self.connections() == 3, "the pool to be full")
         for i, c in enumerate(clients):
             self.assertEqual(c.reply(), b"name %d" % (i + 1))
         self.assertEqual(self.map("slow")["loads"], 8)

@@ -138,6 +138,15 @@ class Values(OriginCase):
         self.assertGreaterEqual(stats["loads"], 1000)
         self.assertEqual(stats["errors"], 0)
 
+    def test_hashes_that_are_too_large(self):
+        self.o.hset("person:1", mapping={f"field{i}": i for i in range(300)})
+        self.o.hset("person:2", mapping={f"field{i}": i for i in range(40000)})
+        self.error("whole:1", "SOURCEERR")
+        for _ in range(3):
+            self.error("whole:2", "SOURCEBIG")
+            time.sleep(0.02)  # error-hold
+        self.assertEqual(self.state(), b"up")
+
     def test_large_values(self):
         self.o.set("large:1", b"x" * 900000)
         self.o.set("large:2", b"x" * 20000000)
@@ -273,7 +282,7 @@ class Late(TarnCase):
 
         config = f"""source shop redis redis://127.0.0.1:{self.tarn.port} pool 1
             map user shop "user:{{id:int}}" "GET user:$id" load-timeout 20s
-            map slow shop "slow:{{id:int}}" "GET slow:$id" load-timeout 300ms error-hold 0"""
+            map slow shop "slow:{{id:int}}" "GET slow:$id" load-timeout 1s error-hold 0"""
         with Tarn(config=config) as tarn, tarn.connect() as a, tarn.connect() as b, tarn.connect() as c:
             self.assertEqual(a.cmd("GET", "user:1"), b"mock:1:1")
             before = self.info("stats")["total_connections_received"]
@@ -380,12 +389,15 @@ class Failures(OriginCase):
                     start = time.monotonic()
                     self.plain_keys_work()
                     slowest = max(slowest, time.monotonic() - start)
-                self.assertLess(slowest, 0.3)
+                self.assertLess(slowest, 0.5)
                 self.assertIn(c.reply().split()[0], ("SOURCETIMEOUT", "SOURCEDOWN"))
             until(lambda: self.state() == b"down", "the source to be given up")
-            start = time.monotonic()
-            self.error("user:4", "SOURCEDOWN")
-            self.assertLess(time.monotonic() - start, 0.4, "later ones fail at once")
+
+            def fails_at_once():
+                start = time.monotonic()
+                self.error("user:4", "SOURCEDOWN")
+                return time.monotonic() - start < 0.1
+            until(fails_at_once, "a failure at once")
         finally:
             self.redis.signal(signal.SIGCONT)
         self.recovers("quick:1", b"v")

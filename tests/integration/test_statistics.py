@@ -73,11 +73,11 @@ class Texts(CompareCase):
 
     def test_slow_commands_are_events(self):
         for c in (self.r, self.c):
-            self.assertEqual(c.cmd("CONFIG", "SET", "latency-monitor-threshold", "20"), "OK")
-            self.assertEqual(c.cmd("DEBUG", "SLEEP", "0.03"), "OK")
+            self.assertEqual(c.cmd("CONFIG", "SET", "latency-monitor-threshold", "200"), "OK")
+            self.assertEqual(c.cmd("DEBUG", "SLEEP", "0.25"), "OK")
             (name, _, last, worst), = c.cmd("LATENCY", "LATEST")
             self.assertEqual((name, last), (b"command", worst))
-            self.assertGreaterEqual(last, 30)
+            self.assertGreaterEqual(last, 250)
             self.assertEqual(len(c.cmd("LATENCY", "HISTORY", "command")), 1)
             self.assertRegex(c.cmd("LATENCY", "GRAPH", "command").decode(),
                              r"^command - high \d+ ms, low \d+ ms \(all time high \d+ ms\)\n")
@@ -148,6 +148,43 @@ class Texts(CompareCase):
             self.assertEqual(counts[-1], 5)
 
 
+class Large(TarnCase):
+    """Reads of large values, which are timed when their reply is seen to be large."""
+    args = ("--slowlog-log-slower-than", "1000")
+
+    def test_a_slow_read_is_in_the_log(self):
+        size = 100 << 20
+        self.c.cmd("SET", "small", "x")
+        self.c.cmd("SET", "large", b"x" * size)
+        for _ in range(200):
+            self.c.cmd("GET", "small")
+        self.assertEqual(self.c.cmd("SLOWLOG", "RESET"), "OK")
+        self.assertEqual(len(self.c.cmd("GET", "large")), size)
+        entries = self.c.cmd("SLOWLOG", "GET")
+        self.assertIn([b"GET", b"large"], [entry[3] for entry in entries])
+        self.assertGreater(entries[0][2], 1000)
+
+
+class Direct(TarnCase):
+    """Values that are sent from where they lie: what is left of them in a buffer is no reply of its own."""
+
+    def test_they_are_no_errors_and_are_weighed(self):
+        value = b"-" * (1 << 20)
+        self.c.cmd("SET", "k", value)
+        self.c.cmd("CONFIG", "RESETSTAT")
+        self.assertEqual(self.c.cmd("HOTKEYS", "START", "METRICS", "1", "NET"), "OK")
+        self.c.send(b"PING\r\nGET k\r\nGET k\r\n")
+        self.assertEqual(self.c.reply(), "PONG")
+        for _ in range(2):
+            self.assertEqual(self.c.reply(), value)
+        self.assertEqual(self.c.cmd("HOTKEYS", "STOP"), "OK")
+        name, weight = self.c.cmd("HOTKEYS", "GET")[0][-1]
+        self.assertEqual(name, b"k")
+        self.assertTrue(2 * len(value) <= weight <= 2 * len(value) + 200, weight)
+        self.assertEqual(lines(self.c, "commandstats")["cmdstat_get"]["failed_calls"], "0")
+        self.assertEqual(lines(self.c, "errorstats"), {})
+
+
 class Start(unittest.TestCase):
     def test_bad_percentiles_are_refused(self):
         done = run_tarn("--latency-tracking-info-percentiles", "50", "101", "--port", "0")
@@ -161,13 +198,13 @@ class Loads(TarnCase):
         source shop mock -
         map user shop user:{id:int} 'SELECT name FROM users WHERE id = $id'
     """
-    args = ("--enable-debug-command", "yes", "--slowlog-log-slower-than", "20000")
+    args = ("--enable-debug-command", "yes", "--slowlog-log-slower-than", "200000")
 
     def test_a_wait_is_in_the_histogram_of_the_source_only(self):
         self.assertEqual(self.c.cmd("DEBUG", "SOURCE", "shop", "HOLD"), b"OK")
         reader = self.connect()
         reader.send(b"GET user:1\r\n")
-        self.assertEqual(self.c.cmd("DEBUG", "SLEEP", "0.05"), "OK")
+        self.assertEqual(self.c.cmd("DEBUG", "SLEEP", "0.25"), "OK")
         self.assertEqual(self.c.cmd("DEBUG", "SOURCE", "shop", "RELEASE"), b"OK")
         reader.reply()
         self.c.cmd("HELLO", "3")
@@ -175,4 +212,4 @@ class Loads(TarnCase):
         histogram = self.c.cmd("LATENCY", "HISTOGRAM", "get", "source")
         self.assertGreaterEqual(min(histogram[b"source"][b"histogram_usec"]), 32)
         self.assertEqual(histogram[b"get"][b"calls"], 1)
-        self.assertLess(max(histogram[b"get"][b"histogram_usec"]), 20000)
+        self.assertLess(max(histogram[b"get"][b"histogram_usec"]), 200000)

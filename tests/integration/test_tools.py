@@ -138,16 +138,20 @@ class Cli(TarnCase):
 
     def test_hotkeys_command(self):
         """By processor time and bytes, as newer Redis does it; from a load that is biased."""
+        for i in range(3):
+            self.c.cmd("SETRANGE", f"busy:{i}", 8 << 20, "x")
         self.assertEqual(self.c.cmd("HOTKEYS", "START", "METRICS", "2", "CPU", "NET", "COUNT", "5"), "OK")
         requests = [encode("SET", f"key:{i % 200}", "v") + encode("GET", f"hot:{i % 5}") * 4 for i in range(2000)]
+        requests += [encode("BITCOUNT", f"busy:{i % 3}") for i in range(100)]
         self.c.send(b"".join(requests))
-        self.c.replies(5 * 2000)
+        self.c.replies(5 * 2000 + 100)
         self.assertEqual(self.c.cmd("HOTKEYS", "STOP"), "OK")
         self.c.cmd("HELLO", "3")
         report, = self.c.cmd("HOTKEYS", "GET")
         self.assertEqual(report[b"tracking-active"], 0)
+        self.assertEqual(set(report[b"by-cpu-time-us"][:6:2]), {b"busy:0", b"busy:1", b"busy:2"})
+        self.assertEqual(set(report[b"by-net-bytes"][::2]), {b"hot:%d" % i for i in range(5)})
         for name in (b"by-cpu-time-us", b"by-net-bytes"):
-            self.assertEqual(set(report[name][::2]), {b"hot:%d" % i for i in range(5)}, name)
             self.assertEqual(report[name][1::2], sorted(report[name][1::2], reverse=True))
         self.assertGreater(report[b"all-commands-all-slots-us"], sum(report[b"by-cpu-time-us"][1::2]))
         self.assertGreater(report[b"total-net-bytes"], sum(report[b"by-net-bytes"][1::2]))

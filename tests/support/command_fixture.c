@@ -107,6 +107,12 @@ int fixture_setup_maps(void **state)
     run_directive(f, "map user shop user:{id:int} 'SELECT name FROM users WHERE id = $id'");
     run_directive(
         f, "map plain shop plain:{name:slug} 'SELECT v FROM t WHERE n = $name' exists-loads no");
+    run_directive(f, "map acct shop acct:{id:int} 'SELECT v FROM a WHERE id = $id' writes through "
+                     "on-set 'UPDATE a SET v = $value WHERE id = $id' "
+                     "on-del 'DELETE FROM a WHERE id = $id'");
+    run_directive(f, "map row shop row:{id:int} 'SELECT a, b FROM r WHERE id = $id' as hash writes "
+                     "through on-hset 'UPDATE r SET a = $a, b = $b WHERE id = $id'");
+    run_directive(f, "map note shop note:{id:int} 'SELECT v FROM n WHERE id = $id' writes local");
     if (sources_start(f->sources, &err) != 0) {
         fail_msg("%s", err.text);
     }

@@ -52,7 +52,8 @@ int fixture_setup(void **state);
 int fixture_teardown(void **state);
 
 /* The same with a mock database 'shop' and the maps user:{id:int} and plain:{name:slug}
- * (exists-loads no). */
+ * (exists-loads no), acct:{id:int} and row:{id:int} (a hash) that write through, note:{id:int} that is
+ * written in the cache alone. */
 int fixture_setup_maps(void **state);
 
 /* Speaks to the mock: "HOLD", "RELEASE", "ROWS 0", ... Returns its reply as a number, 0 when it has

@@ -29,15 +29,21 @@ class Origin:
     name = driver = None
     has_network = True   # it is behind a port: can be refused, held back, cut
     has_accounts = True  # users and passwords
+    families = None      # names of the only classes of cases that it can serve
+    without = ()         # cases of those that it cannot
     query = {
         "name": "SELECT name FROM item WHERE id = $id",
         "text": "SELECT id FROM item WHERE name = $text",
         "picture": "SELECT picture FROM item WHERE id = $id",
         "whole": f"SELECT {COLUMNS} FROM item WHERE id = $id",
         "qty": "SELECT qty FROM item WHERE id = $id",
+        "hash": "SELECT id, name, picture, active FROM item WHERE id = $id",
+        "rows": "SELECT id, name FROM item WHERE id >= $id ORDER BY id",
         "price": "SELECT price FROM item WHERE id = $id",
         "many": "SELECT name FROM item WHERE id >= $id ORDER BY id",
         "gone": "SELECT extra FROM item WHERE id = $id",
+        "stale": "SELECT name FROM item WHERE id = $id",
+        "old": "SELECT name FROM item WHERE id = $id",
     }
 
     def execute(self, sql):
@@ -163,8 +169,11 @@ class PostgresOrigin(Origin):
     def freeze(self):
         return self.server.freeze()
 
-    def kill_sessions(self):
-        return self.server.terminate()
+    def kill_sessions(self, condition="true"):
+        return self.server.terminate(f"application_name = 'tarn' AND {condition}")
+
+    def kill_running(self):
+        return self.kill_sessions("state = 'active'")
 
     def hold_table(self):
         db = self.server.connect()
@@ -182,11 +191,12 @@ class MariaDBOrigin(Origin):
               "picture blob, active boolean, extra varchar(20) DEFAULT 'extra')")
     query = {
         **Origin.query,
-        "slow": "SELECT SLEEP($id)",
+        # More rows behind the one that sleeps: SLEEP() itself ends well when it is killed.
+        "slow": "SELECT SUM(IF(id = 1, SLEEP($id), 0)) FROM item",
         "large": "SELECT repeat('x', $size)",
     }
     whole = ('{"id":1,"name":"one","qty":9007199254740993,"price":12345678901234567890.125,"doc":{"a": [1, 2]},'
-             '"picture":"AP8NCgA=","active":1}')
+             '"picture":"AP8NCgA=","active":true}')
 
     def __init__(self):
         self.server = MariaDB()
@@ -207,7 +217,7 @@ class MariaDBOrigin(Origin):
         return self.server.execute(sql, *values)
 
     def insert(self, row):
-        self.execute(f"INSERT INTO item ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, _binary %s, %s)", *row)
+        self.execute(f"INSERT INTO item ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s)", *row)
 
     def add_user(self, user, password):
         self.execute(f"CREATE USER {user}@'127.0.0.1' IDENTIFIED BY '{password}'")
@@ -231,8 +241,11 @@ class MariaDBOrigin(Origin):
     def freeze(self):
         return self.server.freeze()
 
-    def kill_sessions(self):
-        return self.server.terminate()
+    def kill_sessions(self, condition="true"):
+        return self.server.terminate(f"user NOT IN ('root', 'system user') AND {condition}")
+
+    def kill_running(self):
+        return self.kill_sessions("command IN ('Query', 'Execute')")
 
     def hold_table(self):
         db = self.server.connect()

@@ -103,8 +103,8 @@ class Postgres(Daemon):
                                              f"AND pid <> pg_backend_pid() AND {condition}")]
 
     def terminate(self, condition="application_name = 'tarn'"):
-        """Ends sessions as an administrator would; returns how many."""
-        return len([1 for pid in self.sessions(condition) if self.execute("SELECT pg_terminate_backend(%s)", pid)])
+        """Ends sessions as an administrator would; returns which."""
+        return {pid for pid in self.sessions(condition) if self.execute("SELECT pg_terminate_backend(%s)", pid)[0][0]}
 
     def pids(self):
         """The postmaster and its children."""

@@ -76,6 +76,7 @@ struct command_host {
 struct command_options {
     int64_t proto_max_bulk_len; /* also the limit of a string value */
     bool enable_debug_command;
+    bool enable_source_command;
     struct option_password requirepass;
     int64_t tracking_table_max_keys; /* 0: no limit */
     int64_t slowlog_log_slower_than; /* microseconds; negative: no slow log */

@@ -107,9 +107,10 @@ enum driver_task {
     DRIVER_CHECK, /* prepare the statement, check it, run nothing; the result has the column names,
                      no row */
     DRIVER_PING,  /* connect if need be, run a trivial query; no statement */
+    DRIVER_WRITE, /* run a statement that changes rows, once, on the primary, and commit it */
 };
 
-enum driver_value_type { VALUE_INT, VALUE_TEXT, VALUE_BYTES };
+enum driver_value_type { VALUE_INT, VALUE_TEXT, VALUE_BYTES, VALUE_NULL };
 
 struct driver_value {
     struct strview bytes; /* TEXT, BYTES; borrowed during load() */
@@ -145,7 +146,9 @@ enum driver_status {
 struct driver_result {
     uint64_t id;
     enum driver_status status;
-    const struct rows *rows; /* LOAD, CHECK with DRIVER_OK; borrowed during done() */
+    const struct rows *rows; /* LOAD, CHECK with DRIVER_OK, what a WRITE returns (or NULL); borrowed
+                                during done() */
+    int64_t changed;         /* WRITE: rows that were touched */
     const char *detail;      /* for the log, never for clients; may hold the database's own words */
     /* With DRIVER_DOWN: the connection broke before the statement was answered, so another one may
      * do better: a load is sent once more. */
@@ -231,7 +234,8 @@ enum driver_ability {
     DRIVER_CAN_NOTIFY = 1 << 4,
     DRIVER_CAN_CHANGELOG = 1 << 5,
     DRIVER_CAN_VERSION = 1 << 6,
-    DRIVER_CAN_BULK = 1 << 7, /* requests with takes_list */
+    DRIVER_CAN_BULK = 1 << 7,  /* requests with takes_list */
+    DRIVER_CAN_WRITE = 1 << 8, /* DRIVER_WRITE */
 };
 
 /* ---- the driver ------------------------------------------------------------------------------ */
@@ -271,7 +275,7 @@ struct source_driver {
     const char *name, *help;
     unsigned connections_default;
     unsigned abilities;  /* enum driver_ability */
-    char placeholder;    /* '?' for ?1 ?2, '$' for $1 $2 */
+    char placeholder;    /* '?' for ?1 ?2, '$' for $1 $2; a control character: the driver goes on */
     bool bracket_quotes; /* [x] is a quoted identifier in this dialect */
     bool takes_words;    /* statements are commands, see WORD_PARAM_MARK; no placeholders */
     bool is_for_tests;

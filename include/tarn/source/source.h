@@ -131,6 +131,9 @@ enum source_freshness sources_peek(struct sources *s, const struct entry_view *e
  * the past. Monotonic. */
 int64_t sources_expires_at(struct sources *s, const struct entry_view *e);
 
+/* When the query of such an entry was sent. Monotonic. */
+int64_t sources_sent_at(const struct entry_view *e);
+
 /* Ends the life of a live entry that carries aux earlier; a later time changes nothing. */
 void sources_shorten(struct sources *s, const struct store_key *k, int64_t expires_at_ms);
 
@@ -185,6 +188,29 @@ void load_waiter_cancel(struct load_waiter *w);
  * turn. */
 void sources_flush(struct sources *s);
 
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+enum source_write { SOURCE_WRITE_SET, SOURCE_WRITE_HSET, SOURCE_WRITE_DEL };
+#define SOURCE_WRITES 3
+
+/* Does the map write such changes through to its database (writes through, and on-set and the like)?
+ */
+bool source_map_writes(const struct source_map *m, enum source_write kind);
+/* May commands write its keys in the cache alone (writes local)? */
+bool source_map_is_local(const struct source_map *m);
+
+struct source_write_args {
+    struct store_key key;
+    int64_t arrived_ms;
+    const struct strview *values; /* SET: one; HSET: field, value, ... */
+    size_t values_count;
+};
+/* The result is LOAD_FOUND when the database did it. Errors: as of loads, SOURCENOROW when no row was
+ * touched, SOURCEUNKNOWN when nobody can tell. Never tried twice. */
+enum load_start sources_write(struct sources *s, struct source_map *m, enum source_write kind,
+                              const struct source_write_args *args, struct load_waiter *w,
+                              struct load_result *now) WARN_UNUSED;
+
 /* ---- invalidation ---------------------------------------------------------------------------- */
 
 /* The key was overwritten, removed, or is declared stale by somebody else: the flight in the air
@@ -197,6 +223,9 @@ void sources_void_db(struct sources *s, unsigned db);
  * negative entry included). `is_soft`: the value's life ends, but it stays for its stale windows.
  */
 bool sources_invalidate_key(struct sources *s, struct strview key, bool is_soft);
+/* The same for every key whose value has this tag (option `tag`); how many were cached. Loads that
+ * were sent before and turn out to have the tag fill nothing. */
+int64_t sources_invalidate_tag(struct sources *s, struct strview tag, bool is_soft);
 /* O(1): the map's epoch moves on, all its entries are gone for readers, its flights are voided. */
 void sources_invalidate_map(struct sources *s, struct source_map *m);
 /* O(1): the lives of all its values end; they stay for their stale windows. */
@@ -229,6 +258,32 @@ bool sources_explain(struct sources *s, const struct store_key *k, source_field_
  * -EINVAL with text, or -ENOMEM. */
 int sources_ddl(struct sources *s, struct strview map, struct buf *out,
                 struct errtext *err) WARN_UNUSED;
+
+/* SOURCE WARM: loads keys in the background, `rate` of them per second: those given (of the map; the
+ * rest is passed over), or those that a query answers, whose columns are the pattern's parameters. 0,
+ * or negative with text. One at a time. */
+int sources_warm_keys(struct sources *s, struct source_map *m, const struct strview *keys,
+                      size_t count, int64_t rate, struct errtext *err) WARN_UNUSED;
+int sources_warm_query(struct sources *s, struct source_map *m, struct strview sql, int64_t rate,
+                       struct errtext *err) WARN_UNUSED;
+/* False: there was nothing to stop. */
+bool sources_warm_stop(struct sources *s);
+void sources_warm_status(struct sources *s, source_field_fn each, void *ctx);
+
+/* The keys (of the map; NULL: of all) in database 0 that are used most, in a sample, hottest first.
+ * The score is the policy's: a frequency, or minus the milliseconds since the last use. */
+#define SOURCE_HOT_MAX 100
+typedef void (*source_hot_fn)(void *ctx, struct strview key, int64_t score);
+void sources_hot(struct sources *s, const struct source_map *m, size_t n, source_hot_fn each,
+                 void *ctx);
+
+/* The latest slow loads (option slow-load), newest first. */
+struct source_slow_load {
+    struct strview map, key; /* the key is cut when it is long; borrowed during the call */
+    int64_t took_us, wall_ms;
+};
+typedef void (*source_slow_fn)(void *ctx, const struct source_slow_load *load);
+void sources_slow(const struct sources *s, size_t n, source_slow_fn each, void *ctx);
 
 /* SOURCE TEST: runs the map's query for the key once, stores nothing. `done` gets the mapped value.
  */

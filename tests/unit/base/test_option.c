@@ -362,6 +362,13 @@ static void option__one_bad_value_undoes_all(void **state)
                      OPTION_BAD);
     assert_string_equal(f->err.text, "duplicate parameter");
     assert_int_equal(f->failed_at, 2);
+    /* The first name that is wrong, before any value. */
+    assert_int_equal(change_three(f, (const char *[]){"count", "x", "nosuch", "1", "nosuch", "1"}),
+                     OPTION_UNKNOWN);
+    assert_int_equal(f->failed_at, 1);
+    assert_int_equal(change_three(f, (const char *[]){"count", "x", "port", "1", "nosuch", "1"}),
+                     OPTION_IS_FIXED);
+    assert_int_equal(f->failed_at, 1);
     assert_string_equal(f->applied, "");
     option__defaults_are_written_when_bound(state);
 }

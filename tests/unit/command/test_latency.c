@@ -89,8 +89,8 @@ static void latency__slow_commands_are_events(void **state)
 {
     struct fixture *f = *state;
     f->options.enable_debug_command = true;
-    f->options.latency_monitor_threshold = 5;
-    assert_reply(f, "DEBUG SLEEP 0.006", OK);
+    f->options.latency_monitor_threshold = 100;
+    assert_reply(f, "DEBUG SLEEP 0.11", OK);
     assert_reply(f, "PING", "+PONG\r\n");
     assert_says(f, "LATENCY LATEST", "*1\r\n*4\r\n$7\r\ncommand\r\n");
 }

@@ -78,13 +78,13 @@ static void slowlog__only_what_is_slow(void **state)
 {
     struct fixture *f = *state;
     f->options.enable_debug_command = true;
-    configure(f, 5000, 128);
+    configure(f, 200000, 128);
     assert_reply(f, "PING", "+PONG\r\n");
     assert_reply(f, "SLOWLOG LEN", ZERO);
-    assert_reply(f, "DEBUG SLEEP 0.006", OK);
+    assert_reply(f, "DEBUG SLEEP 0.21", OK);
     assert_reply(f, "SLOWLOG LEN", ONE);
     configure(f, -1, 128);
-    assert_reply(f, "DEBUG SLEEP 0.006", OK);
+    assert_reply(f, "DEBUG SLEEP 0.21", OK);
     assert_reply(f, "SLOWLOG LEN", ONE);
 }
 
@@ -136,7 +136,7 @@ static void slowlog__transactions_are_logged_by_their_commands(void **state)
 static void slowlog__a_wait_for_a_load_is_not_slow(void **state)
 {
     struct fixture *f = *state;
-    configure(f, 5000, 128);
+    configure(f, 200000, 128);
     (void)fixture_mock(f, "HOLD");
     (void)client_run(f, &f->client, "GET user:1");
     assert_int_equal(f->client.result, COMMAND_SUSPENDED);

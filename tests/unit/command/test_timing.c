@@ -104,6 +104,23 @@ static void timing__long_commands_are_timed_always(void **state)
     assert_true(stat_of(f, "del")->timing->count - before >= 200);
 }
 
+static void timing__large_values_are_timed_always(void **state)
+{
+    struct fixture *f = *state;
+    static char value[TIMING_LARGE_BYTES + 1];
+    const struct strview argv[] = {strview_str("SET"), strview_str("k"),
+                                   strview_of(value, sizeof(value)), strview_str("EX"),
+                                   strview_str("100")};
+    f->options.latency_tracking = true;
+    run_many(f, "SET k v", 100);
+    assert_true(stat_of(f, "set")->untimed_max > 0);
+    const uint64_t before = stat_of(f, "set")->timing->count;
+    for (int i = 0; i < 100; i++) {
+        (void)client_run_argv(f, &f->client, argv, i % 2 == 0 ? 3 : 5);
+    }
+    assert_true(stat_of(f, "set")->timing->count - before >= 100);
+}
+
 static void timing__a_low_threshold_times_everything(void **state)
 {
     struct fixture *f = *state;
@@ -148,6 +165,7 @@ int main(void)
         PURE(timing__counts_are_exact_below_powers_of_two),
         CASE(timing__short_commands_are_timed_now_and_then),
         CASE(timing__long_commands_are_timed_always),
+        CASE(timing__large_values_are_timed_always),
         CASE(timing__a_low_threshold_times_everything),
         CASE(timing__histograms_are_memory_in_use),
         CASE(timing__without_tracking_there_is_no_histogram),

@@ -76,6 +76,21 @@ static void transaction__memory_runs_out_before_exec(void **state)
     assert_reply(f, "DISCARD", "-ERR DISCARD without MULTI\r\n");
 }
 
+static void transaction__a_database_swapped_with_itself_is_the_same(void **state)
+{
+    struct fixture *f = *state;
+    assert_reply(f, "SET a 1", OK);
+    assert_reply(f, "WATCH a b", OK);
+    assert_reply(f, "SWAPDB 0 0", OK);
+    assert_reply(f, "SWAPDB 1 2", OK);
+    assert_reply(f, "MULTI", OK);
+    assert_reply(f, "EXEC", "*0\r\n");
+    assert_reply(f, "WATCH a b", OK);
+    assert_reply(f, "SWAPDB 0 1", OK);
+    assert_reply(f, "MULTI", OK);
+    assert_reply(f, "EXEC", "*-1\r\n");
+}
+
 /* A request whose words need no memory of their own. */
 static void run(struct fixture *f, const char *name, const char *key, const char *value)
 {
@@ -111,6 +126,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(transaction__the_last_watch_clears_the_bit, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(transaction__a_key_that_expired_breaks_the_watch,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(transaction__a_database_swapped_with_itself_is_the_same,
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(transaction__too_large, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(transaction__memory_runs_out_before_exec, fixture_setup,

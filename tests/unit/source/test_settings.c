@@ -79,7 +79,7 @@ static void settings__refusals_say_what_would_do(void **state)
     assert_refused("negative-tt", "5s", "did you mean 'negative-ttl'?");
     assert_refused("completely-different", "5s", "unknown option 'completely-different'");
     assert_refused("as", "list", "option 'as' cannot be 'list': it is one of string, json, raw");
-    assert_refused("writes", "local", "it is one of reject");
+    assert_refused("writes", "behind", "one of reject, local, through");
     assert_refused("ttl", "-1", "option 'ttl' cannot be '-1': it is between 0s and");
     assert_refused("ttl", "soon", "between");
     assert_refused("ttl", "99999999d", "between");

@@ -1,0 +1,42 @@
+/*
+ * The latest loads that took long, and what they were for: SOURCE SLOWLOG.
+ */
+#ifndef TARN_SOURCE_SLOW_H
+#define TARN_SOURCE_SLOW_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "tarn/base/compiler.h"
+#include "tarn/base/strview.h"
+
+#define SLOW_LOADS   128
+#define SLOW_KEY_MAX 96
+
+struct slow_load {
+    int64_t wall_ms, took_us;
+    const char *map; /* borrowed: maps live as long as the layer */
+    size_t key_len;
+    char key[SLOW_KEY_MAX]; /* cut */
+};
+
+struct slow_log {
+    uint64_t count; /* since the start; the newest is at (count - 1) % SLOW_LOADS */
+    struct slow_load loads[SLOW_LOADS];
+};
+
+static inline void slow_log_add(struct slow_log *l, const char *map, struct strview key,
+                                int64_t took_us, int64_t wall_ms)
+{
+    struct slow_load *load = &l->loads[l->count++ % SLOW_LOADS];
+    *load = (struct slow_load){.wall_ms = wall_ms,
+                               .took_us = took_us,
+                               .map = map,
+                               .key_len = size_min(key.len, SLOW_KEY_MAX)};
+    if (load->key_len > 0) {
+        memcpy(load->key, key.data, load->key_len);
+    }
+}
+
+#endif

@@ -1,0 +1,258 @@
+/*
+ * One warm-up at a time. Its loads are background loads like others: behind everything somebody
+ * waits for, within background-share, and no more of them queued than a batch has. Keys that are
+ * cached are passed over; a failure is counted and not tried again.
+ *
+ * The keys are given, or are the answer of a query, whose columns fill the pattern's parameters from
+ * left to right.
+ */
+#include "warm.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "deadline.h"
+#include "flight.h"
+#include "load.h"
+#include "tarn/base/num.h"
+
+#define WARM_TICK_MS  20
+#define KEY_LEN_BYTES 4
+
+void warm_fini(struct warm *w)
+{
+    buf_fini(&w->keys);
+}
+
+static void begin(struct sources *s, struct source_map *m, int64_t rate, enum warm_state state)
+{
+    warm_fini(&s->warm);
+    s->warm = (struct warm){.state = state, .map = m, .rate = rate, .began_ms = s->clock->mono_ms};
+    deadline_arm(s, s->clock->mono_ms + WARM_TICK_MS);
+}
+
+static void add_key(struct warm *w, struct strview key)
+{
+    const uint32_t len = (uint32_t)key.len; /* keys of maps are bounded by max-param */
+    buf_append(&w->keys, &len, KEY_LEN_BYTES);
+    buf_append_view(&w->keys, key);
+    w->total++;
+}
+
+static bool is_busy(const struct sources *s)
+{
+    return s->warm.state == WARM_ASKING || s->warm.state == WARM_LOADING || s->warm.pending > 0;
+}
+
+static int refuse_busy(struct errtext *err)
+{
+    errtext_set(err, "a warm-up is under way; SOURCE WARM STOP ends it");
+    return -EBUSY;
+}
+
+int sources_warm_keys(struct sources *s, struct source_map *m, const struct strview *keys,
+                      size_t count, int64_t rate, struct errtext *err)
+{
+    if (is_busy(s)) {
+        return refuse_busy(err);
+    }
+    begin(s, m, rate, WARM_LOADING);
+    for (size_t i = 0; i < count; i++) {
+        if (sources_match(s, keys[i]) == m) {
+            add_key(&s->warm, keys[i]);
+        } else {
+            s->warm.skipped++;
+        }
+    }
+    if (s->warm.keys.failed) {
+        s->warm.state = WARM_FAILED;
+        errtext_set(err, "out of memory");
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+int sources_warm_query(struct sources *s, struct source_map *m, struct strview sql, int64_t rate,
+                       struct errtext *err)
+{
+    struct source *src = m->source;
+    const int64_t now_ms = s->clock->mono_ms;
+    if (is_busy(s)) {
+        return refuse_busy(err);
+    }
+    const struct refusal why = load_refuse_source(src, FLIGHT_WARM);
+    if (why.detail != NULL) {
+        errtext_set(err, "%s", why.detail);
+        return -EIO;
+    }
+    const int statement = src->driver->add_statement(src->upstream, sql, 0);
+    const struct flight_plan plan = {.source = src,
+                                     .map = m,
+                                     .started_ms = now_ms,
+                                     .deadline_ms = now_ms + map_load_timeout(m) * 10,
+                                     .purpose = FLIGHT_WARM,
+                                     .statement_id = statement,
+                                     .is_background = true};
+    if (statement < 0 || flight_create(&plan) == NULL) {
+        errtext_set(err, "out of memory");
+        return -ENOMEM;
+    }
+    begin(s, m, rate, WARM_ASKING);
+    return 0;
+}
+
+bool sources_warm_stop(struct sources *s)
+{
+    const bool was_busy = is_busy(s);
+    if (was_busy) {
+        s->warm.state = WARM_STOPPED;
+        buf_fini(&s->warm.keys);
+    }
+    return was_busy;
+}
+
+/* ---- keys from rows -------------------------------------------------------------------------- */
+
+/* False: the row is not the parameters of a key in their canonical spelling. */
+static bool write_key(const struct source_map *m, const struct rows *rows, unsigned row,
+                      struct buf *out)
+{
+    const struct pattern *p = &m->pattern;
+    buf_clear(out);
+    buf_append_view(out, p->prefix);
+    for (unsigned i = 0; i < p->params_count; i++) {
+        buf_append_view(out, rows_bytes(rows, rows_cell(rows, row, i)));
+        buf_append_view(out, p->params[i].literal_after);
+    }
+    return !out->failed && sources_match(m->source->owner, buf_view(out)) == m;
+}
+
+void warm_take_rows(struct sources *s, const struct rows *rows)
+{
+    struct warm *w = &s->warm;
+    struct buf key;
+    if (w->state != WARM_ASKING) {
+        return; /* stopped meanwhile */
+    }
+    if (rows == NULL || rows->columns != w->map->pattern.params_count) {
+        w->state = WARM_FAILED;
+        return;
+    }
+    buf_init(&key);
+    for (unsigned i = 0; i < rows->count; i++) {
+        if (write_key(w->map, rows, i, &key)) {
+            add_key(w, buf_view(&key));
+        } else {
+            w->skipped++;
+        }
+    }
+    buf_fini(&key);
+    w->state = w->keys.failed ? WARM_FAILED : WARM_LOADING;
+    w->began_ms = s->clock->mono_ms;
+    deadline_arm(s, w->began_ms + WARM_TICK_MS);
+}
+
+/* ---- loading --------------------------------------------------------------------------------- */
+
+void warm_note(struct sources *s, enum load_status status)
+{
+    struct warm *w = &s->warm;
+    w->pending--;
+    w->loaded += status == LOAD_FOUND;
+    w->absent += status == LOAD_ABSENT;
+    w->failed += status == LOAD_FAILED;
+    if (w->state == WARM_LOADING && w->pending == 0 && buf_len(&w->keys) == 0) {
+        w->state = WARM_DONE;
+    }
+}
+
+static bool is_cached(struct sources *s, const struct store_key *k)
+{
+    struct entry_view e;
+    if (!store_peek(s->store, k, &e)) {
+        return false;
+    }
+    return e.aux == NULL || sources_peek(s, &e) == SOURCE_FRESH ||
+           sources_peek(s, &e) == SOURCE_ABSENT;
+}
+
+static void begin_key(struct sources *s, const struct store_key *k)
+{
+    struct warm *w = &s->warm;
+    struct source *src = w->map->source;
+    const int64_t now_ms = s->clock->mono_ms;
+    const struct flight_plan plan = {.source = src,
+                                     .map = w->map,
+                                     .key = *k,
+                                     .started_ms = now_ms,
+                                     .deadline_ms = now_ms + map_load_timeout(w->map),
+                                     .purpose = FLIGHT_READ,
+                                     .is_background = true,
+                                     .is_admitted = true,
+                                     .is_warm = true};
+    w->begun++;
+    if (is_cached(s, k) || load_find_flight(s, k) != NULL) {
+        w->cached++;
+    } else if (load_refuse_source(src, FLIGHT_READ).detail != NULL ||
+               load_refuse_flight(src, &plan).detail != NULL || flight_create(&plan) == NULL) {
+        w->failed++;
+    } else {
+        w->pending++;
+    }
+}
+
+void warm_tick(struct sources *s)
+{
+    struct warm *w = &s->warm;
+    if (w->state != WARM_LOADING || s->is_stopped) {
+        return;
+    }
+    const uint64_t elapsed_ms = (uint64_t)(s->clock->mono_ms - w->began_ms);
+    const uint64_t allowed = elapsed_ms * (uint64_t)w->rate / 1000;
+    while (w->begun < allowed && w->pending < BULK_MAX && buf_len(&w->keys) > 0) {
+        const struct strview keys = buf_view(&w->keys);
+        uint32_t len;
+        memcpy(&len, keys.data, KEY_LEN_BYTES);
+        const struct strview key = strview_of(keys.data + KEY_LEN_BYTES, len);
+        const struct store_key k = store_key_init(s->store, 0, key);
+        begin_key(s, &k);
+        buf_consume(&w->keys, KEY_LEN_BYTES + len);
+    }
+    if (w->pending == 0 && buf_len(&w->keys) == 0) {
+        w->state = WARM_DONE;
+    }
+}
+
+int64_t warm_next_ms(const struct sources *s)
+{
+    const bool has_more = s->warm.state == WARM_LOADING && buf_len(&s->warm.keys) > 0;
+    return has_more ? s->clock->mono_ms + WARM_TICK_MS : INT64_MAX;
+}
+
+/* ---- looking at it --------------------------------------------------------------------------- */
+
+static void show(source_field_fn each, void *ctx, const char *name, int64_t value)
+{
+    char text[NUM_I64_CHARS];
+    each(ctx, name, strview_of(text, num_format_i64(text, value)));
+}
+
+void sources_warm_status(struct sources *s, source_field_fn each, void *ctx)
+{
+    static const char *const states[] = {
+        [WARM_IDLE] = "none", [WARM_ASKING] = "asking",   [WARM_LOADING] = "loading",
+        [WARM_DONE] = "done", [WARM_STOPPED] = "stopped", [WARM_FAILED] = "failed"};
+    const struct warm *w = &s->warm;
+    const uint64_t done = w->loaded + w->cached + w->absent + w->failed;
+    const int64_t left = (int64_t)(w->total - done);
+    each(ctx, "state", strview_str(states[w->state]));
+    each(ctx, "map", strview_str(w->map != NULL ? source_map_name(w->map).data : ""));
+    show(each, ctx, "total", (int64_t)w->total);
+    show(each, ctx, "done", (int64_t)done);
+    show(each, ctx, "loaded", (int64_t)w->loaded);
+    show(each, ctx, "cached", (int64_t)w->cached);
+    show(each, ctx, "absent", (int64_t)w->absent);
+    show(each, ctx, "failed", (int64_t)w->failed);
+    show(each, ctx, "skipped", (int64_t)w->skipped);
+    show(each, ctx, "eta_ms", w->state == WARM_LOADING && w->rate > 0 ? left * 1000 / w->rate : 0);
+}
