@@ -267,7 +267,7 @@ bool reclaim_some(struct store *s, bool is_forced)
         uint32_t id = s->policy->victim != NULL ? s->policy->victim(s) : SEGMENT_NONE;
         if (id != SEGMENT_NONE) {
             reclaim_begin(s, &s->reclaim, id, CURSOR_EVICT);
-        } else if (begin_compaction(s, GARBAGE_LEVEL_SHORT)) {
+        } else if (store_headroom(s) < 0 && begin_compaction(s, GARBAGE_LEVEL_SHORT)) {
             s->reclaim.is_short = true;
         } else {
             return false;

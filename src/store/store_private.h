@@ -38,7 +38,8 @@
 #define TTL_CLASSES    25
 #define CACHE_LINE     64
 #define GARBAGE_LEVELS 33 /* parts of 32 of a segment that are dead */
-/* From so many on a sealed segment is worth compacting (30 %); and where nothing can be evicted. */
+/* From so many on a sealed segment is worth compacting (30 %); the second where the limit is passed
+ * and nothing can be evicted. */
 #define GARBAGE_LEVEL_MIN   10
 #define GARBAGE_LEVEL_SHORT 1
 
