@@ -53,7 +53,8 @@ struct server {
     struct net *net;
     struct tick tick;
     struct signals signals;
-    struct ev_timer end_timer;
+    struct ev_timer end_timer;  /* the longest that draining may take */
+    struct ev_timer stop_timer; /* due in the turn after the end began */
     bool is_ending;
     bool has_pidfile;
     enum server_exit exit_code;
@@ -75,7 +76,16 @@ static void on_end_timeout(struct ev_loop *loop, struct ev_timer *w, int revents
     ev_break(loop, EVBREAK_ALL);
 }
 
-/* Fits command_host::shutdown. */
+/* In a turn of its own: SHUTDOWN may be run by a session that an answer of the sources resumed. */
+static void on_end_begun(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    struct server *s = w->data;
+    sources_stop(s->sources);
+}
+
+/* Fits command_host::shutdown. Who waits for a load is told at once that there will be none. */
 static void begin_end(void *ctx)
 {
     struct server *s = ctx;
@@ -86,6 +96,9 @@ static void begin_end(void *ctx)
     log_notice("shutting down: %zu clients to drain", s->env.sessions_count);
     ev_timer_init(&s->end_timer, on_end_timeout, (double)s->values.process.shutdown_timeout_s, 0.0);
     ev_timer_start(s->loop, &s->end_timer);
+    ev_timer_init(&s->stop_timer, on_end_begun, 0.0, 0.0);
+    s->stop_timer.data = s;
+    ev_timer_start(s->loop, &s->stop_timer);
     net_drain(s->net, on_drained, s);
 }
 
@@ -385,6 +398,7 @@ void server_destroy(struct server *s)
     tick_stop(&s->tick);
     if (s->is_ending) {
         ev_timer_stop(s->loop, &s->end_timer);
+        ev_timer_stop(s->loop, &s->stop_timer);
     }
     if (s->sources != NULL) {
         sources_stop(s->sources);

@@ -141,10 +141,10 @@ class Timeouts(TarnCase):
 class SlowAndSilent(TarnCase):
     def test_a_reader_that_does_not_read_is_not_served_from_memory(self):
         """Back-pressure: with replies not taken, the server stops reading; nothing grows without end."""
-        self.c.cmd("SET", "k", b"v" * 10000)
+        self.c.cmd("SET", "k", b"v" * 1000)
         before = self.tarn.rss()
         request = encode("GET", "k") * 1000
-        total = 200  # 200 000 requests, 2 GB of replies
+        total = 2000  # 44 MB of requests: the kernel's buffers take some, which differs from system to system
         with self.tarn.connect() as slow:
             slow.sock.settimeout(2)
             sent = 0
@@ -158,7 +158,7 @@ class SlowAndSilent(TarnCase):
             self.assertEqual(self.c.cmd("PING"), "PONG")
             # Everything asked for so far still comes, in order, once the client reads again.
             whole = sent // len(encode("GET", "k"))
-            expected = b"$10000\r\n" + b"v" * 10000 + b"\r\n"
+            expected = b"$1000\r\n" + b"v" * 1000 + b"\r\n"
             slow.sock.settimeout(20)
             for _ in range(whole):
                 self.assertTrue(slow.read_exactly(len(expected)) == expected)
