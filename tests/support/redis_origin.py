@@ -16,7 +16,8 @@ class RedisOrigin(Origin):
     without = ("test_a_slow_query_is_ended_on_both_sides", "test_more_slow_queries_than_connections",
                "test_shutdown_with_loads_running", "test_a_connection_that_breaks_under_a_load_is_replaced_once",
                "test_the_second_break_is_an_error_at_once")
-    query = {column: f"HGET item:$id {column}" for column in ("name", "qty", "price")}
+    query = {"name": "HGET item:$id name", "qty": "HGET item:$id qty", "price": "HGET item:$id price",
+             "stale": "HGET item:$id name", "old": "HGET item:$id name", "gone": "HGET item:$id extra"}
 
     def __init__(self):
         self.server = Redis()
@@ -45,7 +46,7 @@ class RedisOrigin(Origin):
         with self.connect() as db:
             db.flushdb()
             for row in ITEMS:
-                fields = dict(zip(("id", "name", "qty", "price"), row))
+                fields = {**dict(zip(("id", "name", "qty", "price"), row)), "extra": "extra"}
                 db.hset(f"item:{row[0]}", mapping={name: value for name, value in fields.items() if value is not None})
 
     def halt(self):
