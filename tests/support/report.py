@@ -52,11 +52,21 @@ def about(lines, case):
     return lines[first:last][-LINES_MAX:]
 
 
+def skip_reason(lines, case):
+    """What follows `# SKIP` on the case's own line: the other log leaves it out."""
+    number = case.split(" ", 1)[0]
+    line = next((line for line in lines if line.startswith(f"ok {number} ")), "")
+    return line.partition("# SKIP ")[2]
+
+
+def output_of(test, case, printed):
+    """meson separates by dots in one log and by colons in the other."""
+    return printed.get(test.partition(".")[2] or test) or printed.get(case, [])
+
+
 def explain(label, test, case, printed):
     print(f"FAILED in {label}: {test}: {case}")
-    # meson separates by dots in one log and by colons in the other
-    name = test.partition(".")[2] or test
-    for line in about(printed.get(name) or printed.get(case, []), case):
+    for line in about(output_of(test, case, printed), case):
         print(f"    {line}")
 
 
@@ -78,7 +88,7 @@ def main():
             if verdict == "failed":
                 explain(label, test, case, printed)
             if verdict == "skipped":
-                reasons[test, case] = reason or "no reason given"
+                reasons[test, case] = reason or skip_reason(output_of(test, case, printed), case) or "no reason given"
         print(f"{label}: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n))
     failed = sum("failed" in verdicts for verdicts in seen.values())
     passed = sum("passed" in verdicts and "failed" not in verdicts for verdicts in seen.values())

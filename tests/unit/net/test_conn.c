@@ -46,7 +46,9 @@ static void conn__is_read_later_when_the_turn_is_long(void **state)
     say(a, "ECHO 1\r\nECHO 2\r\n");
     say(b, "ECHO 3\r\n");
     close(gone);
-    turns(w, 1);
+    for (int i = 0; i < 100 && w->net->is_behind; i++) {
+        turns(w, 1); /* one is enough, unless the machine is so slow that it is long again */
+    }
     assert_false(w->net->is_behind);
     assert_string_equal(heard(w, a), "$1\r\n1\r\n$1\r\n2\r\n");
     assert_string_equal(heard(w, b), "$1\r\n3\r\n");
