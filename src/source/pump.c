@@ -413,6 +413,7 @@ void source_on_state(void *ctx, enum driver_state state)
     if (was_down && (state == DRIVER_STATE_UP || state == DRIVER_STATE_DEGRADED)) {
         src->stats.reconnects++;
         log_notice("source '%s' is up again", src->name);
+        source_probe_soon(src);
     }
     src->state = state;
 }
