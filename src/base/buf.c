@@ -103,6 +103,40 @@ bool buf_printf(struct buf *b, const char *format, ...)
     return ok;
 }
 
+static bool is_plain(struct strview word)
+{
+    for (size_t i = 0; i < word.len; i++) {
+        const char c = word.data[i];
+        if (c <= ' ' || c > '~' || c == '"' || c == '\'' || c == '\\' || c == '#') {
+            return false;
+        }
+    }
+    return word.len > 0;
+}
+
+bool buf_append_word(struct buf *b, struct strview word)
+{
+    if (is_plain(word)) {
+        return buf_append_view(b, word);
+    }
+    const size_t tail = buf_len(b);
+    bool ok = buf_append_char(b, '"');
+    for (size_t i = 0; i < word.len && ok; i++) {
+        const unsigned char c = (unsigned char)word.data[i];
+        if (c < ' ' || c == 0x7f) {
+            ok = buf_printf(b, "\\x%02x", c);
+        } else {
+            ok = ((c != '"' && c != '\\') || buf_append_char(b, '\\')) &&
+                 buf_append_char(b, (char)c);
+        }
+    }
+    ok = ok && buf_append_char(b, '"');
+    if (!ok) {
+        buf_truncate(b, tail);
+    }
+    return ok;
+}
+
 bool buf_append_u64(struct buf *b, uint64_t value)
 {
     if (!buf_reserve(b, NUM_I64_CHARS)) {

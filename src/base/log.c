@@ -31,11 +31,6 @@ void log_set_level(enum log_level level)
     atomic_store(&current_level, (int)level);
 }
 
-enum log_level log_get_level(void)
-{
-    return (enum log_level)atomic_load(&current_level);
-}
-
 int log_set_file(const char *path)
 {
     int fd = path[0] == '\0' ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)

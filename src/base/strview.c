@@ -18,16 +18,6 @@ static unsigned char lower(unsigned char c)
     return c >= 'A' && c <= 'Z' ? (unsigned char)(c + ('a' - 'A')) : c;
 }
 
-int strview_cmp(struct strview a, struct strview b)
-{
-    size_t common = size_min(a.len, b.len);
-    int order = common > 0 ? memcmp(a.data, b.data, common) : 0;
-    if (order != 0) {
-        return order;
-    }
-    return (a.len > b.len) - (a.len < b.len);
-}
-
 bool strview_eq_nocase(struct strview a, const char *s)
 {
     for (size_t i = 0; i < a.len; i++) {

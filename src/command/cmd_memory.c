@@ -136,17 +136,11 @@ static void put_allocator(struct fields *f, const struct memory_report *m)
 
 static void put_parts(struct fields *f, const struct memory_report *m)
 {
-    put(f, "log.live", m->store.bytes_live);
-    put(f, "log.dead", m->store.bytes_dead);
-    put(f, "log.spare", m->log_spare);
-    put(f, "large.values", m->store.bytes_large);
-    put(f, "being.freed", m->store.bytes_dropped);
-    put(f, "index", m->store.bytes_index);
-    put(f, "store.tables", m->store.bytes_other);
-    put(f, "commands", m->commands);
-    put(f, "connections", m->beside.connections);
-    put(f, "client.buffers", m->beside.client_buffers);
-    put(f, "sources", m->beside.sources);
+    struct memory_part parts[MEMORY_PARTS];
+    memory_parts(m, parts);
+    for (size_t i = 0; i < MEMORY_PARTS; i++) {
+        put(f, parts[i].name, parts[i].bytes);
+    }
 }
 
 static void put_stats(struct fields *f, const struct command_env *env,

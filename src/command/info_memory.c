@@ -88,20 +88,17 @@ static void append_limit(struct command_env *env, struct buf *out, const struct 
     buf_fini(&policy);
 }
 
-/* The parts of used_memory, which they add up to. */
 static void append_parts(struct buf *out, const struct memory_report *m)
 {
-    append_bytes(out, "mem_log_live", m->store.bytes_live);
-    append_bytes(out, "mem_log_dead", m->store.bytes_dead);
-    append_bytes(out, "mem_log_spare", m->log_spare);
-    append_bytes(out, "mem_large_values", m->store.bytes_large);
-    append_bytes(out, "mem_being_freed", m->store.bytes_dropped);
-    append_bytes(out, "mem_index", m->store.bytes_index);
-    append_bytes(out, "mem_store_tables", m->store.bytes_other);
-    append_bytes(out, "mem_commands", m->commands);
-    append_bytes(out, "mem_connections", m->beside.connections);
-    append_bytes(out, "mem_client_buffers", m->beside.client_buffers);
-    append_bytes(out, "mem_sources", m->beside.sources);
+    struct memory_part parts[MEMORY_PARTS];
+    memory_parts(m, parts);
+    for (size_t i = 0; i < MEMORY_PARTS; i++) {
+        buf_append_str(out, "mem_");
+        for (const char *c = parts[i].name; *c != '\0'; c++) {
+            buf_append_char(out, *c == '.' ? '_' : *c);
+        }
+        append_bytes(out, "", parts[i].bytes);
+    }
 }
 
 void info_memory(struct command_env *env, struct buf *out)

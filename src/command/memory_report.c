@@ -8,6 +8,7 @@
 #include "memory_report.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "observers.h"
@@ -100,6 +101,24 @@ void memory_report(struct command_env *env, struct memory_report *out)
     for (unsigned db = 0; db < STORE_DATABASES; db++) {
         out->keys += store_count(env->store, db);
     }
+}
+
+void memory_parts(const struct memory_report *m, struct memory_part out[MEMORY_PARTS])
+{
+    const struct memory_part parts[MEMORY_PARTS] = {
+        {"log.live", m->store.bytes_live},
+        {"log.dead", m->store.bytes_dead},
+        {"log.spare", m->log_spare},
+        {"large.values", m->store.bytes_large},
+        {"being.freed", m->store.bytes_dropped},
+        {"index", m->store.bytes_index},
+        {"store.tables", m->store.bytes_other},
+        {"commands", m->commands},
+        {"connections", m->beside.connections},
+        {"client.buffers", m->beside.client_buffers},
+        {"sources", m->beside.sources},
+    };
+    memcpy(out, parts, sizeof(parts));
 }
 
 uint64_t memory_clients(const struct memory_report *m)

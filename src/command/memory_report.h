@@ -32,6 +32,14 @@ struct memory_report {
 /* Notes the peak as well. Reads a file of /proc: tens of microseconds. */
 void memory_report(struct command_env *env, struct memory_report *out);
 
+/* The parts of `used`, which they add up to, as MEMORY STATS names them. */
+#define MEMORY_PARTS 11
+struct memory_part {
+    const char *name;
+    uint64_t bytes;
+};
+void memory_parts(const struct memory_report *m, struct memory_part out[MEMORY_PARTS]);
+
 /* Memory of all clients together: their connections and buffers. */
 uint64_t memory_clients(const struct memory_report *m);
 

@@ -32,14 +32,6 @@ void conn_add_work(struct conn *c, enum conn_work work)
     c->work |= work;
 }
 
-void conn_drop_work(struct conn *c, enum conn_work work)
-{
-    c->work &= (uint8_t)~work;
-    if (c->work == 0) {
-        list_remove(&c->work_link);
-    }
-}
-
 void conn_kill(struct conn *c)
 {
     if (c->is_dead) {

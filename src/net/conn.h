@@ -93,9 +93,8 @@ static inline bool conn_may_run(const struct conn *c)
     return !c->is_dead && c->hold == 0 && (c->session.flags & SESSION_CLOSING) == 0;
 }
 
-/* Puts the connection on the list of this turn's work, or takes it off. */
+/* Puts the connection on the list of this turn's work. */
 void conn_add_work(struct conn *c, enum conn_work work);
-void conn_drop_work(struct conn *c, enum conn_work work);
 
 /* Holds the connection; its bytes from `from` (in what is being parsed, or in the ring) on are kept
  * for later. */

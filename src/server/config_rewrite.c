@@ -48,34 +48,6 @@ struct rewrite {
 
 /* ---- lines ---- */
 
-static bool is_bare(struct strview word)
-{
-    for (size_t i = 0; i < word.len; i++) {
-        const char c = word.data[i];
-        if (c <= ' ' || c > '~' || c == '"' || c == '\'' || c == '\\' || c == '#') {
-            return false;
-        }
-    }
-    return word.len > 0;
-}
-
-static void append_quoted(struct buf *out, struct strview word)
-{
-    buf_append_char(out, '"');
-    for (size_t i = 0; i < word.len; i++) {
-        const unsigned char c = (unsigned char)word.data[i];
-        if (c == '"' || c == '\\') {
-            buf_append_char(out, '\\');
-            buf_append_char(out, (char)c);
-        } else if (c < ' ' || c == 0x7f) {
-            buf_printf(out, "\\x%02x", c);
-        } else {
-            buf_append_char(out, (char)c);
-        }
-    }
-    buf_append_char(out, '"');
-}
-
 /* Takes an option that the file says otherwise. */
 static int add_change(void *arg, const struct option_table *table, const struct option *option,
                       struct strview value)
@@ -94,10 +66,10 @@ static int add_change(void *arg, const struct option_table *table, const struct 
     *c = (struct change){.option = option, .begin = FOUND_AT_END};
     buf_init(&c->line);
     buf_printf(&c->line, "%s ", option->name);
-    if (is_bare(value) || (option->type == OPTION_STRINGS && value.len > 0)) {
+    if (option->type == OPTION_STRINGS && value.len > 0) {
         buf_append_view(&c->line, value);
     } else {
-        append_quoted(&c->line, value);
+        buf_append_word(&c->line, value);
     }
     return c->line.failed ? -ENOMEM : 0;
 }

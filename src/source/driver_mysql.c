@@ -18,6 +18,7 @@
 #include <mysql.h>
 
 #include "backoff.h"
+#include "driver_support.h"
 #include "mysql_conn.h"
 #include "tarn/base/clock.h"
 
@@ -27,10 +28,9 @@ struct upstream {
     struct upstream_config config;
     struct mysql_target target;
     struct worker_pool *pool;
-    struct mysql_conn *conns;            /* owned, config.connections of them */
-    void **states;                       /* owned; the same as pointers */
-    struct mysql_statement **statements; /* owned */
-    unsigned statements_count;
+    struct mysql_conn *conns;         /* owned, config.connections of them */
+    void **states;                    /* owned; the same as pointers */
+    struct statement_list statements; /* struct mysql_statement */
     enum driver_state state;
     ev_timer retry;  /* until the next probe, or until a probe is given up */
     bool is_probing; /* a job of our own is under way */
@@ -107,11 +107,8 @@ static void on_done(void *ctx, struct worker_job *base)
 
 static struct mysql_job *make_job(const struct upstream *u, const struct driver_request *r)
 {
-    size_t bytes = 0;
-    for (unsigned i = 0; i < r->params_count && r->task == DRIVER_LOAD; i++) {
-        bytes += r->params[i].bytes.len; /* bounded by max-param */
-    }
-    size_t memory = sizeof(struct mysql_job) + bytes;
+    const unsigned params_count = r->task == DRIVER_LOAD ? r->params_count : 0;
+    const size_t memory = sizeof(struct mysql_job) + driver_values_bytes(r->params, params_count);
     struct mysql_job *job = malloc(memory);
     if (job == NULL) {
         return NULL;
@@ -119,23 +116,14 @@ static struct mysql_job *make_job(const struct upstream *u, const struct driver_
     *job = (struct mysql_job){
         .base = {.id = r->id, .bytes = memory},
         .task = r->task,
-        .statement = r->task == DRIVER_PING ? NULL : u->statements[r->statement],
+        .statement = r->task == DRIVER_PING ? NULL : u->statements.items[r->statement],
         .deadline_us = clock_now_us() + r->timeout_ms * 1000,
         .row_bytes_max = r->row_bytes_max,
         .rows_max = r->rows_max > 0 ? r->rows_max : 1,
         .is_refused = u->state == DRIVER_STATE_DOWN || u->state == DRIVER_STATE_AUTH,
-        .params_count = r->task == DRIVER_LOAD ? r->params_count : 0,
+        .params_count = params_count,
     };
-    size_t at = 0;
-    for (unsigned i = 0; i < job->params_count; i++) {
-        struct driver_value v = r->params[i];
-        if (v.bytes.len > 0) {
-            memcpy(job->bytes + at, v.bytes.data, v.bytes.len);
-        }
-        v.bytes = strview_of(job->bytes + at, v.bytes.len);
-        at += v.bytes.len;
-        job->params[i] = v;
-    }
+    driver_values_copy(job->params, r->params, params_count, job->bytes);
     return job;
 }
 
@@ -245,34 +233,30 @@ static bool begins_like_query(const char *sql)
     return false;
 }
 
+static void free_statement(void *statement)
+{
+    struct mysql_statement *s = statement;
+    free(s->sql);
+    free(s);
+}
+
 static int add_statement(struct upstream *u, struct strview sql, unsigned params_count)
 {
     (void)params_count;
-    size_t count = (size_t)u->statements_count + 1;
-    struct mysql_statement **statements = realloc(u->statements,
-                                                  count * sizeof(struct mysql_statement *));
-    if (statements == NULL) {
+    struct mysql_statement *s = malloc(sizeof(*s));
+    if (s == NULL) {
         return -ENOMEM;
     }
-    u->statements = statements;
-    struct mysql_statement *s = calloc(1, sizeof(*s));
-    char *text = malloc(sql.len + 1);
-    if (s == NULL || text == NULL) {
-        free(s);
-        free(text);
-        return -ENOMEM;
+    *s = (struct mysql_statement){.sql = strndup(sql.data, sql.len), .number = u->statements.count};
+    int r = s->sql != NULL ? take_places(s, sql) : -ENOMEM;
+    if (r == 0) {
+        s->is_query = begins_like_query(s->sql);
+        r = statement_list_add(&u->statements, s);
     }
-    s->sql = text;
-    s->number = u->statements_count;
-    int r = take_places(s, sql);
-    if (r != 0) {
-        free(text);
-        free(s);
-        return r;
+    if (r < 0) {
+        free_statement(s);
     }
-    s->is_query = begins_like_query(s->sql);
-    u->statements[u->statements_count] = s;
-    return (int)u->statements_count++;
+    return r;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -282,11 +266,7 @@ static void free_upstream(struct upstream *u)
     for (unsigned i = 0; i < u->config.connections && u->conns != NULL; i++) {
         mysql_conn_fini(&u->conns[i]);
     }
-    for (unsigned i = 0; i < u->statements_count; i++) {
-        free(u->statements[i]->sql);
-        free(u->statements[i]);
-    }
-    free(u->statements);
+    statement_list_fini(&u->statements, free_statement);
     free(u->conns);
     free(u->states);
     explicit_bzero(&u->target.dsn, sizeof(u->target.dsn));

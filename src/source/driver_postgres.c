@@ -16,11 +16,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "driver_support.h"
 #include "pg_ddl.h"
 #include "pg_feed.h"
 #include "pg_members.h"
 #include "pg_rows.h"
 #include "tarn/base/clock.h"
+
+/* A resolver that has been asked nothing ends at once; this only bounds the wait for its thread. */
+#define RESOLVER_IDLE_WAIT_MS 1000
 
 static const char ping_sql[] = "SELECT 1";
 
@@ -29,11 +33,10 @@ struct upstream {
     struct resolver *resolver;
     struct pg_members members;
     struct pg_feed feed;
-    struct pg_statement **statements; /* owned */
-    unsigned statements_count;
-    struct list finished; /* struct pg_request::link, not yet reported */
-    size_t memory;        /* of requests and their rows */
-    unsigned requests;    /* taken and not yet reported */
+    struct statement_list statements; /* struct pg_statement */
+    struct list finished;             /* struct pg_request::link, not yet reported */
+    size_t memory;                    /* of requests and their rows */
+    unsigned requests;                /* taken and not yet reported */
     enum driver_state state;
     ev_prepare kick; /* never started, only fed */
 };
@@ -84,7 +87,7 @@ static struct pg_request *make_request(const struct upstream *u, const struct dr
     *r = (struct pg_request){
         .id = q->id,
         .task = q->task,
-        .statement = q->task != DRIVER_PING ? u->statements[q->statement] : NULL,
+        .statement = q->task != DRIVER_PING ? u->statements.items[q->statement] : NULL,
         .sql = ping_sql,
         .deadline_us = clock_now_us() + q->timeout_ms * 1000,
         .row_bytes_max = q->task == DRIVER_PING ? SIZE_MAX : q->row_bytes_max,
@@ -207,22 +210,9 @@ static void on_changed(void *ctx, struct pg_server *s)
     kick(u);
 }
 
-static void on_settle_over(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)events;
-    ev_timer_stop(loop, timer);
-}
-
 static void settle(struct upstream *u, int64_t wait_ms)
 {
-    ev_timer over;
-    ev_timer_init(&over, on_settle_over, (double)wait_ms / 1000, 0.0);
-    ev_now_update(u->config.loop);
-    ev_timer_start(u->config.loop, &over);
-    while (u->requests > 0 && ev_is_active(&over)) {
-        (void)ev_run(u->config.loop, EVRUN_ONCE);
-    }
-    ev_timer_stop(u->config.loop, &over);
+    driver_settle(u->config.loop, &u->requests, wait_ms);
 }
 
 /* ---- looking at it --------------------------------------------------------------------------- */
@@ -239,28 +229,26 @@ static void report(const struct upstream *u, struct driver_report *out)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+static void free_statement(void *statement)
+{
+    struct pg_statement *s = statement;
+    free(s->sql);
+    free(s);
+}
+
 static int add_statement(struct upstream *u, struct strview sql, unsigned params_count)
 {
-    size_t count = (size_t)u->statements_count + 1;
-    struct pg_statement **statements = realloc(u->statements,
-                                               count * sizeof(struct pg_statement *));
-    if (statements == NULL) {
-        return -ENOMEM;
-    }
-    u->statements = statements;
-    struct pg_statement *statement = malloc(sizeof(*statement));
-    char *text = malloc(sql.len + 1);
-    if (statement == NULL || text == NULL) {
-        free(statement);
-        free(text);
-        return -ENOMEM;
-    }
-    memcpy(text, sql.data, sql.len);
-    text[sql.len] = '\0';
     (void)params_count; /* the server counts them itself */
-    *statement = (struct pg_statement){.sql = text, .number = u->statements_count};
-    u->statements[u->statements_count] = statement;
-    return (int)u->statements_count++;
+    struct pg_statement *s = malloc(sizeof(*s));
+    if (s == NULL) {
+        return -ENOMEM;
+    }
+    *s = (struct pg_statement){.sql = strndup(sql.data, sql.len), .number = u->statements.count};
+    const int number = s->sql != NULL ? statement_list_add(&u->statements, s) : -ENOMEM;
+    if (number < 0) {
+        free_statement(s);
+    }
+    return number;
 }
 
 static void close_upstream(struct upstream *u, int64_t wait_ms)
@@ -277,11 +265,7 @@ static void close_upstream(struct upstream *u, int64_t wait_ms)
     assert(u->memory == 0);
     ev_clear_pending(u->config.loop, &u->kick);
     resolver_destroy(u->resolver, wait_ms);
-    for (unsigned i = 0; i < u->statements_count; i++) {
-        free(u->statements[i]->sql);
-        free(u->statements[i]);
-    }
-    free(u->statements);
+    statement_list_fini(&u->statements, free_statement);
     free(u);
 }
 
@@ -315,7 +299,7 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
         .ctx = u, .finished = on_finished, .refused = on_refused, .changed = on_changed};
     r = pg_members_init(&u->members, &target, &events, config->connections, err);
     if (r != 0) {
-        resolver_destroy(u->resolver, 1000); /* it is idle */
+        resolver_destroy(u->resolver, RESOLVER_IDLE_WAIT_MS);
         free(u);
         return r;
     }

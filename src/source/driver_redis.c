@@ -20,6 +20,7 @@
 
 #include <ev.h>
 
+#include "driver_support.h"
 #include "redis_dsn.h"
 #include "redis_link.h"
 #include "redis_request.h"
@@ -38,13 +39,12 @@ struct upstream {
     struct redis_dsn dsn;
     struct redis_target target;
     struct resolver *resolver;
-    struct redis_link *links;            /* owned, config.connections of them */
-    struct redis_statement **statements; /* owned */
-    unsigned statements_count;
-    struct list waiting, finished; /* struct redis_request::link */
-    unsigned requests;             /* taken and not yet reported */
-    size_t memory;                 /* of requests and their rows */
-    int64_t sweep_at_us;           /* when the next deadline is looked at; 0: there is none */
+    struct redis_link *links;         /* owned, config.connections of them */
+    struct statement_list statements; /* struct redis_statement */
+    struct list waiting, finished;    /* struct redis_request::link */
+    unsigned requests;                /* taken and not yet reported */
+    size_t memory;                    /* of requests and their rows */
+    int64_t sweep_at_us;              /* when the next deadline is looked at; 0: there is none */
     ev_timer sweep, retry;
     double retry_seconds;
     bool has_failed; /* the last attempt to connect did, and none succeeded since */
@@ -359,8 +359,10 @@ static unsigned load(struct upstream *u, const struct driver_request *requests, 
     unsigned taken = 0;
     for (; taken < count; taken++) {
         const struct driver_request *q = &requests[taken];
-        const struct redis_statement *s = q->task == DRIVER_PING ? NULL
-                                                                 : u->statements[q->statement];
+        const struct redis_statement *s = NULL;
+        if (q->task != DRIVER_PING) {
+            s = u->statements.items[q->statement];
+        }
         struct redis_request *r = redis_request_create(q, s);
         if (r == NULL) {
             break;
@@ -406,41 +408,31 @@ static void cancel(struct upstream *u, uint64_t id)
     }
 }
 
+static void free_statement(void *statement)
+{
+    struct redis_statement *s = statement;
+    redis_statement_fini(s);
+    free(s);
+}
+
 static int add_statement(struct upstream *u, struct strview sql, unsigned params_count)
 {
     (void)params_count;
-    const size_t count = (size_t)u->statements_count + 1;
-    struct redis_statement **statements = realloc(u->statements,
-                                                  count * sizeof(struct redis_statement *));
-    if (statements == NULL) {
-        return -ENOMEM;
-    }
-    u->statements = statements;
     struct redis_statement *s = malloc(sizeof(*s));
     if (s == NULL || redis_statement_init(s, sql) != 0) {
         free(s);
         return -ENOMEM;
     }
-    u->statements[u->statements_count] = s;
-    return (int)u->statements_count++;
-}
-
-static void on_settle_over(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)events;
-    ev_timer_stop(loop, timer);
+    const int number = statement_list_add(&u->statements, s);
+    if (number < 0) {
+        free_statement(s);
+    }
+    return number;
 }
 
 static void settle(struct upstream *u, int64_t wait_ms)
 {
-    ev_timer over;
-    ev_timer_init(&over, on_settle_over, (double)wait_ms / 1000, 0.0);
-    ev_now_update(u->config.loop);
-    ev_timer_start(u->config.loop, &over);
-    while (u->requests > 0 && ev_is_active(&over)) {
-        (void)ev_run(u->config.loop, EVRUN_ONCE);
-    }
-    ev_timer_stop(u->config.loop, &over);
+    driver_settle(u->config.loop, &u->requests, wait_ms);
 }
 
 /* ---- looking at it --------------------------------------------------------------------------- */
@@ -485,11 +477,7 @@ static void close_upstream(struct upstream *u, int64_t wait_ms)
     ev_clear_pending(u->config.loop, &u->kick);
     drop_requests(u, &u->waiting);
     drop_requests(u, &u->finished);
-    for (unsigned i = 0; i < u->statements_count; i++) {
-        redis_statement_fini(u->statements[i]);
-        free(u->statements[i]);
-    }
-    free(u->statements);
+    statement_list_fini(&u->statements, free_statement);
     free(u->links);
     redis_dsn_fini(&u->dsn);
     free(u);

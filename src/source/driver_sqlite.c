@@ -15,6 +15,7 @@
 
 #include <sqlite3.h>
 
+#include "driver_support.h"
 #include "json.h"
 #include "sqlite_conn.h"
 #include "sqlite_feed.h"
@@ -24,11 +25,10 @@ struct upstream {
     struct upstream_config config;
     char *path; /* owned */
     struct worker_pool *pool;
-    struct sqlite_feed *feed;             /* owned; NULL: there is none */
-    struct sqlite_conn *conns;            /* owned, config.connections of them */
-    void **states;                        /* owned; the same as pointers */
-    struct sqlite_statement **statements; /* owned */
-    unsigned statements_count;
+    struct sqlite_feed *feed;         /* owned; NULL: there is none */
+    struct sqlite_conn *conns;        /* owned, config.connections of them */
+    void **states;                    /* owned; the same as pointers */
+    struct statement_list statements; /* struct sqlite_statement */
     enum driver_state state;
 };
 
@@ -94,11 +94,7 @@ static bool write_list(const struct driver_request *r, struct buf *out)
 static struct sqlite_job *make_job(const struct upstream *u, const struct driver_request *r,
                                    const struct driver_value *params, unsigned params_count)
 {
-    size_t bytes = 0;
-    for (unsigned i = 0; i < params_count; i++) {
-        bytes += params[i].bytes.len; /* bounded by max-param */
-    }
-    size_t memory = sizeof(struct sqlite_job) + bytes;
+    const size_t memory = sizeof(struct sqlite_job) + driver_values_bytes(params, params_count);
     struct sqlite_job *job = malloc(memory);
     if (job == NULL) {
         return NULL;
@@ -106,23 +102,14 @@ static struct sqlite_job *make_job(const struct upstream *u, const struct driver
     *job = (struct sqlite_job){
         .base = {.id = r->id, .bytes = memory},
         .task = r->task,
-        .statement = r->task == DRIVER_PING ? NULL : u->statements[r->statement],
+        .statement = r->task == DRIVER_PING ? NULL : u->statements.items[r->statement],
         .deadline_us = clock_now_us() + r->timeout_ms * 1000,
         .row_bytes_max = r->row_bytes_max,
         .rows_max = r->rows_max > 0 ? r->rows_max : 1,
         .wants_more = r->wants_more,
         .params_count = params_count,
     };
-    size_t at = 0;
-    for (unsigned i = 0; i < params_count; i++) {
-        struct driver_value v = params[i];
-        if (v.bytes.len > 0) {
-            memcpy(job->bytes + at, v.bytes.data, v.bytes.len);
-        }
-        v.bytes = strview_of(job->bytes + at, v.bytes.len);
-        at += v.bytes.len;
-        job->params[i] = v;
-    }
+    driver_values_copy(job->params, params, params_count, job->bytes);
     return job;
 }
 
@@ -171,28 +158,26 @@ static size_t memory(const struct upstream *u)
     return worker_pool_memory(u->pool);
 }
 
+static void free_statement(void *statement)
+{
+    struct sqlite_statement *s = statement;
+    free(s->sql);
+    free(s);
+}
+
 static int add_statement(struct upstream *u, struct strview sql, unsigned params_count)
 {
-    size_t count = (size_t)u->statements_count + 1;
-    struct sqlite_statement **statements = realloc(u->statements,
-                                                   count * sizeof(struct sqlite_statement *));
-    if (statements == NULL) {
+    struct sqlite_statement *s = malloc(sizeof(*s));
+    if (s == NULL) {
         return -ENOMEM;
     }
-    u->statements = statements;
-    struct sqlite_statement *statement = malloc(sizeof(*statement));
-    char *text = malloc(sql.len + 1);
-    if (statement == NULL || text == NULL) {
-        free(statement);
-        free(text);
-        return -ENOMEM;
+    *s = (struct sqlite_statement){
+        .sql = strndup(sql.data, sql.len), .id = u->statements.count, .params_count = params_count};
+    const int number = s->sql != NULL ? statement_list_add(&u->statements, s) : -ENOMEM;
+    if (number < 0) {
+        free_statement(s);
     }
-    memcpy(text, sql.data, sql.len);
-    text[sql.len] = '\0';
-    *statement = (struct sqlite_statement){
-        .sql = text, .id = u->statements_count, .params_count = params_count};
-    u->statements[u->statements_count] = statement;
-    return (int)u->statements_count++;
+    return number;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -202,11 +187,7 @@ static void free_upstream(struct upstream *u)
     for (unsigned i = 0; i < u->config.connections && u->conns != NULL; i++) {
         sqlite_conn_fini(&u->conns[i]);
     }
-    for (unsigned i = 0; i < u->statements_count; i++) {
-        free(u->statements[i]->sql);
-        free(u->statements[i]);
-    }
-    free(u->statements);
+    statement_list_fini(&u->statements, free_statement);
     free(u->conns);
     free(u->states);
     free(u->path);

@@ -322,35 +322,10 @@ int sources_debug(struct sources *s, const struct strview *argv, int argc, struc
 
 /* ---- configuration lines --------------------------------------------------------------------- */
 
-static bool is_plain(char c)
-{
-    return c > ' ' && c < 0x7f && c != '"' && c != '\'' && c != '\\' && c != '#';
-}
-
 static void write_word(struct buf *out, struct strview word)
 {
-    bool is_bare = word.len > 0;
-    for (size_t i = 0; i < word.len && is_bare; i++) {
-        is_bare = is_plain(word.data[i]);
-    }
     buf_append_char(out, ' ');
-    if (is_bare) {
-        buf_append_view(out, word);
-        return;
-    }
-    buf_append_char(out, '"');
-    for (size_t i = 0; i < word.len; i++) {
-        unsigned char c = (unsigned char)word.data[i];
-        if (c == '"' || c == '\\') {
-            buf_append_char(out, '\\');
-            buf_append_char(out, (char)c);
-        } else if (c < ' ' || c == 0x7f) {
-            buf_printf(out, "\\x%02x", c);
-        } else {
-            buf_append_char(out, (char)c);
-        }
-    }
-    buf_append_char(out, '"');
+    buf_append_word(out, word);
 }
 
 static void write_setting_word(void *ctx, struct strview word)

@@ -7,26 +7,16 @@
 
 #include <string.h>
 
-#define NOTICE_BYTES_MAX 7000 /* the server's limit is 8000 */
+#include "driver_support.h"
 
-static void add_quoted(struct buf *out, struct strview text, char quote)
-{
-    buf_append_char(out, quote);
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] == quote) {
-            buf_append_char(out, quote);
-        }
-        buf_append_char(out, text.data[i]);
-    }
-    buf_append_char(out, quote);
-}
+#define NOTICE_BYTES_MAX 7000 /* the server's limit is 8000 */
 
 static void add_name(struct buf *out, const struct driver_ddl *d, const char *what)
 {
     struct buf name;
     buf_init(&name);
     buf_printf(&name, "tarn_%s_%s", d->map, what);
-    add_quoted(out, buf_view(&name), '"');
+    driver_append_quoted(out, buf_view(&name), '"');
     buf_fini(&name);
 }
 
@@ -39,7 +29,7 @@ static void add_key(struct buf *out, const struct driver_ddl *d)
         if (part->is_column) {
             buf_printf(out, "r.%.*s::text", STRVIEW_ARG(part->text));
         } else {
-            add_quoted(out, part->text, '\'');
+            driver_append_quoted(out, part->text, '\'');
         }
     }
 }
@@ -47,7 +37,7 @@ static void add_key(struct buf *out, const struct driver_ddl *d)
 static void add_notify(struct buf *out, const struct driver_ddl *d, const char *what)
 {
     buf_append_str(out, "PERFORM pg_notify(");
-    add_quoted(out, strview_str(d->options->feed_name), '\'');
+    driver_append_quoted(out, strview_str(d->options->feed_name), '\'');
     buf_printf(out, ", %s);\n", what);
 }
 

@@ -20,6 +20,7 @@
 #include <ev.h>
 #include <sqlite3.h>
 
+#include "driver_support.h"
 #include "tarn/base/log.h"
 #include "worker.h"
 
@@ -322,31 +323,19 @@ bool sqlite_feed_close(struct sqlite_feed *f, int64_t wait_ms)
 
 /* ---- ddl ------------------------------------------------------------------------------------- */
 
-static void add_quoted(struct buf *out, struct strview text, char quote)
-{
-    buf_append_char(out, quote);
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] == quote) {
-            buf_append_char(out, quote);
-        }
-        buf_append_char(out, text.data[i]);
-    }
-    buf_append_char(out, quote);
-}
-
 /* INSERT INTO "changes" (key) VALUES ('user:' || NEW."id"); */
 static void add_insert(struct buf *out, const struct driver_ddl *d, const char *row)
 {
     buf_append_str(out, "  INSERT INTO ");
-    add_quoted(out, strview_str(d->options->feed_name), '"');
+    driver_append_quoted(out, strview_str(d->options->feed_name), '"');
     buf_append_str(out, " (key) VALUES (");
     for (unsigned i = 0; i < d->parts_count; i++) {
         buf_append_str(out, i > 0 ? " || " : "");
         if (d->parts[i].is_column) {
             buf_printf(out, "%s.", row);
-            add_quoted(out, d->parts[i].text, '"');
+            driver_append_quoted(out, d->parts[i].text, '"');
         } else {
-            add_quoted(out, d->parts[i].text, '\'');
+            driver_append_quoted(out, d->parts[i].text, '\'');
         }
     }
     buf_append_str(out, ");\n");
@@ -357,7 +346,7 @@ static void add_trigger(struct buf *out, const struct driver_ddl *d, const char 
 {
     buf_printf(out, "CREATE TRIGGER IF NOT EXISTS \"tarn_%s_%s\" AFTER %s ON ", d->map, event,
                event);
-    add_quoted(out, strview_str(d->table), '"');
+    driver_append_quoted(out, strview_str(d->table), '"');
     buf_append_str(out, " BEGIN\n");
     add_insert(out, d, first);
     if (second != NULL) {
@@ -373,7 +362,7 @@ void sqlite_feed_ddl(const struct driver_ddl *d, struct buf *out)
         return;
     }
     buf_append_str(out, "CREATE TABLE IF NOT EXISTS ");
-    add_quoted(out, strview_str(d->options->feed_name), '"');
+    driver_append_quoted(out, strview_str(d->options->feed_name), '"');
     buf_append_str(out, " (seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL);\n");
     add_trigger(out, d, "INSERT", "NEW", NULL);
     add_trigger(out, d, "UPDATE", "OLD", "NEW");

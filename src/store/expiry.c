@@ -154,12 +154,6 @@ static uint32_t hand_search(struct store *s)
     return SEGMENT_NONE;
 }
 
-bool expiry_is_due(const struct store *s)
-{
-    return s->sweep.seg != SEGMENT_NONE ||
-           (s->due.count > 0 && s->due.items[0].due_ms <= s->clock->mono_ms);
-}
-
 bool expiry_step(struct store *s)
 {
     if (s->sweep.seg != SEGMENT_NONE) {

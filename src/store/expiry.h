@@ -52,7 +52,5 @@ void expiry_charge(struct store *s, uint32_t visited, uint32_t expelled);
 
 /* One slice of proactive expiry; false when nothing is due. */
 bool expiry_step(struct store *s);
-/* True when a segment is due now. */
-bool expiry_is_due(const struct store *s);
 
 #endif

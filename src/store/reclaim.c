@@ -65,13 +65,6 @@ static void finish(struct store *s, struct cursor *c)
     store_update_pressure(s);
 }
 
-void reclaim_abort(struct store *s, struct cursor *c)
-{
-    if (c->seg != SEGMENT_NONE) {
-        finish(s, c);
-    }
-}
-
 /* Copies a live entry to a head of `queue`. False: no memory for it. */
 static bool relocate(struct store *s, unsigned char *e, uint64_t *slot, enum segment_queue queue,
                      uint32_t freq)

@@ -31,8 +31,6 @@ struct cursor {
 void reclaim_begin(struct store *s, struct cursor *c, uint32_t id, enum cursor_mode mode);
 /* One batch of entries; false when the walk is over (the cursor is idle then). */
 bool reclaim_step(struct store *s, struct cursor *c);
-/* Leaves a walk; the segment goes back to where it was. */
-void reclaim_abort(struct store *s, struct cursor *c);
 
 /* One step towards more free memory: goes on with the present victim or chooses one (compaction
  * before eviction). False: there is nothing to reclaim. */

@@ -28,12 +28,9 @@ class Password(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.tarn = Tarn("--requirepass", "secret")
+        cls.addClassCleanup(cls.tarn.stop)
         cls.redis = Redis("--requirepass", "secret")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.redis.stop()
-        cls.tarn.stop()
+        cls.addClassCleanup(cls.redis.stop)
 
     def both(self):
         links = self.redis.connect(), self.tarn.connect()

@@ -14,10 +14,7 @@ class TarnCase(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.tarn = Tarn(*cls.args, config=cls.config)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.tarn.stop()
+        cls.addClassCleanup(cls.tarn.stop)  # also when a subclass skips itself
 
     def setUp(self):
         self.c = self.connect()

@@ -97,6 +97,9 @@ static inline bool buf_append_char(struct buf *b, char c)
     return buf_append(b, &c, 1);
 }
 
+/* A word of a configuration line: in quotes, with escapes, where the line would be read otherwise. */
+bool buf_append_word(struct buf *b, struct strview word);
+
 /* For texts that people read (INFO, logs, errors), never on the hot path. */
 bool buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 bool buf_vprintf(struct buf *b, const char *format, va_list args) PRINTF_LIKE(2, 0);

@@ -16,7 +16,6 @@
 enum log_level { LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE, LOG_WARNING, LOG_NOTHING };
 
 void log_set_level(enum log_level level);
-enum log_level log_get_level(void);
 
 /* Appends to the file from now on; an empty path means stderr. Returns 0 or -errno, the sink
  * unchanged. */

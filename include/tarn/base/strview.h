@@ -33,9 +33,6 @@ static inline bool strview_eq(struct strview a, struct strview b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* Byte order, shorter first when one is a prefix of the other; <0, 0, >0. */
-int strview_cmp(struct strview a, struct strview b);
-
 /* ASCII case is ignored; other bytes compare as they are. `s` is a NUL-terminated literal. */
 bool strview_eq_nocase(struct strview a, const char *s);
 

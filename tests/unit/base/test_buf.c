@@ -54,6 +54,19 @@ static void buf__keeps_order_while_growing(void **state)
     }
 }
 
+static void buf__quotes_a_word_that_a_line_would_not_give_back(void **state)
+{
+    struct buf *b = *state;
+    assert_true(buf_append_word(b, strview_str("plain-1.5/x:y")));
+    assert_holds(b, "plain-1.5/x:y");
+    buf_clear(b);
+    assert_true(buf_append_word(b, strview_str("")));
+    assert_holds(b, "\"\"");
+    buf_clear(b);
+    assert_true(buf_append_word(b, strview_str("a b'\"\\#\n\xc3\xa9")));
+    assert_holds(b, "\"a b'\\\"\\\\#\\x0a\xc3\xa9\"");
+}
+
 static void buf__starts_again_at_the_front_when_emptied(void **state)
 {
     struct buf *b = *state;
@@ -239,6 +252,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(buf__starts_empty_without_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(buf__keeps_order_while_growing, setup, teardown),
+        cmocka_unit_test_setup_teardown(buf__quotes_a_word_that_a_line_would_not_give_back, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(buf__starts_again_at_the_front_when_emptied, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(buf__steady_stream_does_not_grow, setup, teardown),

@@ -92,7 +92,6 @@ static void log__shows_what_is_at_or_above_its_level(void **state)
 {
     struct fixture *f = *state;
     log_set_level(LOG_VERBOSE);
-    assert_int_equal(log_get_level(), LOG_VERBOSE);
     log_debug("one");
     log_verbose("two");
     log_warning("three");

@@ -15,7 +15,6 @@ static struct strview sv(const char *s)
 static void strview__empty_views_are_equal_with_and_without_data(void **state)
 {
     assert_true(strview_eq(strview_of(NULL, 0), strview_of("x", 0)));
-    assert_int_equal(strview_cmp(strview_of(NULL, 0), strview_of("x", 0)), 0);
     assert_true(strview_eq_nocase(strview_of(NULL, 0), ""));
     assert_true(strview_starts_with(strview_of(NULL, 0), strview_of(NULL, 0)));
 }
@@ -25,17 +24,6 @@ static void strview__equality_looks_at_every_byte(void **state)
     assert_true(strview_eq(strview_of("a\0b", 3), strview_of("a\0b", 3)));
     assert_false(strview_eq(strview_of("a\0b", 3), strview_of("a\0c", 3)));
     assert_false(strview_eq(sv("abc"), sv("abcd")));
-}
-
-static void strview__order_is_by_byte_and_then_by_length(void **state)
-{
-    assert_true(strview_cmp(sv("a"), sv("b")) < 0);
-    assert_true(strview_cmp(sv("b"), sv("a")) > 0);
-    assert_true(strview_cmp(sv("ab"), sv("abc")) < 0);
-    assert_true(strview_cmp(sv("abc"), sv("ab")) > 0);
-    assert_true(strview_cmp(sv(""), sv("a")) < 0);
-    assert_true(strview_cmp(sv("\x7f"), sv("\xff")) < 0); /* unsigned */
-    assert_int_equal(strview_cmp(sv("abc"), sv("abc")), 0);
 }
 
 static void strview__nocase_folds_ascii_only(void **state)
@@ -151,7 +139,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strview__empty_views_are_equal_with_and_without_data),
         cmocka_unit_test(strview__equality_looks_at_every_byte),
-        cmocka_unit_test(strview__order_is_by_byte_and_then_by_length),
         cmocka_unit_test(strview__nocase_folds_ascii_only),
         cmocka_unit_test(strview__nocase_is_not_fooled_by_nul),
         cmocka_unit_test(strview__prefix_may_be_all_but_not_more),
