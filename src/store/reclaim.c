@@ -253,7 +253,7 @@ static bool begin_compaction(struct store *s, unsigned level_min)
 
 bool reclaim_some(struct store *s, bool is_forced)
 {
-    if (store_drain_objects(s)) {
+    if (store_empty_condemned(s) || store_drain_objects(s)) {
         return true;
     }
     if (s->reclaim.seg == SEGMENT_NONE && !begin_compaction(s, GARBAGE_LEVEL_MIN)) {
