@@ -65,7 +65,7 @@ static void on_done(void *ctx, struct worker_job *base)
                                    .rows = job->rows,
                                    .detail = job->detail,
                                    .changed = job->changed,
-                                   .is_lost = job->is_lost};
+                                   .is_unknown = job->is_unknown};
     u->config.events.done(u->config.events.ctx, &result);
     worker_release(u->pool, base);
     drop(base);
