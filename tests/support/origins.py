@@ -55,9 +55,14 @@ class Origin:
     def stop(self):
         raise NotImplementedError
 
+    def break_statements(self):
+        """Each query is an error of its own, until restore()."""
+        self.execute("ALTER TABLE item RENAME TO item_away")
+
     def restore(self):
         """The table as at the beginning."""
         self.execute("DROP TABLE IF EXISTS item")
+        self.execute("DROP TABLE IF EXISTS item_away")
         self.execute(self.schema)
         for row in ITEMS:
             self.insert(row)
@@ -161,14 +166,17 @@ class PostgresOrigin(Origin):
 
     def add_user(self, user, password):
         self.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{password}'")
+        self.grant(user)
+
+    def grant(self, user):
         self.execute(f"GRANT SELECT ON item TO {user}")
 
     def drop_user(self, user):
         self.execute(f"DROP OWNED BY {user}")
         self.execute(f"DROP ROLE {user}")
 
-    def dsn_for(self, user):
-        return self.server.dsn_for(user)
+    def dsn_for(self, user, port=None):
+        return self.server.dsn_for(user, port=port)
 
     def halt(self):
         self.server.halt()
@@ -245,13 +253,16 @@ class MariaDBOrigin(Origin):
 
     def add_user(self, user, password):
         self.execute(f"CREATE USER {user}@'127.0.0.1' IDENTIFIED BY '{password}'")
+        self.grant(user)
+
+    def grant(self, user):
         self.execute(f"GRANT SELECT ON shop.item TO {user}@'127.0.0.1'")
 
     def drop_user(self, user):
         self.execute(f"DROP USER {user}@'127.0.0.1'")
 
-    def dsn_for(self, user):
-        return self.server.dsn_for(user)
+    def dsn_for(self, user, port=None):
+        return self.server.dsn_for(user, port=port)
 
     def halt(self):
         self.server.halt()
