@@ -221,6 +221,9 @@ static bool log_in(struct mysql_conn *c, struct mysql_job *job)
     explicit_bzero(password, sizeof(password));
     if (!is_fine) {
         note_db_error(c, job);
+    } else if (d->ssl != MYSQL_SSL_OFF && mysql_get_ssl_cipher(c->db) == NULL) {
+        fail(job, DRIVER_DOWN, "the server does not offer TLS"); /* the library goes on without */
+        is_fine = false;
     }
     return is_fine;
 }
