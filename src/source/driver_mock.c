@@ -341,7 +341,8 @@ const struct source_driver driver_mock = {
     .name = "mock",
     .help = "answers made up, with gates; for tests",
     .connections_default = 8,
-    .abilities = DRIVER_CAN_NOTIFY | DRIVER_CAN_BULK | DRIVER_CAN_WRITE,
+    .abilities = DRIVER_CAN_NOTIFY | DRIVER_CAN_CHANGELOG | DRIVER_FEED_IS_LOOSE | DRIVER_CAN_BULK |
+                 DRIVER_CAN_WRITE,
     .placeholder = '?',
     .bracket_quotes = true,
     .is_for_tests = true,

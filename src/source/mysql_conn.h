@@ -74,12 +74,15 @@ struct mysql_conn {
 void mysql_conn_init(struct mysql_conn *c, struct mysql_target *target);
 void mysql_conn_fini(struct mysql_conn *c);
 
+/* Connects and makes the session what it has to be. False: the job says why. */
+bool mysql_conn_open(struct mysql_conn *c, struct mysql_job *job);
+void mysql_conn_close(struct mysql_conn *c);
+
 /* The thread's work: does the job and writes the answer into it. Never fails otherwise. */
 void mysql_conn_run(void *conn, struct worker_job *job);
 
 /* For mysql_open.c and mysql_write.c: pieces of a load. Those that fail note why in the job. */
 bool mysql_conn_ensure_open(struct mysql_conn *c, struct mysql_job *job);
-void mysql_conn_close(struct mysql_conn *c);
 /* NULL: the statement did not run, or failed. */
 struct st_mysql_stmt *mysql_conn_execute(struct mysql_conn *c, struct mysql_job *job);
 bool mysql_job_must_end(const struct mysql_job *job);

@@ -138,6 +138,10 @@ static bool log_in(struct mysql_conn *c, struct mysql_job *job)
     explicit_bzero(password, sizeof(password));
     if (!is_fine) {
         mysql_note_db_error(c, job);
+    } else if (d->ssl != MYSQL_SSL_OFF && mysql_get_ssl_cipher(c->db) == NULL) {
+        /* The library goes on without. */
+        mysql_job_fail(job, DRIVER_DOWN, "the server does not offer TLS");
+        is_fine = false;
     }
     return is_fine;
 }
@@ -153,7 +157,7 @@ static bool set_session(struct mysql_conn *c, struct mysql_job *job)
     return true;
 }
 
-static bool open_conn(struct mysql_conn *c, struct mysql_job *job)
+bool mysql_conn_open(struct mysql_conn *c, struct mysql_job *job)
 {
     c->db = mysql_init(NULL);
     if (c->db == NULL) {
@@ -200,5 +204,5 @@ bool mysql_conn_ensure_open(struct mysql_conn *c, struct mysql_job *job)
     if (is_over) {
         mysql_conn_close(c);
     }
-    return c->db != NULL || open_conn(c, job);
+    return c->db != NULL || mysql_conn_open(c, job);
 }

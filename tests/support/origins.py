@@ -58,9 +58,14 @@ class Origin:
     def make_sneaky(self, does_write):
         """A query that would write from the beginning is refused at start in some places."""
 
+    def break_statements(self):
+        """Each query is an error of its own, until restore()."""
+        self.execute("ALTER TABLE item RENAME TO item_away")
+
     def restore(self):
         """The table as at the beginning."""
         self.execute("DROP TABLE IF EXISTS item")
+        self.execute("DROP TABLE IF EXISTS item_away")
         self.execute(self.schema)
         for row in ITEMS:
             self.insert(row)
@@ -164,14 +169,17 @@ class PostgresOrigin(Origin):
 
     def add_user(self, user, password):
         self.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{password}'")
+        self.grant(user)
+
+    def grant(self, user):
         self.execute(f"GRANT SELECT ON item TO {user}")
 
     def drop_user(self, user):
         self.execute(f"DROP OWNED BY {user}")
         self.execute(f"DROP ROLE {user}")
 
-    def dsn_for(self, user):
-        return self.server.dsn_for(user)
+    def dsn_for(self, user, port=None):
+        return self.server.dsn_for(user, port=port)
 
     def halt(self):
         self.server.halt()
@@ -202,6 +210,10 @@ class PostgresOrigin(Origin):
         db.autocommit = False
         db.cursor().execute("LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
         return db.close
+
+    def are_waiting(self):
+        """Does somebody wait for what hold_rows() holds?"""
+        return len(self.server.sessions("wait_event_type = 'Lock'")) > 0
 
     def running(self):
         return len(self.server.sessions("application_name = 'tarn' AND state = 'active'"))
@@ -247,13 +259,16 @@ class MariaDBOrigin(Origin):
 
     def add_user(self, user, password):
         self.execute(f"CREATE USER {user}@'127.0.0.1' IDENTIFIED BY '{password}'")
+        self.grant(user)
+
+    def grant(self, user):
         self.execute(f"GRANT SELECT ON shop.item TO {user}@'127.0.0.1'")
 
     def drop_user(self, user):
         self.execute(f"DROP USER {user}@'127.0.0.1'")
 
-    def dsn_for(self, user):
-        return self.server.dsn_for(user)
+    def dsn_for(self, user, port=None):
+        return self.server.dsn_for(user, port=port)
 
     def halt(self):
         self.server.halt()
@@ -287,6 +302,9 @@ class MariaDBOrigin(Origin):
         db = self.server.connect()
         db.cursor().execute("LOCK TABLES item WRITE")
         return db.close
+
+    def are_waiting(self):
+        return len(self.execute("SELECT * FROM information_schema.innodb_lock_waits")) > 0
 
     def running(self):
         return len(self.execute("SELECT id FROM information_schema.processlist WHERE user NOT IN ('root', 'system user') "

@@ -219,6 +219,7 @@ struct driver_options {
     int64_t feed;      /* enum driver_feed */
     int64_t read_from; /* enum driver_read_from */
     int64_t max_lag_ms;
+    int64_t overlap_ms;                  /* a number of a changelog may be committed so late */
     char feed_name[DRIVER_NAME_MAX];     /* channel or table */
     char password_file[DRIVER_PATH_MAX]; /* "": none; read at each connect */
     char user_file[DRIVER_PATH_MAX];
@@ -237,6 +238,9 @@ enum driver_ability {
     DRIVER_CAN_VERSION = 1 << 6,
     DRIVER_CAN_BULK = 1 << 7,  /* requests with takes_list */
     DRIVER_CAN_WRITE = 1 << 8, /* DRIVER_WRITE */
+    DRIVER_FEED_IS_LOOSE =
+        1 << 9, /* its changelog is not in the order of the commits, and a change may be
+                                      heard of before everybody sees it: overlap, settle-ms */
 };
 
 /* ---- the driver ------------------------------------------------------------------------------ */
