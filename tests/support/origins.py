@@ -33,6 +33,7 @@ class Origin:
     without = ()         # cases of those that it cannot
     sneaky = None        # a query that writes after make_sneaky(True)
     bulk = ("id IN ($id[])", "name IN ($text[])")  # conditions of bulk queries
+    grants = "SELECT (id, name), INSERT (id, name), UPDATE (name), DELETE"  # of the recipes in docs/read-through.md
     upsert = "ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING upper(name) AS name"
     query = {
         "name": "SELECT name FROM item WHERE id = $id",
@@ -171,8 +172,8 @@ class PostgresOrigin(Origin):
         self.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{password}'")
         self.grant(user)
 
-    def grant(self, user):
-        self.execute(f"GRANT SELECT ON item TO {user}")
+    def grant(self, user, what="SELECT"):
+        self.execute(f"GRANT {what} ON item TO {user}")
 
     def drop_user(self, user):
         self.execute(f"DROP OWNED BY {user}")
@@ -233,6 +234,7 @@ class MariaDBOrigin(Origin):
              '"picture":"AP8NCgA=","active":true}')
 
     sneaky = "SELECT sneaky($id)"
+    grants = "SELECT (id, name), INSERT (id, name), UPDATE (id, name), DELETE"
     upsert = "ON DUPLICATE KEY UPDATE name = VALUES(name) RETURNING upper(name) AS name"
 
     def __init__(self):
@@ -261,8 +263,8 @@ class MariaDBOrigin(Origin):
         self.execute(f"CREATE USER {user}@'127.0.0.1' IDENTIFIED BY '{password}'")
         self.grant(user)
 
-    def grant(self, user):
-        self.execute(f"GRANT SELECT ON shop.item TO {user}@'127.0.0.1'")
+    def grant(self, user, what="SELECT"):
+        self.execute(f"GRANT {what} ON shop.item TO {user}@'127.0.0.1'")
 
     def drop_user(self, user):
         self.execute(f"DROP USER {user}@'127.0.0.1'")
