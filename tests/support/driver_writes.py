@@ -178,8 +178,6 @@ class Writes(WriteCase):
                 self.assertEqual(self.c.cmd("GET", f"sneaky:{i}").split()[0], "SOURCEERR")
 
     def test_a_user_that_may_not(self):
-        if not self.origin.has_accounts:
-            self.skipTest("this database has no accounts")
         self.origin.add_user("reader", "right")
         self.addCleanup(self.origin.drop_user, "reader")
         config = f'source shop {self.origin.driver} "{self.origin.dsn_for("reader")} password=right"\n{write_maps(self.origin)}'
