@@ -2,7 +2,8 @@
  * A write is a flight of its own: queued, sent to the primary, never repeated, joined by nobody. What
  * it does to the cache:
  *
- *     the database did it           what was cached goes; the row that RETURNING gave is stored
+ *     the database did it           what was cached goes; the row that RETURNING gave is stored,
+ *                                   unless that is one that was deleted
  *     it refused, or never heard    nothing
  *     nobody knows                  what was cached goes; SOURCEUNKNOWN
  *
@@ -308,7 +309,9 @@ void write_done(struct flight *f, const struct driver_result *r)
         flight_fail(f, LOAD_ERROR_NOROW, "the statement touched no row");
         return;
     }
-    const bool may_store = has_row && !flight_is_stale(f);
+    const bool is_del = f->statement_id == f->map->writes[SOURCE_WRITE_DEL].statement_id &&
+                        source_map_writes(f->map, SOURCE_WRITE_DEL); /* its row is the one gone */
+    const bool may_store = has_row && !is_del && !flight_is_stale(f);
     f->is_void = false; /* what follows is our own doing */
     list_remove(&f->in_writes);
     forget(f);

@@ -77,8 +77,11 @@ class Writes(WriteCase):
         self.assertEqual(fields(self.c.cmd("SOURCE", "INFO", "up"))["loads"], 0)
 
     def test_del_that_returns_the_row(self):
+        self.assertEqual(self.c.cmd("GET", "gone:4"), EMOJI.encode())
         self.assertEqual(self.c.cmd("DEL", "gone:4"), 1)
         self.assertIsNone(self.row("name", 4))
+        self.assertIsNone(self.cached("gone:4"), "the row that came back is the one that went")
+        self.assertIsNone(self.c.cmd("GET", "gone:4"))
         self.fails("SOURCENOROW", "DEL", "gone:4")
 
     def test_a_returned_row_without_room_is_no_failure(self):
