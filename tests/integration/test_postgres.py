@@ -92,6 +92,7 @@ class Feed(PostgresCase):
         until(lambda: self.c.cmd("GET", key) == value, f"{key} to be {value}", 5)
 
     def test_a_commit_is_seen_by_the_next_get(self):
+        """Rule 17."""
         self.assertEqual(self.c.cmd("GET", "name:1"), b"name 1")
         self.db.execute("UPDATE item SET name = 'uno' WHERE id = 1")
         self.quiet()
@@ -101,6 +102,7 @@ class Feed(PostgresCase):
         self.assertIsNone(self.c.cmd("GET", "name:2"))
 
     def test_an_insert_ends_the_memory_of_a_missing_row(self):
+        """Rule 29."""
         self.assertIsNone(self.c.cmd("GET", "name:500"))
         self.db.execute("INSERT INTO item VALUES (500, 'here')")
         self.quiet()
@@ -129,6 +131,7 @@ class Feed(PostgresCase):
         self.sees("name:2", b"due")
 
     def test_a_load_under_way_is_voided(self):
+        """Rule 8."""
         with self.tarn.connect() as c:
             c.send(b"GET slow:3\r\n")
             until(lambda: self.source()["busy"] == 1, "the load to be sent")
@@ -139,7 +142,7 @@ class Feed(PostgresCase):
         self.assertEqual(self.c.cmd("GET", "slow:3"), b"tre")
 
     def test_no_stale_read_after_a_gap(self):
-        """The connection of the feed is killed, a row changes meanwhile: the old one is gone when it is back."""
+        """Rule 20. The connection of the feed is killed, a row changes meanwhile: the old one is gone when it is back."""
         for round_number in range(3):
             self.assertEqual(self.c.cmd("GET", "name:4"), b"name 4" if round_number == 0 else b"gap %d" % round_number)
             self.proxy.refuse()
@@ -152,6 +155,7 @@ class Feed(PostgresCase):
         self.assertEqual(self.source()["feed_gaps"], 3)
 
     def test_after_feed_up_the_first_read_is_new(self):
+        """Rule 20."""
         self.assertEqual(self.c.cmd("GET", "name:5"), b"name 5")
         self.db.terminate("query LIKE 'LISTEN%' OR query = 'SELECT 1'")
         self.db.execute("UPDATE item SET name = 'five' WHERE id = 5")
@@ -210,6 +214,7 @@ class Feed(PostgresCase):
         self.assertEqual(self.c.cmd("SOURCE", "DDL", "nosuch"), "ERR there is no such map")
 
     def test_tracking_clients_hear_of_it(self):
+        """Rule 26."""
         with self.tarn.connect() as c:
             c.cmd("HELLO", "3")
             c.cmd("CLIENT", "TRACKING", "ON")

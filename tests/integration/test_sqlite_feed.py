@@ -42,6 +42,7 @@ map page shop "page:{slug:slug}" "SELECT body FROM page WHERE slug = $slug" ttl 
         until(lambda: self.c.cmd("GET", key) == value, f"{key} is {value}", 10)
 
     def test_update_insert_and_delete_reach_the_cache(self):
+        """Rule 17."""
         self.change("UPDATE item SET name = 'one' WHERE id = 1")
         self.until_value("item:1", b"one")
         self.change("UPDATE item SET name = 'changed' WHERE id = 1")
@@ -63,6 +64,7 @@ map page shop "page:{slug:slug}" "SELECT body FROM page WHERE slug = $slug" ttl 
         self.change("DELETE FROM item WHERE id = 601")
 
     def test_the_client_that_tracks_hears_of_it(self):
+        """Rule 26."""
         with self.tarn.connect() as c:
             c.cmd("HELLO", "3")
             c.cmd("CLIENT", "TRACKING", "ON")

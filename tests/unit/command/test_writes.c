@@ -30,6 +30,7 @@ static void assert_begins(struct fixture *f, const char *line, const char *expec
     }
 }
 
+/* Rule 51. */
 static void writes__success_forgets_the_key(void **state)
 {
     struct fixture *f = *state;
@@ -41,6 +42,7 @@ static void writes__success_forgets_the_key(void **state)
     assert_answers(f, "GET acct:1", "$8\r\nmock:1:5\r\n");
 }
 
+/* Rule 51. */
 static void writes__returned_row_is_stored(void **state)
 {
     struct fixture *f = *state;
@@ -49,6 +51,7 @@ static void writes__returned_row_is_stored(void **state)
     assert_answers(f, "SOURCE GET acct:1 CACHEONLY", "$12\r\nmock:1:new:1\r\n");
 }
 
+/* Rule 51. */
 static void writes__definite_failure_changes_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -66,6 +69,7 @@ static void writes__definite_failure_changes_nothing(void **state)
     assert_answers(f, "SOURCE GET acct:1 CACHEONLY", "$8\r\nmock:1:1\r\n");
 }
 
+/* Rules 48 and 51. */
 static void writes__unknown_outcome_forgets_the_key(void **state)
 {
     struct fixture *f = *state;
@@ -86,6 +90,7 @@ static void writes__unknown_outcome_forgets_the_key(void **state)
     assert_true(strview_starts_with(reply, strview_str("-SOURCEUNKNOWN")));
 }
 
+/* Rule 8. */
 static void writes__loads_around_a_write_are_not_stored(void **state)
 {
     struct fixture *f = *state;
