@@ -1,7 +1,6 @@
 """What only PostgreSQL has: the NOTIFY feed, TLS, pipelining, its own refusals."""
 import os
 import subprocess
-import threading
 import time
 
 from case import TarnCase
@@ -223,58 +222,6 @@ class Feed(PostgresCase):
             push = c.reply()
             self.assertIn(b"name:6", repr(push).encode())
             self.assertEqual(c.cmd("GET", "name:6"), b"six")
-
-
-class Random(Feed):
-    """A writer counts rows up; readers never see a count go back once its notice has been applied."""
-    test_names = ()
-
-    def test_history(self):
-        stop = threading.Event()
-        written = [0] * 10
-
-        def write():
-            db = self.db.connect()
-            cursor = db.cursor()
-            while not stop.is_set():
-                for i in range(10):
-                    cursor.execute("UPDATE item SET name = %s WHERE id = %s", (str(written[i] + 1), i + 1))
-                    written[i] += 1
-            db.close()
-
-        self.db.execute("UPDATE item SET name = '0'")
-        self.quiet()
-        writer = threading.Thread(target=write)
-        writer.start()
-        try:
-            end = time.monotonic() + 2
-            seen = [0] * 10
-            reads = 0
-            while time.monotonic() < end:
-                before = list(written)
-                self.c.send(b"".join(b"GET name:%d\r\n" % (i + 1) for i in range(10)))
-                for i, value in enumerate(self.c.replies(10)):
-                    self.assertGreaterEqual(int(value), seen[i], "a reader went back in time")
-                    self.assertLessEqual(int(value), written[i] + 1)
-                    seen[i] = int(value)
-                    reads += 1
-                if reads % 500 == 0:
-                    # Read your writes: whatever was committed before a DEL is seen after it.
-                    before = list(written)
-                    self.c.cmd("DEL", *[f"name:{i + 1}" for i in range(10)])
-                    for i in range(10):
-                        self.assertGreaterEqual(int(self.c.cmd("GET", f"name:{i + 1}")), before[i])
-        finally:
-            stop.set()
-            writer.join()
-        self.assertGreater(reads, 1000)
-        self.quiet()
-        for i in range(10):
-            self.assertEqual(self.c.cmd("GET", f"name:{i + 1}"), str(written[i]).encode())
-
-
-for name in [n for n in dir(Feed) if n.startswith("test_")]:
-    setattr(Random, name, None)
 
 
 class Pool(PostgresCase):
