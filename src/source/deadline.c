@@ -167,6 +167,7 @@ void sources_tick(struct sources *s)
     }
     for (size_t i = 0; i < s->sources_count; i++) {
         run_due(&s->sources[i]->deadlines, now_ms);
+        settle_run(s->sources[i]);
         source_probe_if_due(s->sources[i]);
         source_pump(s->sources[i]);
     }
@@ -182,6 +183,8 @@ void sources_tick(struct sources *s)
         int64_t at_ms = earliest(&s->sources[i]->deadlines);
         next_ms = at_ms < next_ms ? at_ms : next_ms;
         at_ms = source_probe_at(s->sources[i]);
+        next_ms = at_ms < next_ms ? at_ms : next_ms;
+        at_ms = settle_next_ms(s->sources[i]);
         next_ms = at_ms < next_ms ? at_ms : next_ms;
     }
     if (next_ms != INT64_MAX) {

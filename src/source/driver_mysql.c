@@ -20,6 +20,7 @@
 #include "backoff.h"
 #include "driver_support.h"
 #include "mysql_conn.h"
+#include "mysql_feed.h"
 #include "tarn/base/clock.h"
 
 #define PROBE_ID UINT64_MAX
@@ -28,6 +29,7 @@ struct upstream {
     struct upstream_config config;
     struct mysql_target target;
     struct worker_pool *pool;
+    struct mysql_feed *feed;          /* NULL: none */
     struct mysql_conn *conns;         /* owned, config.connections of them */
     void **states;                    /* owned; the same as pointers */
     struct statement_list statements; /* struct mysql_statement */
@@ -279,7 +281,8 @@ static void close_upstream(struct upstream *u, int64_t wait_ms)
         return;
     }
     ev_timer_stop(u->config.loop, &u->retry);
-    if (u->pool == NULL || worker_pool_destroy(u->pool, wait_ms)) {
+    const bool has_ended = mysql_feed_close(u->feed, wait_ms);
+    if ((u->pool == NULL || worker_pool_destroy(u->pool, wait_ms)) && has_ended) {
         free_upstream(u);
     }
 }
@@ -330,9 +333,12 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
     u->states = calloc(config->connections, sizeof(void *));
     u->conns = u->states != NULL ? calloc(config->connections, sizeof(u->conns[0])) : NULL;
     r = u->conns == NULL ? -ENOMEM : start_pool(u);
+    if (r == 0 && config->events.feed != NULL) {
+        r = mysql_feed_open(&u->feed, &u->config, &u->target);
+    }
     if (r != 0) {
         errtext_set(err, "cannot start helper threads: %s", strerror(-r));
-        free_upstream(u);
+        close_upstream(u, 0);
         return r;
     }
     *out = u;
@@ -343,7 +349,7 @@ const struct source_driver driver_mysql = {
     .name = "mysql",
     .help = "a MySQL or MariaDB server",
     .connections_default = 8,
-    .abilities = DRIVER_CAN_LOG_IN,
+    .abilities = DRIVER_CAN_LOG_IN | DRIVER_CAN_CHANGELOG | DRIVER_FEED_IS_LOOSE,
     .placeholder = MYSQL_PLACEHOLDER,
     .open = open_upstream,
     .close = close_upstream,
@@ -352,4 +358,5 @@ const struct source_driver driver_mysql = {
     .cancel = cancel,
     .settle = settle,
     .memory = memory,
+    .ddl = mysql_ddl,
 };

@@ -17,6 +17,9 @@ void source_feed_start(struct source *src);
 /* Driver event; ctx is the struct source. */
 void source_on_feed(void *ctx, enum feed_event event, struct strview text);
 
+/* What an event makes to be forgotten, and nothing else. */
+void source_apply_event(struct source *src, enum feed_event event, struct strview text);
+
 const char *source_feed_name(const struct source *src);
 
 #endif

@@ -113,7 +113,7 @@ static void note_stmt_error(struct mysql_conn *c, struct mysql_job *job, MYSQL_S
 
 /* ---- closing --------------------------------------------------------------------------------- */
 
-static void close_conn(struct mysql_conn *c)
+void mysql_conn_close(struct mysql_conn *c)
 {
     pthread_mutex_lock(&c->lock);
     c->fd = -1;
@@ -221,6 +221,9 @@ static bool log_in(struct mysql_conn *c, struct mysql_job *job)
     explicit_bzero(password, sizeof(password));
     if (!is_fine) {
         note_db_error(c, job);
+    } else if (d->ssl != MYSQL_SSL_OFF && mysql_get_ssl_cipher(c->db) == NULL) {
+        fail(job, DRIVER_DOWN, "the server does not offer TLS"); /* the library goes on without */
+        is_fine = false;
     }
     return is_fine;
 }
@@ -236,7 +239,7 @@ static bool set_session(struct mysql_conn *c, struct mysql_job *job)
     return true;
 }
 
-static bool open_conn(struct mysql_conn *c, struct mysql_job *job)
+bool mysql_conn_open(struct mysql_conn *c, struct mysql_job *job)
 {
     c->db = mysql_init(NULL);
     if (c->db == NULL) {
@@ -253,7 +256,7 @@ static bool open_conn(struct mysql_conn *c, struct mysql_job *job)
         is_fine = set_session(c, job);
     }
     if (!is_fine) {
-        close_conn(c);
+        mysql_conn_close(c);
         job->is_unreachable = true;
         job->is_lost = false;
         job->status = job->status == DRIVER_ERROR ? DRIVER_DOWN : job->status;
@@ -281,9 +284,9 @@ static bool ensure_open(struct mysql_conn *c, struct mysql_job *job)
                                      c->losses != atomic_load(&c->target->losses) ||
                                      (idle_ms > 0 && now_us - c->used_us >= idle_ms * 1000));
     if (is_over) {
-        close_conn(c);
+        mysql_conn_close(c);
     }
-    return c->db != NULL || open_conn(c, job);
+    return c->db != NULL || mysql_conn_open(c, job);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
@@ -483,7 +486,7 @@ void mysql_conn_run(void *conn, struct worker_job *base)
                     (job->rows != NULL && job->rows->memory > ROW_BYTES_LARGE);
     bool was_cut = job->status == DRIVER_TIMEOUT && atomic_load(&base->is_cancelled);
     if (c->db != NULL && (job->is_lost || is_large || was_cut || job->status == DRIVER_DOWN)) {
-        close_conn(c);
+        mysql_conn_close(c);
     }
     c->used_us = clock_now_us();
 }
@@ -499,7 +502,7 @@ void mysql_conn_init(struct mysql_conn *c, struct mysql_target *target)
 
 void mysql_conn_fini(struct mysql_conn *c)
 {
-    close_conn(c);
+    mysql_conn_close(c);
     free(c->plans);
     pthread_mutex_destroy(&c->lock);
 }

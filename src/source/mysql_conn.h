@@ -83,6 +83,10 @@ struct mysql_conn {
 void mysql_conn_init(struct mysql_conn *c, struct mysql_target *target);
 void mysql_conn_fini(struct mysql_conn *c);
 
+/* Connects and makes the session what it has to be. False: the job says why. */
+bool mysql_conn_open(struct mysql_conn *c, struct mysql_job *job);
+void mysql_conn_close(struct mysql_conn *c);
+
 /* The thread's work: does the job and writes the answer into it. Never fails otherwise. */
 void mysql_conn_run(void *conn, struct worker_job *job);
 

@@ -52,6 +52,7 @@ static void source_destroy(struct source *src)
     for (unsigned i = 0; src->slots != NULL && i < src->capacity; i++) {
         free(src->slots[i].many);
     }
+    settle_fini(&src->settle);
     free(src->slots);
     free(src->free_slots);
     free(src->name);
@@ -124,7 +125,7 @@ size_t sources_memory(const struct sources *s)
                    hmap_memory(&s->tags.by_name) + hmap_memory(&s->tags.members);
     for (size_t i = 0; i < s->sources_count; i++) {
         const struct source *src = s->sources[i];
-        bytes += src->bytes;
+        bytes += src->bytes + src->settle.events.cap;
         bytes += src->upstream != NULL ? src->driver->memory(src->upstream) : 0;
     }
     return bytes;

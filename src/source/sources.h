@@ -38,6 +38,7 @@
 #include "map_index.h"
 #include "options.h"
 #include "pattern.h"
+#include "settle.h"
 #include "shape.h"
 #include "slow.h"
 #include "tags.h"
@@ -118,6 +119,7 @@ struct source {
     enum driver_state state;
     bool is_paused;
     bool is_blind; /* it has a feed, which is not up */
+    struct settle settle;
     struct breaker breaker;
     int64_t answered_ms; /* when the database last gave an answer to a query */
     struct source_stats stats;

@@ -15,12 +15,19 @@
 /* A header and a slot, about. */
 #define PRESS_HEAD_BYTES 24
 
+static bool on_index_allocates(void *ctx, size_t bytes)
+{
+    store_trade_pages(ctx, bytes);
+    return true;
+}
+
 static const struct index_owner *owner_of(struct store *s, struct index_owner *owner)
 {
     *owner = (struct index_owner){
         .ctx = s,
         .hash_of = store_hash_of_ref,
         .prefetch = store_prefetch_ref,
+        .may_allocate = on_index_allocates,
         .moves = &s->slot_moves,
     };
     return owner;
@@ -231,7 +238,7 @@ static unsigned char *acquire(struct store *s, const struct store_key *k, struct
     if (!store_reserve(s, growth, moved) && !p->is_rewrite) {
         return NULL;
     }
-    store_trade_pages(s, growth);
+    store_trade_pages(s, block_bytes); /* index and segments do so when they really grow */
     struct large *made = NULL;
     if (block_bytes > 0 && (made = large_create(outside)) == NULL) {
         return NULL;
@@ -303,6 +310,9 @@ static bool publish(struct store *s, const struct store_key *k, uint64_t *slot, 
 static enum segment_queue choose_queue(struct store *s, const struct store_key *k,
                                        const uint64_t *slot, const struct entry_shape *shape)
 {
+    if (shape->leaves_first) {
+        return QUEUE_FIRST;
+    }
     if (slot != NULL) {
         return (enum segment_queue)segment_at(&s->segs, segment_of(&s->segs, slot_ref(*slot)))
             ->queue;
@@ -394,6 +404,7 @@ static struct put put_of(const struct store_write *w, size_t value_len, const ch
                   .expires_at_ms = w->expires_at_ms > 0 ? w->expires_at_ms : STORE_NO_EXPIRY,
                   .type = w->type,
                   .is_reloadable = w->is_reloadable,
+                  .leaves_first = w->leaves_first,
                   .owns_object = w->owns_object},
         .value = value,
         .keep_expiry = w->keep_expiry,
