@@ -463,10 +463,10 @@ static void drop_requests(struct upstream *u, struct list *requests)
     }
 }
 
-static void close_upstream(struct upstream *u, int64_t wait_ms)
+static bool close_upstream(struct upstream *u, int64_t wait_ms)
 {
     if (u == NULL) {
-        return;
+        return true;
     }
     for (unsigned i = 0; i < u->config.connections && u->links != NULL; i++) {
         redis_link_fini(&u->links[i]);
@@ -481,6 +481,7 @@ static void close_upstream(struct upstream *u, int64_t wait_ms)
     free(u->links);
     redis_dsn_fini(&u->dsn);
     free(u);
+    return true;
 }
 
 static int init_links(struct upstream *u)
@@ -525,7 +526,7 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
         }
     }
     if (r != 0) {
-        close_upstream(u, 0);
+        (void)close_upstream(u, 0);
         return r;
     }
     *out = u;

@@ -109,7 +109,9 @@ void sources_walk(const struct sources *s, source_name_fn each, void *ctx)
 void sources_walk_maps(const struct sources *s, source_name_fn each, void *ctx)
 {
     for (size_t i = 0; i < s->maps_count; i++) {
-        each(ctx, strview_str(s->maps[i]->name));
+        if (!s->maps[i]->is_gone) {
+            each(ctx, strview_str(s->maps[i]->name));
+        }
     }
 }
 
@@ -354,6 +356,9 @@ void sources_write_config(const struct sources *s, struct buf *out)
     }
     for (size_t i = 0; i < s->maps_count; i++) {
         const struct source_map *m = s->maps[i];
+        if (m->is_gone) {
+            continue;
+        }
         buf_printf(out, "map %s %s", m->name, m->source->name);
         write_word(out, pattern_text(&m->pattern));
         write_word(out, strview_str(m->sql));

@@ -16,8 +16,9 @@
 #include "load.h"
 #include "tarn/base/num.h"
 
-#define WARM_TICK_MS  20
-#define KEY_LEN_BYTES 4
+#define WARM_TICK_MS        20
+#define WARM_QUERY_TIMEOUTS 10 /* load-timeouts that the query for keys may take */
+#define KEY_LEN_BYTES       4
 
 void warm_fini(struct warm *w)
 {
@@ -80,20 +81,28 @@ int sources_warm_query(struct sources *s, struct source_map *m, struct strview s
     if (is_busy(s)) {
         return refuse_busy(err);
     }
+    if (sql.len == 0 || sql.len > SQL_BYTES_MAX) {
+        errtext_set(err, "a query has 1 to %d bytes", SQL_BYTES_MAX);
+        return -EINVAL;
+    }
     const struct refusal why = load_refuse_source(src, FLIGHT_WARM);
     if (why.detail != NULL) {
         errtext_set(err, "%s", why.detail);
         return -EIO;
     }
-    const int statement = src->driver->add_statement(src->upstream, sql, 0);
+    const int statement = source_add_statement(src, sql, 0, err);
+    if (statement < 0) {
+        return statement;
+    }
     const struct flight_plan plan = {.source = src,
                                      .map = m,
                                      .started_ms = now_ms,
-                                     .deadline_ms = now_ms + map_load_timeout(m) * 10,
+                                     .deadline_ms = now_ms +
+                                                    map_load_timeout(m) * WARM_QUERY_TIMEOUTS,
                                      .purpose = FLIGHT_WARM,
                                      .statement_id = statement,
                                      .is_background = true};
-    if (statement < 0 || flight_create(&plan) == NULL) {
+    if (flight_create(&plan) == NULL) {
         errtext_set(err, "out of memory");
         return -ENOMEM;
     }

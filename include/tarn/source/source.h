@@ -34,7 +34,7 @@
 
 struct ev_loop;
 struct sources;    /* opaque: everything of this layer */
-struct source_map; /* opaque; lives as long as the struct sources */
+struct source_map; /* opaque; lives until it is deleted, so not to be kept between commands */
 
 /* ---- life and configuration ------------------------------------------------------------------ */
 
@@ -48,6 +48,16 @@ bool sources_is_directive(struct strview name);
 /* One configuration line, split into words; argv[0] is the directive. 0 or -EINVAL with text. */
 int sources_directive(struct sources *s, const struct strview *argv, int argc,
                       struct errtext *err) WARN_UNUSED;
+
+/* The same with the directive apart: `argv` is what follows it. While the layer runs, too: a source is
+ * opened, a map's statement is looked at by the database when it first loads. */
+int sources_change(struct sources *s, const char *directive, const struct strview *argv, int argc,
+                   struct errtext *err) WARN_UNUSED;
+
+/* SOURCE DEL: a map, or a source that no map loads from. Loads of a map end with SOURCEDOWN, what is
+ * cached of it is gone for readers. 0, or negative with text. Not from within a callback of this
+ * layer. */
+int sources_delete(struct sources *s, struct strview name, struct errtext *err) WARN_UNUSED;
 
 /* Every option of sources ("Options of a source") and of maps, for help and documentation. `def` is
  * NULL where there is no default. */
