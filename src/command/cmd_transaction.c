@@ -3,11 +3,11 @@
  *
  * EXEC runs its commands in one go: between the first and the last no other client's command runs,
  * and nothing waits. So whatever a source has to be asked for is asked for first: EXEC looks at the
- * keys that its reading commands name, starts the loads of those that are missing, and suspends
- * like any command; when it comes back with the results it looks at the watched keys again and runs
- * the block. A load that failed is the error of the command that wanted it, not of the block. A
- * mapped key that the block itself removes and then reads could only be loaded by waiting in the
- * middle: that read is an error.
+ * keys that its commands read, or read before they write, starts the loads of those that are
+ * missing, and suspends like any command; when it comes back with the results it looks at the
+ * watched keys again and runs the block. A load that failed is the error of the command that wanted
+ * it, not of the block. A mapped key that the block itself removes and then reads could only be
+ * loaded by waiting in the middle: that read is an error.
  */
 #include <stdlib.h>
 
@@ -95,11 +95,11 @@ static unsigned db_after(const struct queued *q, unsigned db)
 static bool preload(struct cmd_ctx *ctx, const struct transaction *t)
 {
     unsigned db = ctx->session->db;
-    if ((t->flags & CMD_LOADS) == 0 || !keyspace_has_maps(ctx->env)) {
+    if ((t->flags & (CMD_LOADS | CMD_MAPPED_WRITE)) == 0 || !keyspace_has_maps(ctx->env)) {
         return true;
     }
     for (size_t i = 0; i < t->count; i++) {
-        if ((t->commands[i]->command->flags & CMD_LOADS) != 0) {
+        if (keyspace_reads_first(t->commands[i]->command, t->commands[i]->argc)) {
             preload_keys(ctx, t->commands[i], db);
         }
         db = db_after(t->commands[i], db);

@@ -272,6 +272,13 @@ static ALWAYS_INLINE void account(struct cmd_ctx *ctx, struct command_stat *stat
     }
 }
 
+/* Does read-through do something in the handler's place? */
+static ALWAYS_INLINE bool takes_over(struct cmd_ctx *ctx)
+{
+    return (ctx->command->flags & CMD_WRITE) != 0 && UNLIKELY(keyspace_has_maps(ctx->env)) &&
+           keyspace_takes_over(ctx);
+}
+
 void dispatch_queued(struct cmd_ctx *exec, const struct queued *q)
 {
     struct cmd_ctx ctx = {
@@ -285,7 +292,9 @@ void dispatch_queued(struct cmd_ctx *exec, const struct queued *q)
         .is_in_exec = true,
     };
     struct command_stat *stat = command_stat_of(ctx.env, q->command);
-    run_handler(&ctx, stat);
+    if (!takes_over(&ctx)) {
+        run_handler(&ctx, stat);
+    }
     account(&ctx, stat);
     if (buf_len(ctx.reply->out) == ctx.reply_start) {
         resp_write_null(ctx.reply); /* CLIENT REPLY: the array needs its element */
@@ -338,9 +347,7 @@ static bool run(struct cmd_ctx *ctx)
         }
         return true;
     }
-    const bool is_mapped_write = (ctx->command->flags & CMD_WRITE) != 0 &&
-                                 UNLIKELY(keyspace_has_maps(ctx->env));
-    if (LIKELY(!is_mapped_write) || !keyspace_takes_over(ctx)) {
+    if (LIKELY(!takes_over(ctx))) {
         run_handler(ctx, stat);
     }
     if (UNLIKELY(ctx->loads_pending > 0 && ctx->load_error.len == 0)) {

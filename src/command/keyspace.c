@@ -195,7 +195,8 @@ static struct source_map *map_to_preload(const struct command_env *env, const st
         return NULL;
     }
     struct source_map *map = sources_match(env->sources, k->key);
-    if (map == NULL || (!is_use && !source_map_exists_loads(map))) {
+    if (map == NULL || (!is_use && !source_map_exists_loads(map)) ||
+        ((c->flags & CMD_MAPPED_WRITE) != 0 && !source_map_is_local(map))) {
         return NULL;
     }
     const bool wants_hash = strcmp(c->group, "hash") == 0;
@@ -207,13 +208,15 @@ static struct source_map *map_to_preload(const struct command_env *env, const st
 void key_preload(struct cmd_ctx *ctx, const struct command *c, const struct store_key *k,
                  bool is_use)
 {
-    const struct session_load *load = ctx->session->loads != NULL
-                                          ? loads_find(ctx->session->loads, k)
-                                          : NULL;
+    const struct session_load *load = loads_find(ctx->session->loads, k);
     if (load == NULL) {
         const bool may_load = (ctx->session->flags & SESSION_NO_LOAD) == 0;
         struct source_map *map = may_load ? map_to_preload(ctx->env, c, k, is_use) : NULL;
         if (map == NULL) {
+            return;
+        }
+        if (ctx->is_in_exec) {
+            ctx->load_error = strview_str(ERROR_LOAD_IN_EXEC);
             return;
         }
         load = start_load(ctx, map, k);
@@ -345,10 +348,20 @@ bool key_is_visible(const struct cmd_ctx *ctx, const struct entry_view *e)
 
 /* ---- changing ---- */
 
+/* What a transaction loaded before its first command is not the value of what it changed since.
+ * `k` NULL: all. */
+static void forget_loaded(const struct cmd_ctx *ctx, const struct store_key *k)
+{
+    if (ctx->is_in_exec && ctx->session->loads != NULL) {
+        loads_forget(ctx->session->loads, k);
+    }
+}
+
 static void void_flight(struct cmd_ctx *ctx, const struct store_key *k)
 {
     if (UNLIKELY(keyspace_has_maps(ctx->env))) {
         sources_void_key(ctx->env->sources, k->db, k->key);
+        forget_loaded(ctx, k);
     }
 }
 
@@ -562,6 +575,7 @@ void keyspace_flush(struct cmd_ctx *ctx, unsigned db)
 {
     if (keyspace_has_maps(ctx->env)) {
         sources_void_db(ctx->env->sources, db);
+        forget_loaded(ctx, NULL);
     }
     if ((ctx->env->observed & OBSERVED_WATCHES) != 0) {
         watch_touch_db(ctx->env, db);
@@ -580,6 +594,7 @@ void keyspace_swap(struct cmd_ctx *ctx, unsigned a, unsigned b)
     if (keyspace_has_maps(ctx->env)) {
         sources_void_db(ctx->env->sources, a);
         sources_void_db(ctx->env->sources, b);
+        forget_loaded(ctx, NULL);
     }
     if ((ctx->env->observed & OBSERVED_WATCHES) != 0) {
         watch_touch_swapped(ctx->env, a, b);

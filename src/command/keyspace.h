@@ -153,6 +153,9 @@ bool keyspace_has_maps(const struct command_env *env);
  * -SOURCEWRITE and returns false. */
 bool keyspace_may_write(struct cmd_ctx *ctx) WARN_UNUSED;
 
+/* Does the command look at what a mapped key holds before it does anything? */
+bool keyspace_reads_first(const struct command *c, int argc);
+
 /* For a command that writes, where there are maps: true when its handler is not to run, because the
  * database does it (and the reply is written), or because something has to be waited for. */
 bool keyspace_takes_over(struct cmd_ctx *ctx) WARN_UNUSED;

@@ -150,17 +150,37 @@ static bool write_through(struct cmd_ctx *ctx)
 /* ---- local ----------------------------------------------------------------------------------- */
 
 /* Does the command write whole values, whatever was there? */
-static bool overwrites(const struct cmd_ctx *ctx)
+static bool overwrites(const struct command *c, int argc)
 {
-    switch (ctx->command->id) {
+    switch (c->id) {
     case COMMAND_ID_setex:
     case COMMAND_ID_psetex:
     case COMMAND_ID_mset:
         return true;
     case COMMAND_ID_set:
-        return ctx->argc == 3 || ctx->argc == 5; /* EX and the like; NX, XX, GET look first */
+        return argc == 3 || argc == 5; /* EX and the like; NX, XX, GET look first */
     default:
         return false;
+    }
+}
+
+bool keyspace_reads_first(const struct command *c, int argc)
+{
+    return (c->flags & CMD_LOADS) != 0 ||
+           ((c->flags & CMD_MAPPED_WRITE) != 0 && !overwrites(c, argc));
+}
+
+/* The row was loaded for a command that changes it: is it there to be changed? */
+static void check_loaded(struct cmd_ctx *ctx, const struct store_key *k)
+{
+    const struct session_load *load = loads_find(ctx->session->loads, k);
+    if (load == NULL || !load->is_done) {
+        return;
+    }
+    if (load->status == LOAD_FAILED) {
+        ctx->load_error = load_error(load);
+    } else if (load->status == LOAD_FOUND && !keyspace_holds(ctx->env, k)) {
+        ctx->load_error = strview_str(ERROR_LOAD_NOT_KEPT);
     }
 }
 
@@ -168,24 +188,19 @@ static bool overwrites(const struct cmd_ctx *ctx)
 static bool load_first(struct cmd_ctx *ctx)
 {
     const struct command *c = ctx->command;
-    if ((c->flags & CMD_MAPPED_WRITE) == 0 || overwrites(ctx)) {
+    if ((c->flags & CMD_MAPPED_WRITE) == 0 || overwrites(c, ctx->argc)) {
         return false;
     }
     const int last = command_last_key(c, ctx->argv, ctx->argc);
     for (int i = c->keys.first; i > 0 && i <= last; i += c->keys.step) {
         const struct store_key key = key_at(ctx, i);
         key_preload(ctx, c, &key, true);
-        const struct session_load *load = ctx->session->loads != NULL
-                                              ? loads_find(ctx->session->loads, &key)
-                                              : NULL;
-        if (load != NULL && load->is_done && load->status == LOAD_FAILED) {
-            ctx->load_error = load_error(load);
-        }
+        check_loaded(ctx, &key);
     }
     return ctx->loads_pending > 0 || ctx->load_error.len > 0;
 }
 
 bool keyspace_takes_over(struct cmd_ctx *ctx)
 {
-    return write_through(ctx) || load_first(ctx);
+    return (!ctx->is_in_exec && write_through(ctx)) || load_first(ctx);
 }

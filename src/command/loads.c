@@ -17,12 +17,29 @@
 
 struct session_load *loads_find(const struct session_loads *loads, const struct store_key *k)
 {
-    struct session_load *load = loads->buckets[k->hash & (loads->buckets_count - 1)];
-    while (load != NULL && !(load->hash == k->hash && load->db == k->db &&
+    struct session_load *load = loads != NULL ? loads->buckets[k->hash & (loads->buckets_count - 1)]
+                                              : NULL;
+    while (load != NULL && !(load->hash == k->hash && load->db == k->db && !load->is_forgotten &&
                              strview_eq(strview_of(load->key, load->key_len), k->key))) {
         load = load->next;
     }
     return load;
+}
+
+void loads_forget(struct session_loads *loads, const struct store_key *k)
+{
+    if (k != NULL) {
+        struct session_load *load = loads_find(loads, k);
+        if (load != NULL) {
+            load->is_forgotten = true;
+        }
+        return;
+    }
+    for (size_t i = 0; i < loads->buckets_count; i++) {
+        for (struct session_load *load = loads->buckets[i]; load != NULL; load = load->next) {
+            load->is_forgotten = true;
+        }
+    }
 }
 
 /* Keeps a copy of what the source layer lends. */

@@ -19,6 +19,7 @@ struct session_load {
     struct load_waiter waiter;
     unsigned weight;
     bool is_done;
+    bool is_forgotten;       /* the key was changed since by the command itself */
     enum load_status status; /* once done */
     enum entry_type type;
     int64_t sent_ms; /* when its query was sent */
@@ -39,6 +40,8 @@ struct session_load {
 #define ERROR_LOAD_MEMORY "SOURCEERR out of memory"
 /* Between EXEC and its last command nothing can be waited for. */
 #define ERROR_LOAD_IN_EXEC "SOURCEMISS the key was removed within this transaction"
+/* A row that is to be changed in the cache has to be there. */
+#define ERROR_LOAD_NOT_KEPT "SOURCEMISS the row was loaded but could not be kept"
 
 struct session_loads {
     struct session *session;
@@ -51,8 +54,13 @@ struct session_loads {
     struct session_load *few[LOADS_BUCKETS_MIN];
 };
 
-/* The load of this key by the running command; NULL: it has asked for none. */
+/* The load of this key by the running command; NULL: it has asked for none (`loads` NULL: for no key
+ * at all). */
 struct session_load *loads_find(const struct session_loads *loads, const struct store_key *k);
+
+/* The running command changed the key (NULL: all keys): what was loaded before is not its value any
+ * more. Views of the result stay good until the command is done. */
+void loads_forget(struct session_loads *loads, const struct store_key *k);
 
 /* Asks the source; `wants_new`: an old value will not do. The load may be done when this returns.
  * NULL without memory. */

@@ -23,7 +23,7 @@ bool command_look_ahead(struct command_env *env, const struct session *s,
         (s->flags & (SESSION_IN_MULTI | SESSION_NO_LOAD | SESSION_CLOSING)) != 0) {
         return false;
     }
-    if ((c->flags & CMD_LOADS) == 0 || (c->arity >= 0 ? argc != c->arity : argc < -c->arity)) {
+    if (!keyspace_reads_first(c, argc) || (c->arity >= 0 ? argc != c->arity : argc < -c->arity)) {
         return true;
     }
     const bool is_use = c->id != COMMAND_ID_exists;

@@ -185,6 +185,7 @@ static void answer(struct upstream *u, struct mock_query *q)
                                    .rows = rows,
                                    .detail = "the mock was told so",
                                    .changed = u->changed,
+                                   .is_unknown = q->is_lost || q->is_cancelled,
                                    .is_lost = q->is_lost};
     free_query(u, q);
     u->config.events.done(u->config.events.ctx, &result);

@@ -65,7 +65,7 @@ static void on_done(void *ctx, struct worker_job *base)
                                    .rows = job->rows,
                                    .detail = job->detail,
                                    .changed = job->changed,
-                                   .is_lost = job->is_lost};
+                                   .is_unknown = job->is_unknown};
     u->config.events.done(u->config.events.ctx, &result);
     worker_release(u->pool, base);
     drop(base);
@@ -99,11 +99,13 @@ static struct sqlite_job *make_job(const struct upstream *u, const struct driver
     if (job == NULL) {
         return NULL;
     }
+    const int64_t limit_ms = r->task == DRIVER_WRITE ? driver_write_limit_ms(r->timeout_ms)
+                                                     : r->timeout_ms;
     *job = (struct sqlite_job){
         .base = {.id = r->id, .bytes = memory},
         .task = r->task,
         .statement = r->task == DRIVER_PING ? NULL : u->statements.items[r->statement],
-        .deadline_us = clock_now_us() + r->timeout_ms * 1000,
+        .deadline_us = clock_now_us() + limit_ms * 1000,
         .row_bytes_max = r->row_bytes_max,
         .rows_max = r->rows_max > 0 ? r->rows_max : 1,
         .wants_more = r->wants_more,

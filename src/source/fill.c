@@ -154,8 +154,11 @@ static bool store_entry(struct flight *f, const struct shaped *shaped)
     }
     if (is_stored) {
         unsigned char aux[STORE_AUX_BYTES];
-        const struct store_write write = {
-            .expires_at_ms = p.kept_until_ms, .aux = aux, .type = p.type, .is_reloadable = true};
+        const struct store_write write = {.expires_at_ms = p.kept_until_ms,
+                                          .aux = aux,
+                                          .type = p.type,
+                                          .is_reloadable = true,
+                                          .leaves_first = f->map->options.priority == PRIORITY_LOW};
         aux_encode(aux, &p.aux);
         is_stored = store_set(s->store, &p.key, p.value, &write) == STORE_OK;
     }

@@ -333,7 +333,9 @@ static const struct setting map_rows[] = {
      .type = SETTING_CHOICE,
      .names = priority_names,
      .def = "normal",
-     .help = "low: loaded in the background only while nobody waits for anything from the source"},
+     .help =
+         "low: evicted first, and loaded in the background only while nobody waits for anything "
+         "from the source"},
     {.name = "load-timeout",
      FIELD(load_timeout_ms),
      .type = SETTING_DURATION,

@@ -296,11 +296,9 @@ static void forget(struct flight *f)
 
 void write_done(struct flight *f, const struct driver_result *r)
 {
-    const bool has_row = r->rows != NULL && r->rows->count == 1;
+    const bool has_row = r->rows != NULL && r->rows->count == 1 && !r->rows->has_more;
     if (r->status != DRIVER_OK) {
-        const bool is_definite = r->status == DRIVER_ERROR ||
-                                 (r->status == DRIVER_DOWN && !r->is_lost);
-        f->is_definite = is_definite;
+        f->is_definite = !r->is_unknown;
         flight_fail(f, load_error_from_status(r->status), r->detail);
         return;
     }

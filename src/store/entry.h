@@ -82,6 +82,7 @@ struct entry_shape {
     const unsigned char *aux; /* borrowed, or NULL */
     enum entry_type type;
     bool is_reloadable;
+    bool leaves_first;
     bool is_large;     /* the value lies outside */
     bool is_key_large; /* the key as well */
     bool owns_object;

@@ -1,7 +1,8 @@
 /*
  * What an eviction policy decides, and nothing else: which queue a new entry goes to, how far the
  * use counter of a slot counts, which segment is emptied next, and what becomes of each live entry
- * there. Private to the store.
+ * there. It is not asked about entries that are marked to leave first: they have a queue of their
+ * own, which is emptied before any other. Private to the store.
  *
  * The 24 policy bits of a slot mean the same under every policy, so that a switch at run time
  * re-reads them sensibly:

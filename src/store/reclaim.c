@@ -122,7 +122,7 @@ static void evict(struct store *s, const struct candidate *c, const struct batch
                   uint64_t *slot)
 {
     s->counters.bytes_evicted += c->bytes;
-    if (s->policy->evicted != NULL) {
+    if (s->policy->evicted != NULL && c->queue != QUEUE_FIRST) {
         s->policy->evicted(s, c);
     }
     store_expel(s, item->hash, slot, STORE_EVENT_EVICTED);
@@ -141,13 +141,15 @@ static bool handle_item(struct store *s, struct cursor *c, const struct batch_it
     }
     enum segment_queue queue = (enum segment_queue)segment_at(&s->segs, c->seg)->queue;
     uint32_t freq = policy_freq(slot_policy(*slot));
-    bool is_kept = ref_of(&s->segs, item->e) == s->kept_ref;
-    if (c->mode == CURSOR_COMPACT || is_kept || !may_evict(s, item->e)) {
+    if (c->mode == CURSOR_COMPACT || !may_evict(s, item->e)) {
         return relocate(s, item->e, slot, queue, freq);
+    }
+    if (ref_of(&s->segs, item->e) == s->kept_ref) { /* out of the way, or it would be next again */
+        return relocate(s, item->e, slot, queue == QUEUE_FIRST ? QUEUE_MAIN : queue, freq);
     }
     struct candidate cand = {
         .hash = item->hash, .bytes = entry_bytes(item->e), .freq = freq, .queue = queue};
-    if (c->is_forced || s->policy->judge(s, &cand) == VERDICT_DROP ||
+    if (c->is_forced || queue == QUEUE_FIRST || s->policy->judge(s, &cand) == VERDICT_DROP ||
         !relocate(s, item->e, slot, cand.queue, cand.freq)) {
         cand.queue = queue;
         evict(s, &cand, item, slot);
@@ -251,13 +253,22 @@ static bool begin_compaction(struct store *s, unsigned level_min)
     return false;
 }
 
+static uint32_t choose_victim(struct store *s)
+{
+    if (s->policy->victim == NULL) {
+        return SEGMENT_NONE;
+    }
+    const uint32_t id = policy_oldest(s, QUEUE_FIRST);
+    return id != SEGMENT_NONE ? id : s->policy->victim(s);
+}
+
 bool reclaim_some(struct store *s, bool is_forced)
 {
     if (store_empty_condemned(s) || store_drain_objects(s)) {
         return true;
     }
     if (s->reclaim.seg == SEGMENT_NONE && !begin_compaction(s, GARBAGE_LEVEL_MIN)) {
-        uint32_t id = s->policy->victim != NULL ? s->policy->victim(s) : SEGMENT_NONE;
+        const uint32_t id = choose_victim(s);
         if (id != SEGMENT_NONE) {
             reclaim_begin(s, &s->reclaim, id, CURSOR_EVICT);
         } else if (store_headroom(s) < 0 && begin_compaction(s, GARBAGE_LEVEL_SHORT)) {

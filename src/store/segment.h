@@ -39,7 +39,12 @@ enum segment_state {
     SEGMENT_CONDEMNED, /* flushed: only large blocks are left to free */
 };
 
-enum segment_queue { QUEUE_MAIN, QUEUE_SMALL, QUEUE_COUNT };
+enum segment_queue {
+    QUEUE_MAIN,
+    QUEUE_SMALL,
+    QUEUE_FIRST, /* emptied before the others, and no use saves what is there */
+    QUEUE_COUNT,
+};
 
 /* A segment is in at most one list of each kind. */
 enum segment_link { LINK_QUEUE, LINK_GARBAGE, LINK_COUNT };

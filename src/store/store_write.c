@@ -310,6 +310,9 @@ static bool publish(struct store *s, const struct store_key *k, uint64_t *slot, 
 static enum segment_queue choose_queue(struct store *s, const struct store_key *k,
                                        const uint64_t *slot, const struct entry_shape *shape)
 {
+    if (shape->leaves_first) {
+        return QUEUE_FIRST;
+    }
     if (slot != NULL) {
         return (enum segment_queue)segment_at(&s->segs, segment_of(&s->segs, slot_ref(*slot)))
             ->queue;
@@ -401,6 +404,7 @@ static struct put put_of(const struct store_write *w, size_t value_len, const ch
                   .expires_at_ms = w->expires_at_ms > 0 ? w->expires_at_ms : STORE_NO_EXPIRY,
                   .type = w->type,
                   .is_reloadable = w->is_reloadable,
+                  .leaves_first = w->leaves_first,
                   .owns_object = w->owns_object},
         .value = value,
         .keep_expiry = w->keep_expiry,

@@ -63,6 +63,7 @@ static void set(struct run *r, unsigned n, unsigned arg, bool has_expiry)
     struct store_key k = key_of(r, n, text);
     struct store_write w = {.expires_at_ms = has_expiry ? r->clock.mono_ms + arg % 5000 : 0,
                             .is_reloadable = arg % 7 == 0,
+                            .leaves_first = arg % 11 == 0,
                             .keep_expiry = arg % 5 == 0};
     size_t len = arg % 16 == 0 ? arg : arg % 300;
     char *out;

@@ -209,6 +209,7 @@ static void op_set(struct model *m, unsigned db, unsigned n)
         .type = below(m, 20) == 0 ? ENTRY_NEGATIVE : ENTRY_STRING,
         .aux = below(m, 4) == 0 ? aux : NULL,
         .keep_expiry = below(m, 5) == 0,
+        .leaves_first = below(m, 6) == 0,
     };
     struct model_entry *e = &m->map[db][n];
     int64_t old_ms = is_alive(m, e) ? e->expires_at_ms : 0;

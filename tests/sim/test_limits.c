@@ -224,6 +224,98 @@ static void limits__full_store_still_answers(void **state)
     assert_int_equal(world_map_stat(w, "user", "nofill"), 1);
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+enum { SMALL_MEMORY = 4 * 1024 * 1024, ROW_BYTES = 1000, MANY_ROWS = 10000, SOME_ROWS = 1000 };
+
+/* An empty store with little memory. */
+static void use_policy(struct world *w, const char *name)
+{
+    store_flush(w->store, STORE_DATABASES);
+    while (store_tick(w->store, 1000)) {
+    }
+    w->store_options.maxmemory = SMALL_MEMORY;
+    w->store_options.maxmemory_policy = 0;
+    while (strcmp(store_policy_names[w->store_options.maxmemory_policy], name) != 0) {
+        w->store_options.maxmemory_policy++;
+    }
+    assert_int_equal(store_apply_options(w->store, &w->err), 0);
+}
+
+static void load_many(struct world *w, const char *map, int count)
+{
+    char key[32];
+    world_mock(w, "BYTES 1000");
+    for (int i = 0; i < count; i++) {
+        struct reader r = {0};
+        (void)snprintf(key, sizeof(key), "%s:%d", map, i);
+        (void)world_get(w, key, &r);
+        world_turn(w);
+        assert_int_equal(r.status, LOAD_FOUND);
+        assert_int_equal(r.len, ROW_BYTES);
+    }
+}
+
+static int count_kept(struct world *w, const char *name, int count)
+{
+    char key[32];
+    int kept = 0;
+    for (int i = 0; i < count; i++) {
+        (void)snprintf(key, sizeof(key), "%s:%d", name, i);
+        kept += world_has(w, key);
+    }
+    return kept;
+}
+
+/* Rows give way to rows. Keys that nobody can bring back are what a volatile policy spares. */
+static void limits__fills_alone_evict_no_plain_key(void **state)
+{
+    static const char *const policies[] = {"volatile-lru", "volatile-lfu", "volatile-ttl",
+                                           "volatile-random", "volatile-adaptive"};
+    struct world *w = *state;
+    for (size_t p = 0; p < sizeof(policies) / sizeof(policies[0]); p++) {
+        print_message("# %s\n", policies[p]);
+        use_policy(w, policies[p]);
+        for (int i = 0; i < SOME_ROWS; i++) {
+            char key[32];
+            (void)snprintf(key, sizeof(key), "plain:%d", i);
+            const struct store_key k = world_key(w, key);
+            assert_int_equal(store_set(w->store, &k, strview_str("p"), &(struct store_write){0}),
+                             STORE_OK);
+        }
+        load_many(w, "user", MANY_ROWS);
+        assert_int_equal(count_kept(w, "plain", SOME_ROWS), SOME_ROWS);
+        const int rows = count_kept(w, "user", MANY_ROWS);
+        assert_true(rows > SOME_ROWS && rows < MANY_ROWS / 2); /* there was too little memory */
+    }
+}
+
+/* However much they were used: a map of low priority keeps what memory the others leave. */
+static void limits__low_priority_is_evicted_first(void **state)
+{
+    static const char *const policies[] = {"allkeys-lru", "allkeys-lfu", "allkeys-adaptive"};
+    struct world *w = *state;
+    struct reader r = {0};
+    world_line(w, "map-set page priority low");
+    for (size_t p = 0; p < sizeof(policies) / sizeof(policies[0]); p++) {
+        print_message("# %s\n", policies[p]);
+        use_policy(w, policies[p]);
+        load_many(w, "page", SOME_ROWS);
+        for (int i = 0; i < SOME_ROWS; i++) {
+            char key[32];
+            (void)snprintf(key, sizeof(key), "page:%d", i);
+            assert_true(world_get(w, key, &r));
+        }
+        assert_int_equal(count_kept(w, "page", SOME_ROWS), SOME_ROWS);
+        load_many(w, "user", 2 * SOME_ROWS);
+        assert_int_equal(count_kept(w, "page", SOME_ROWS), SOME_ROWS); /* nobody needs the room */
+        load_many(w, "user", 7 * SOME_ROWS / 2);
+        const int kept = count_kept(w, "user", 7 * SOME_ROWS / 2);
+        assert_true(count_kept(w, "page", SOME_ROWS) < SOME_ROWS);
+        assert_int_equal(kept, 7 * SOME_ROWS / 2);
+    }
+}
+
 /* ---- clients that leave ---------------------------------------------------------------------- */
 
 static void limits__queued_load_without_waiters_is_dropped(void **state)
@@ -342,6 +434,8 @@ int main(void)
         CASE(inflight_memory_is_bounded),
         CASE(large_values_are_answered_not_stored),
         CASE(full_store_still_answers),
+        CASE(fills_alone_evict_no_plain_key),
+        CASE(low_priority_is_evicted_first),
         CASE(queued_load_without_waiters_is_dropped),
         CASE(sent_load_without_waiters_fills),
         CASE(answers_may_cancel_and_load),

@@ -85,7 +85,7 @@ int fixture_setup(void **state)
     return 0;
 }
 
-static void run_directive(struct fixture *f, const char *line)
+void fixture_directive(struct fixture *f, const char *line)
 {
     struct resp_request words = {0};
     struct errtext err;
@@ -103,16 +103,19 @@ int fixture_setup_maps(void **state)
     f->loop = ev_loop_new(EVFLAG_AUTO);
     assert_non_null(f->loop);
     assert_int_equal(sources_create(&f->sources, f->loop, f->store, &f->clock, &err), 0);
-    run_directive(f, "source shop mock -");
-    run_directive(f, "map user shop user:{id:int} 'SELECT name FROM users WHERE id = $id'");
-    run_directive(
+    fixture_directive(f, "source shop mock -");
+    fixture_directive(f, "map user shop user:{id:int} 'SELECT name FROM users WHERE id = $id'");
+    fixture_directive(
         f, "map plain shop plain:{name:slug} 'SELECT v FROM t WHERE n = $name' exists-loads no");
-    run_directive(f, "map acct shop acct:{id:int} 'SELECT v FROM a WHERE id = $id' writes through "
-                     "on-set 'UPDATE a SET v = $value WHERE id = $id' "
-                     "on-del 'DELETE FROM a WHERE id = $id'");
-    run_directive(f, "map row shop row:{id:int} 'SELECT a, b FROM r WHERE id = $id' as hash writes "
-                     "through on-hset 'UPDATE r SET a = $a, b = $b WHERE id = $id'");
-    run_directive(f, "map note shop note:{id:int} 'SELECT v FROM n WHERE id = $id' writes local");
+    fixture_directive(f,
+                      "map acct shop acct:{id:int} 'SELECT v FROM a WHERE id = $id' writes through "
+                      "on-set 'UPDATE a SET v = $value WHERE id = $id' "
+                      "on-del 'DELETE FROM a WHERE id = $id'");
+    fixture_directive(
+        f, "map row shop row:{id:int} 'SELECT a, b FROM r WHERE id = $id' as hash writes "
+           "through on-hset 'UPDATE r SET a = $a, b = $b WHERE id = $id'");
+    fixture_directive(f,
+                      "map note shop note:{id:int} 'SELECT v FROM n WHERE id = $id' writes local");
     if (sources_start(f->sources, &err) != 0) {
         fail_msg("%s", err.text);
     }

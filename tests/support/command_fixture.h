@@ -60,6 +60,9 @@ int fixture_setup_maps(void **state);
  * none. */
 int64_t fixture_mock(struct fixture *f, const char *line);
 
+/* One configuration line of read-through; aborts the test when it is refused. */
+void fixture_directive(struct fixture *f, const char *line);
+
 /* Lets the sources do what they can without time passing. */
 void fixture_turn(struct fixture *f);
 

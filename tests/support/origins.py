@@ -31,6 +31,9 @@ class Origin:
     has_accounts = True  # users and passwords
     families = None      # names of the only classes of cases that it can serve
     without = ()         # cases of those that it cannot
+    sneaky = None        # a query that writes
+    bulk = ("id IN ($id[])", "name IN ($text[])")  # conditions of bulk queries
+    upsert = "ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING upper(name) AS name"
     query = {
         "name": "SELECT name FROM item WHERE id = $id",
         "text": "SELECT id FROM item WHERE name = $text",
@@ -52,9 +55,14 @@ class Origin:
     def stop(self):
         raise NotImplementedError
 
+    def break_statements(self):
+        """Each query is an error of its own, until restore()."""
+        self.execute("ALTER TABLE item RENAME TO item_away")
+
     def restore(self):
         """The table as at the beginning."""
         self.execute("DROP TABLE IF EXISTS item")
+        self.execute("DROP TABLE IF EXISTS item_away")
         self.execute(self.schema)
         for row in ITEMS:
             self.insert(row)
@@ -71,6 +79,7 @@ class SqliteOrigin(Origin):
                 "SELECT count(*) FROM n",
         "large": "SELECT replace(hex(zeroblob($size / 2)), '0', 'x')",
     }
+    bulk = ("id IN (SELECT value FROM json_each($id[]))", "name IN (SELECT value FROM json_each($text[]))")
     whole = ('{"id":1,"name":"one","qty":9007199254740993,"price":"12345678901234567890.125","doc":{"a": [1, 2]},'
              '"picture":"AP8NCgA=","active":true}')
 
@@ -102,6 +111,12 @@ class SqliteOrigin(Origin):
     def stop(self):
         shutil.rmtree(self.dir, ignore_errors=True)
 
+    def hold_rows(self):
+        """Writers of `item` wait; returns what lets them go."""
+        db = sqlite3.connect(self.path, isolation_level=None)
+        db.execute("BEGIN IMMEDIATE")
+        return db.close
+
     def hold_table(self):
         """Readers of `item` wait; returns what lets them go."""
         db = sqlite3.connect(self.path, isolation_level=None)
@@ -124,9 +139,12 @@ class PostgresOrigin(Origin):
     }
     whole = ('{"id":1,"name":"one","qty":9007199254740993,"price":12345678901234567890.125,"doc":{"a": [1, 2]},'
              '"picture":"AP8NCgA=","active":true}')
+    bulk = ("id = ANY($id[])", "name = ANY($text[])")
+    sneaky = "SELECT nextval('sneaky') + $id"
 
     def __init__(self):
         self.server = Postgres()
+        self.execute("CREATE SEQUENCE sneaky")
         self.restore()
 
     @property
@@ -148,14 +166,17 @@ class PostgresOrigin(Origin):
 
     def add_user(self, user, password):
         self.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{password}'")
+        self.grant(user)
+
+    def grant(self, user):
         self.execute(f"GRANT SELECT ON item TO {user}")
 
     def drop_user(self, user):
         self.execute(f"DROP OWNED BY {user}")
         self.execute(f"DROP ROLE {user}")
 
-    def dsn_for(self, user):
-        return self.server.dsn_for(user)
+    def dsn_for(self, user, port=None):
+        return self.server.dsn_for(user, port=port)
 
     def halt(self):
         self.server.halt()
@@ -175,6 +196,12 @@ class PostgresOrigin(Origin):
     def kill_running(self):
         return self.kill_sessions("state = 'active'")
 
+    def hold_rows(self):
+        db = self.server.connect()
+        db.autocommit = False
+        db.cursor().execute("SELECT id FROM item FOR UPDATE")
+        return db.close
+
     def hold_table(self):
         db = self.server.connect()
         db.autocommit = False
@@ -187,6 +214,7 @@ class PostgresOrigin(Origin):
 
 class MariaDBOrigin(Origin):
     name, driver = "mariadb", "mysql"
+    families = ("Shapes", "Failures", "NetworkFailures", "Accounts")
     schema = ("CREATE TABLE item (id bigint PRIMARY KEY, name text, qty bigint, price decimal(30, 3), doc json, "
               "picture blob, active boolean, extra varchar(20) DEFAULT 'extra')")
     query = {
@@ -198,8 +226,12 @@ class MariaDBOrigin(Origin):
     whole = ('{"id":1,"name":"one","qty":9007199254740993,"price":12345678901234567890.125,"doc":{"a": [1, 2]},'
              '"picture":"AP8NCgA=","active":true}')
 
+    sneaky = "SELECT NEXTVAL(sneaky) + $id"
+    upsert = "ON DUPLICATE KEY UPDATE name = VALUES(name) RETURNING upper(name) AS name"
+
     def __init__(self):
         self.server = MariaDB()
+        self.execute("CREATE SEQUENCE sneaky")
         self.restore()
 
     @property
@@ -221,13 +253,16 @@ class MariaDBOrigin(Origin):
 
     def add_user(self, user, password):
         self.execute(f"CREATE USER {user}@'127.0.0.1' IDENTIFIED BY '{password}'")
+        self.grant(user)
+
+    def grant(self, user):
         self.execute(f"GRANT SELECT ON shop.item TO {user}@'127.0.0.1'")
 
     def drop_user(self, user):
         self.execute(f"DROP USER {user}@'127.0.0.1'")
 
-    def dsn_for(self, user):
-        return self.server.dsn_for(user)
+    def dsn_for(self, user, port=None):
+        return self.server.dsn_for(user, port=port)
 
     def halt(self):
         self.server.halt()
@@ -246,6 +281,12 @@ class MariaDBOrigin(Origin):
 
     def kill_running(self):
         return self.kill_sessions("command IN ('Query', 'Execute')")
+
+    def hold_rows(self):
+        db = self.server.connect()
+        db.begin()
+        db.cursor().execute("SELECT id FROM item FOR UPDATE")
+        return db.close
 
     def hold_table(self):
         db = self.server.connect()

@@ -49,6 +49,19 @@ class RedisOrigin(Origin):
                 fields = {**dict(zip(("id", "name", "qty", "price"), row)), "extra": "extra"}
                 db.hset(f"item:{row[0]}", mapping={name: value for name, value in fields.items() if value is not None})
 
+    def break_statements(self):
+        with self.connect() as db:
+            for row in ITEMS:
+                db.set(f"item:{row[0]}", "of another type")
+
+    def demand_password(self):
+        with self.connect() as db:
+            db.config_set("requirepass", "wanted")
+
+    def demand_nothing(self):
+        with redis.Redis(port=self.server.port, password="wanted") as db:
+            db.config_set("requirepass", "")
+
     def halt(self):
         self.server.stop()
 

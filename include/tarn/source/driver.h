@@ -149,6 +149,7 @@ struct driver_result {
     const struct rows *rows; /* LOAD, CHECK with DRIVER_OK, what a WRITE returns (or NULL); borrowed
                                 during done() */
     int64_t changed;         /* WRITE: rows that were touched */
+    bool is_unknown;         /* WRITE that failed: it may have happened all the same */
     const char *detail;      /* for the log, never for clients; may hold the database's own words */
     /* With DRIVER_DOWN: the connection broke before the statement was answered, so another one may
      * do better: a load is sent once more. */

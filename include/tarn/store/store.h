@@ -83,6 +83,7 @@ struct store_write {
     enum entry_type type;
     bool keep_expiry;   /* keep the old entry's expiry; expires_at_ms is then for an absent key */
     bool is_reloadable; /* a source can bring it back: preferred victim under volatile policies */
+    bool leaves_first;  /* under a policy that evicts it is evicted before all others */
     /* The last bytes of `value` are the address of a struct store_object, which is the entry's from
      * now on; when the call fails it is still the caller's. */
     bool owns_object;

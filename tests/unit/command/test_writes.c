@@ -188,6 +188,75 @@ static void writes__local_changes_load_first(void **state)
     assert_answers(f, "RENAME a note:6", OK);
 }
 
+/* What a transaction changes is loaded before its first command, like what it reads. */
+static void writes__local_changes_in_exec_load_first(void **state)
+{
+    struct fixture *f = *state;
+    fixture_mock(f, "ROWS 1 41");
+    assert_answers(f, "MULTI", OK);
+    assert_answers(f, "INCR note:1", "+QUEUED\r\n");
+    assert_answers(f, "APPEND note:2 x", "+QUEUED\r\n");
+    assert_answers(f, "SET note:3 v", "+QUEUED\r\n");
+    assert_answers(f, "INCR note:1", "+QUEUED\r\n");
+    fixture_mock(f, "HOLD");
+    (void)client_run(f, &f->client, "EXEC");
+    fixture_turn(f);
+    assert_int_equal(fixture_mock(f, "HELD"), 2); /* both at once; SET needs nothing */
+    fixture_mock(f, "RELEASE");
+    const struct strview reply = client_run_again(f, &f->client);
+    assert_true(strview_eq(reply, strview_str("*4\r\n:42\r\n:3\r\n+OK\r\n:43\r\n")));
+    assert_answers(f, "GET note:1", "$2\r\n43\r\n");
+    assert_int_equal(fixture_mock(f, "QUERIES"), 2);
+}
+
+/* A load is what the key held before the transaction: not what it holds after a change within. */
+static void writes__in_exec_a_change_ends_what_was_loaded(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const blocks[][3] = {
+        {"SET note:1 mine", "GET note:1", "*2\r\n+OK\r\n$4\r\nmine\r\n"},
+        {"APPEND note:1 x", "GET note:1", "*2\r\n:9\r\n$9\r\nmock:1:1x\r\n"},
+        {"DEL note:1", "GET note:1", "*2\r\n:1\r\n-SOURCEMISS"},
+        {"DEL note:1", "INCR note:1", "*2\r\n:1\r\n-SOURCEMISS"},
+        {"FLUSHALL", "GET note:1", "*2\r\n+OK\r\n-SOURCEMISS"},
+        {"SWAPDB 0 1", "GET note:1", "*2\r\n+OK\r\n-SOURCEMISS"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
+        fixture_mock(f, "RESET");
+        assert_answers(f, "FLUSHALL", OK);
+        assert_answers(f, "MULTI", OK);
+        assert_answers(f, blocks[i][0], "+QUEUED\r\n");
+        assert_answers(f, blocks[i][1], "+QUEUED\r\n");
+        assert_begins(f, "EXEC", blocks[i][2]);
+    }
+}
+
+static void writes__in_exec_a_failed_load_is_its_commands_error(void **state)
+{
+    struct fixture *f = *state;
+    fixture_mock(f, "FAIL err");
+    assert_answers(f, "MULTI", OK);
+    assert_answers(f, "SET plain 1", "+QUEUED\r\n");
+    assert_answers(f, "INCR note:1", "+QUEUED\r\n");
+    assert_begins(f, "EXEC", "*2\r\n+OK\r\n-SOURCEERR");
+    fixture_mock(f, "RESET");
+    fixture_advance(f, 1000);                              /* beyond error-hold */
+    assert_answers(f, "GET note:1", "$8\r\nmock:1:1\r\n"); /* nothing was counted from zero */
+}
+
+/* A row that was answered and not stored cannot be changed: counting from zero would be a lie. */
+static void writes__local_change_of_a_row_that_is_not_kept_is_an_error(void **state)
+{
+    struct fixture *f = *state;
+    fixture_directive(f, "map-set note ttl 0");
+    fixture_mock(f, "ROWS 1 41");
+    assert_begins(f, "INCR note:1", "-SOURCEMISS");
+    assert_answers(f, "MULTI", OK);
+    assert_answers(f, "INCR note:1", "+QUEUED\r\n");
+    assert_begins(f, "EXEC", "*1\r\n-SOURCEMISS");
+    assert_answers(f, "SET note:1 1", OK);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup_maps, fixture_teardown)
 
 int main(void)
@@ -203,6 +272,10 @@ int main(void)
         TEST(writes__that_cannot_be_one_statement_are_refused),
         TEST(writes__local_values_win),
         TEST(writes__local_changes_load_first),
+        TEST(writes__local_changes_in_exec_load_first),
+        TEST(writes__in_exec_a_change_ends_what_was_loaded),
+        TEST(writes__in_exec_a_failed_load_is_its_commands_error),
+        TEST(writes__local_change_of_a_row_that_is_not_kept_is_an_error),
     };
     return cmocka_run_group_tests_name("command/writes", tests, NULL, NULL);
 }

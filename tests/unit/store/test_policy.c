@@ -166,6 +166,65 @@ static void adaptive__gives_its_ghosts_back(void **state)
     fixture_fini(&f);
 }
 
+static void set_leaving_first(struct fixture *f, unsigned from, unsigned to)
+{
+    char key[32];
+    char value[VALUE] = {0};
+    for (unsigned i = from; i < to; i++) {
+        snprintf(key, sizeof(key), "key:%06u", i);
+        const struct store_key k = fixture_key(f, key);
+        const struct store_write w = {.is_reloadable = true, .leaves_first = true};
+        assert_int_equal(store_set(f->s, &k, strview_of(value, sizeof(value)), &w), STORE_OK);
+    }
+}
+
+/* However much they are used, and however little the others are. */
+static void policy__what_leaves_first_leaves_before_all_others(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {"allkeys-lru",  "allkeys-lfu",      "allkeys-adaptive",
+                                           "allkeys-fifo", "allkeys-random",   "volatile-lru",
+                                           "volatile-ttl", "volatile-adaptive"};
+    for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+        print_message("# %s\n", policies[i]);
+        struct fixture f;
+        fixture_init(&f, LIMIT, policies[i]);
+        set_range(&f, 0, FITS / 2, 1000000);
+        set_leaving_first(&f, STREAM, STREAM + FITS / 2);
+        use_range(&f, STREAM, STREAM + FITS / 2, 3);
+        set_range(&f, FITS / 2, FITS, 1000000);
+        assert_int_equal(count_present(&f, 0, FITS), FITS);
+        assert_true(count_present(&f, STREAM, STREAM + FITS / 2) < FITS / 4);
+        /* Without room they give way to each other, and take next to nothing from the rest. */
+        set_leaving_first(&f, 2 * STREAM, 2 * STREAM + FITS);
+        assert_true(count_present(&f, 0, FITS) > FITS * 9 / 10);
+        /* Once they are gone it is the others' turn, as ever. */
+        set_range(&f, 3 * STREAM, 3 * STREAM + FITS, 1000000);
+        assert_int_equal(count_present(&f, STREAM, 3 * STREAM), 0);
+        fixture_fini(&f);
+    }
+}
+
+/* Replaced by a larger value while it is all that may leave: the new one is stored. */
+static void policy__what_leaves_first_may_be_replaced(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, LIMIT, "allkeys-lru");
+    static char value[10000];
+    const struct store_write w = {.is_reloadable = true, .leaves_first = true};
+    const struct store_key k = fixture_key(&f, "first");
+    struct entry_view v;
+    set_range(&f, 0, 2 * FITS, 0);
+    for (size_t len = 100; len <= sizeof(value); len += 100) {
+        assert_int_equal(store_set(f.s, &k, strview_of(value, len), &w), STORE_OK);
+        assert_true(store_peek(f.s, &k, &v));
+        assert_int_equal(v.value.len, len);
+        set_range(&f, STREAM, STREAM + 10, 0);
+    }
+    fixture_fini(&f);
+}
+
 /* Whatever is chosen in place of whatever was: what is used all the time stays. */
 static void policy__switch_does_not_drop_what_is_used(void **state)
 {
@@ -206,6 +265,8 @@ int main(void)
         cmocka_unit_test(adaptive__is_not_washed_out_by_a_scan),
         cmocka_unit_test(adaptive__takes_back_what_it_dropped_too_early),
         cmocka_unit_test(adaptive__gives_its_ghosts_back),
+        cmocka_unit_test(policy__what_leaves_first_leaves_before_all_others),
+        cmocka_unit_test(policy__what_leaves_first_may_be_replaced),
         cmocka_unit_test(policy__switch_does_not_drop_what_is_used),
     };
     return cmocka_run_group_tests_name("store/policy", tests, NULL, NULL);
