@@ -57,6 +57,11 @@ static void warm(struct cmd_ctx *ctx)
             return;
         }
         r = sources_warm_query(sources, map, ctx->argv[4], rate, &err);
+    } else if (arg_is(ctx, 3, "file") && end == 5) {
+        if (!may_configure_sources(ctx)) {
+            return;
+        }
+        r = sources_warm_file(sources, map, ctx->argv[4], rate, &err);
     } else {
         reply_error(ctx, ERROR_SYNTAX);
         return;
@@ -68,7 +73,7 @@ static void warm(struct cmd_ctx *ctx)
     }
 }
 
-/* SOURCE WARM map <KEYS key... | QUERY sql> [RATE n] | STATUS | STOP */
+/* SOURCE WARM map <KEYS key... | QUERY sql | FILE path> [RATE n] | STATUS | STOP */
 void cmd_source_warm(struct cmd_ctx *ctx)
 {
     struct fields f;

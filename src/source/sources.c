@@ -91,6 +91,7 @@ void sources_stop(struct sources *s)
         return;
     }
     s->is_stopped = true; /* from here on nothing starts and nothing is held */
+    warm_fini(&s->warm);
     sources_fail_all(s);
     for (size_t i = 0; i < s->sources_count; i++) {
         struct source *src = s->sources[i];
@@ -128,8 +129,8 @@ void sources_destroy(struct sources *s)
 size_t sources_memory(const struct sources *s)
 {
     size_t bytes = flight_table_memory(&s->flights) + s->scratch.cap +
-                   admission_memory(&s->admission) + s->warm.keys.cap + s->tags.bytes +
-                   hmap_memory(&s->tags.by_name) + hmap_memory(&s->tags.members);
+                   admission_memory(&s->admission) + s->warm.keys.cap + s->warm.line.cap +
+                   s->tags.bytes + hmap_memory(&s->tags.by_name) + hmap_memory(&s->tags.members);
     for (size_t i = 0; i < s->sources_count; i++) {
         const struct source *src = s->sources[i];
         bytes += src->bytes + src->settle.events.cap;

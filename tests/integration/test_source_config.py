@@ -4,7 +4,7 @@ import threading
 import unittest
 
 from case import TarnCase
-from database import DatabaseCase, check_at_rest
+from database import ITEMS, DatabaseCase, check_at_rest, fields
 from mariadb import MariaDB
 from resp import Error, encode
 from tarn import Tarn, until
@@ -99,6 +99,73 @@ class AtRunTime(DatabaseCase):
         self.assertNotIn("geheim", str(self.c.cmd("SLOWLOG", "GET")))
         self.assertEqual(self.c.cmd("CONFIG", "SET", "slowlog-log-slower-than", "10000"), "OK")
         self.ok("DEL", "secret")
+
+
+class WarmFile(DatabaseCase):
+    maps = f"""enable-source-command yes
+map item shop "item:{{id:int}}" "{ITEM}" ttl 1h"""
+
+    def tearDown(self):
+        check_at_rest(self)
+
+    def write(self, data):
+        path = os.path.join(self.folder, "keys")
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+    def status(self):
+        return fields(self.c.cmd("SOURCE", "WARM", "STATUS"))
+
+    def warm(self, path, state, rate="1000000"):
+        self.assertEqual(self.c.cmd("SOURCE", "WARM", "item", "FILE", path, "RATE", rate), "OK")
+        until(lambda: self.status()["state"] == state, f"the warm-up to be {state}")
+        return self.status()
+
+    def counts(self, path):
+        status = self.warm(path, b"done")
+        return {name: status[name] for name in ("total", "loaded", "absent", "failed", "cached", "skipped")}
+
+    def test_lines_are_keys(self):
+        long = b"item:" + b"1" * 200000
+        path = self.write(b"item:1\nitem:2\r\n\nitem:99\nother:1\nitem:01\n\x00\xff\n" + long + b"\nitem:3\nitem:1\nitem:5")
+        self.assertEqual(self.counts(path), {"total": 6, "loaded": 4, "absent": 1, "failed": 0, "cached": 1, "skipped": 4})
+        self.assertEqual(self.c.cmd("SOURCE", "GET", "item:5", "CACHEONLY"), ITEMS[4][1].encode())
+        self.assertEqual(self.counts(self.write(b""))["total"], 0)
+
+    def test_many_lines_are_read_as_they_are_needed(self):
+        count = 100000
+        path = self.write(b"".join(b"item:%d\n" % (i + 1000000) for i in range(count)))
+        before = self.stats("item")["loads"]
+        self.assertEqual(self.c.cmd("SOURCE", "WARM", "item", "FILE", path, "RATE", "2000"), "OK")
+        until(lambda: self.stats("item")["loads"] - before > 200, "some to be loaded")
+        status = self.status()
+        self.assertEqual(status["state"], b"loading")
+        self.assertLess(status["total"], count)
+        self.assertIn("under way", self.c.cmd("SOURCE", "WARM", "item", "FILE", path))
+        self.assertEqual(self.c.cmd("SOURCE", "WARM", "STOP"), 1)
+        until(lambda: self.c.cmd("SOURCE", "WARM", "STOP") == 0, "the last loads to end")
+        self.assertEqual(self.status()["state"], b"stopped")
+
+    def test_every_line_of_a_large_file_is_read_once(self):
+        count = 20000
+        path = self.write(b"".join(b"item:%d\n" % (i + 2000000) for i in range(count)))
+        self.assertEqual(self.counts(path), {"total": count, "loaded": 0, "absent": count, "failed": 0, "cached": 0, "skipped": 0})
+
+    def test_what_cannot_be_read_fails(self):
+        fifo = os.path.join(self.folder, "fifo")
+        os.mkfifo(fifo)
+        for path in ("/nowhere/keys", self.folder, fifo, "/dev/zero"):
+            with self.subTest(path=path):
+                self.warm(path, b"failed")
+                self.assertEqual(self.c.cmd("SOURCE", "WARM", "STOP"), 0)
+        for path in ("", "x" * 300, "a\0b"):
+            self.assertIn("a path has", self.c.cmd("SOURCE", "WARM", "item", "FILE", path))
+        self.assertIn("cannot read its file", self.tarn.log())
+
+    def test_it_is_refused_like_other_ways_to_files(self):
+        with Tarn(config=f"source shop sqlite {self.path}\nmap item shop \"item:{{id:int}}\" \"{ITEM}\"") as tarn, tarn.connect() as c:
+            self.assertIn("enable-source-command", c.cmd("SOURCE", "WARM", "item", "FILE", self.path))
 
 
 class Hung(unittest.TestCase):

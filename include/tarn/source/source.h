@@ -276,6 +276,9 @@ int sources_warm_keys(struct sources *s, struct source_map *m, const struct strv
                       size_t count, int64_t rate, struct errtext *err) WARN_UNUSED;
 int sources_warm_query(struct sources *s, struct source_map *m, struct strview sql, int64_t rate,
                        struct errtext *err) WARN_UNUSED;
+/* The lines of a file, which is read in the background, as far as it is needed. */
+int sources_warm_file(struct sources *s, struct source_map *m, struct strview path, int64_t rate,
+                      struct errtext *err) WARN_UNUSED;
 /* False: there was nothing to stop. */
 bool sources_warm_stop(struct sources *s);
 void sources_warm_status(struct sources *s, source_field_fn each, void *ctx);
