@@ -101,6 +101,35 @@ class AtRunTime(DatabaseCase):
         self.ok("DEL", "secret")
 
 
+class Rewritten(DatabaseCase):
+    maps = f"""enable-source-command yes
+map item shop "item:{{id:int}}" "{ITEM}" ttl 1h
+map page shop "page:{{slug:slug}}" "SELECT body FROM page WHERE slug = $slug"
+"""
+
+    def file(self):
+        with open(os.path.join(self.tarn.dir, "tarn.conf"), encoding="utf-8") as f:
+            return f.read()
+
+    def test_the_file_says_what_was_changed(self):
+        before = self.file()
+        for words in (("SET", "item", "ttl", "2h"), ("ADD", "other", "sqlite", self.path, "pool", "1"), ("DEL", "page"),
+                      ("MAP", "name", "other", "name:{id:int}", ITEM, "as", "json", "negative-ttl", "7s")):
+            self.assertEqual(self.c.cmd("SOURCE", *words), "OK")
+        self.assertEqual(self.c.cmd("CONFIG", "REWRITE"), "OK")
+        after = self.file()
+        gone = [line for line in before.splitlines() if line not in after.splitlines()]
+        self.assertEqual([line.split()[:2] for line in gone], [["map", "page"]])
+        new = [line for line in after.splitlines() if line.split()[:1] in (["source"], ["map"], ["map-set"]) and line not in before]
+        self.assertEqual(new, [f"source other sqlite {self.path} pool 1", "map-set item ttl 2h",
+                               f'map name other name:{{id:int}} "{ITEM}" as json negative-ttl 7s'])
+        with Tarn(config=after) as again, again.connect() as c:
+            self.assertEqual(c.cmd("GET", "name:1"), b'{"name":"one"}')
+            self.assertEqual([row[1] for row in c.cmd("SOURCE", "MAPS")], [b"item", b"name"])
+        self.assertEqual(self.c.cmd("CONFIG", "REWRITE"), "OK")
+        self.assertEqual(self.file(), after)
+
+
 class WarmFile(DatabaseCase):
     maps = f"""enable-source-command yes
 map item shop "item:{{id:int}}" "{ITEM}" ttl 1h"""

@@ -75,8 +75,28 @@ int sources_start(struct sources *s, struct errtext *err) WARN_UNUSED;
 void sources_stop(struct sources *s);
 void sources_destroy(struct sources *s);
 
-/* Appends the directives as configuration lines (secrets left out). */
-void sources_write_config(const struct sources *s, struct buf *out);
+/* How two configurations differ, for CONFIG REWRITE: first what is gone, then sources, then maps. The
+ * function's non-zero result ends the walk and is returned; or -ENOMEM. */
+enum source_difference {
+    SOURCE_IS_NEW,
+    SOURCE_IS_GONE,
+    SOURCE_IS_OTHER, /* of the same name, but made anew */
+    SOURCE_HAS_OTHER_OPTION,
+};
+struct source_change {
+    enum source_difference kind;
+    const char *directive; /* "source" or "map" */
+    struct strview name;
+    const char *option;  /* OTHER_OPTION */
+    struct strview line; /* the whole object, or that option; without the end of line; with whatever
+                            secret the dsn has */
+};
+typedef int (*sources_change_fn)(void *ctx, const struct source_change *change);
+int sources_compare(struct sources *now, struct sources *before, sources_change_fn fn,
+                    void *ctx) WARN_UNUSED;
+/* An empty object, to be configured and compared, and never started. */
+int sources_create_like(struct sources **out, const struct sources *s,
+                        struct errtext *err) WARN_UNUSED;
 
 /* False when no map is configured: the command layer then skips this layer altogether. */
 bool sources_has_maps(const struct sources *s);
