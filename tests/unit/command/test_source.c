@@ -5,34 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Runs a line to its end, however often it has to wait. */
-static struct strview run(struct fixture *f, const char *line)
-{
-    struct strview reply = client_run(f, &f->client, line);
-    for (int i = 0; f->client.result == COMMAND_SUSPENDED; i++) {
-        assert_true(i < 10);
-        fixture_turn(f);
-        reply = client_run_again(f, &f->client);
-    }
-    return reply;
-}
-
-static void assert_answers(struct fixture *f, const char *line, const char *expected)
-{
-    const struct strview reply = run(f, line);
-    if (!strview_eq(reply, strview_str(expected))) {
-        fail_msg("%s: got %.*s wanted %s", line, STRVIEW_ARG(reply), expected);
-    }
-}
-
-static void assert_begins(struct fixture *f, const char *line, const char *expected)
-{
-    const struct strview reply = run(f, line);
-    if (!strview_starts_with(reply, strview_str(expected))) {
-        fail_msg("%s: got %.*s wanted %s...", line, STRVIEW_ARG(reply), expected);
-    }
-}
-
 static void source__get_from_the_cache_only(void **state)
 {
     struct fixture *f = *state;
@@ -129,7 +101,7 @@ static void source__warm_loads_at_its_rate(void **state)
     for (int i = 0; i < 12; i++) {
         fixture_advance(f, 50);
     }
-    const struct strview status = run(f, "SOURCE WARM STATUS");
+    const struct strview status = client_run_to_end(f, &f->client, "SOURCE WARM STATUS");
     const char *expected = "*20\r\n$5\r\nstate\r\n$4\r\ndone\r\n$3\r\nmap\r\n$4\r\nuser\r\n"
                            "$5\r\ntotal\r\n:100\r\n$4\r\ndone\r\n:100\r\n$6\r\nloaded\r\n:99\r\n"
                            "$6\r\ncached\r\n:1\r\n$6\r\nabsent\r\n:0\r\n$6\r\nfailed\r\n:0\r\n"
