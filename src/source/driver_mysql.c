@@ -262,16 +262,18 @@ static void free_upstream(struct upstream *u)
     free(u);
 }
 
-static void close_upstream(struct upstream *u, int64_t wait_ms)
+static bool close_upstream(struct upstream *u, int64_t wait_ms)
 {
     if (u == NULL) {
-        return;
+        return true;
     }
     ev_timer_stop(u->config.loop, &u->retry);
     const bool has_ended = mysql_feed_close(u->feed, wait_ms);
-    if ((u->pool == NULL || worker_pool_destroy(u->pool, wait_ms)) && has_ended) {
-        free_upstream(u);
+    if ((u->pool != NULL && !worker_pool_destroy(u->pool, wait_ms)) || !has_ended) {
+        return false;
     }
+    free_upstream(u);
+    return true;
 }
 
 static int start_pool(struct upstream *u)
@@ -325,7 +327,7 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
     }
     if (r != 0) {
         errtext_set(err, "cannot start helper threads: %s", strerror(-r));
-        close_upstream(u, 0);
+        (void)close_upstream(u, 0);
         return r;
     }
     *out = u;

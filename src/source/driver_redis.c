@@ -201,10 +201,10 @@ static void drop_requests(struct upstream *u, struct list *requests)
     }
 }
 
-static void close_upstream(struct upstream *u, int64_t wait_ms)
+static bool close_upstream(struct upstream *u, int64_t wait_ms)
 {
     if (u == NULL) {
-        return;
+        return true;
     }
     redis_conns_fini(u);
     resolver_destroy(u->resolver, wait_ms);
@@ -214,6 +214,7 @@ static void close_upstream(struct upstream *u, int64_t wait_ms)
     statement_list_fini(&u->statements, free_statement);
     redis_dsn_fini(&u->dsn);
     free(u);
+    return true;
 }
 
 static int open_upstream(struct upstream **out, const struct upstream_config *config,
@@ -240,7 +241,7 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
         }
     }
     if (r != 0) {
-        close_upstream(u, 0);
+        (void)close_upstream(u, 0);
         return r;
     }
     *out = u;

@@ -168,6 +168,7 @@ class MatrixCase(OriginCase):
         return reply, time.monotonic() - start
 
     def check_fault(self, fault, words, seconds, state):
+        """Rules 12, 24 and 28."""
         self.age()
         with fault(self):
             for _ in range(3):
@@ -186,7 +187,7 @@ class MatrixCase(OriginCase):
         self.recovers(key="cold:1")
 
     def check_event(self, key, event, is_kept, after):
-        """The load is in the air when the event comes: its waiter is answered; what the store keeps is the row's word."""
+        """Rules 8, 10, 38 and 43. The load is in the air when the event comes: its waiter is answered; what the store keeps is the row's word."""
         with self.tarn.connect() as c:
             with self.blocked():
                 c.send(encode("GET", key))

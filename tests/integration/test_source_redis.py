@@ -424,6 +424,7 @@ class Failures(OriginCase):
         self.recovers("user:2", b"x")
 
     def test_killed_in_the_middle_of_loads(self):
+        """Rule 48."""
         self.redis.signal(signal.SIGSTOP)
         waiting = [self.connect() for _ in range(40)]
         for i, c in enumerate(waiting):

@@ -48,7 +48,12 @@ class Origin:
         "gone": "SELECT extra FROM item WHERE id = $id",
         "stale": "SELECT name FROM item WHERE id = $id",
         "old": "SELECT name FROM item WHERE id = $id",
+        "filled": "SELECT name FROM item WHERE id = $id",
+        "wanted": "SELECT name FROM item WHERE id = $id",
+        "fields": "SELECT name, picture FROM item WHERE id = $id",
+        "object": "SELECT name, picture FROM item WHERE id = $id",
     }
+    tells_null = True  # a row whose columns are all NULL differs from no row
 
     def execute(self, sql):
         raise NotImplementedError

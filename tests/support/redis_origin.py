@@ -10,13 +10,16 @@ from tarn import Redis
 
 class RedisOrigin(Origin):
     name = driver = "redis"
-    families = ("Failures", "NetworkFailures", "Accounts")  # it has no SQL, and shapes of its own in test_source_redis.py
+    families = ("Failures", "NetworkFailures", "Absence", "Accounts")  # no SQL; its shapes are in test_source_redis.py
     # No command of the driver takes as long as one likes.
     without = ("test_a_slow_query_is_ended_on_both_sides", "test_more_slow_queries_than_connections",
-               "test_shutdown_with_loads_running", "test_a_connection_that_breaks_under_a_load_is_replaced_once",
+               "test_shutdown_with_loads_running", "test_a_wrong_query_is_told_when_the_database_is_up_at_last", "test_a_connection_that_breaks_under_a_load_is_replaced_once",
                "test_the_second_break_is_an_error_at_once")
     query = {"name": "HGET item:$id name", "qty": "HGET item:$id qty", "price": "HGET item:$id price",
-             "stale": "HGET item:$id name", "old": "HGET item:$id name", "gone": "HGET item:$id extra"}
+             "stale": "HGET item:$id name", "old": "HGET item:$id name", "gone": "HGET item:$id extra",
+             "filled": "HGET item:$id name", "wanted": "HGET item:$id name", "fields": "HMGET item:$id name picture",
+             "object": "HMGET item:$id name picture"}
+    tells_null = False  # a field that is missing, of a hash that may be
 
     def __init__(self):
         self.users = {}
