@@ -243,7 +243,7 @@ struct sources {
     char refusal[LOAD_ERROR_TEXT_MAX]; /* lent out with a result at once */
     /* The check of one map at start: */
     struct source_map *check_map; /* NULL: none under way */
-    bool check_is_bulk;
+    bool check_is_bulk, check_is_write;
     enum driver_status check_status;
     struct errtext check_text;
 };

@@ -87,16 +87,21 @@ static int rewrite(struct source_map *m, enum source_write kind, struct errtext 
     return sql_params_rewrite(&w->sql, sql, &dialect, names, count, err);
 }
 
-int write_rewrite(struct source_map *m, struct errtext *err)
+const char *write_option(enum source_write kind)
 {
     static const char *const options[] = {[SOURCE_WRITE_SET] = "on-set",
                                           [SOURCE_WRITE_HSET] = "on-hset",
                                           [SOURCE_WRITE_DEL] = "on-del"};
+    return options[kind];
+}
+
+int write_rewrite(struct source_map *m, struct errtext *err)
+{
     bool has_any = false;
     for (unsigned kind = 0; kind < SOURCE_WRITES; kind++) {
         const int r = rewrite(m, (enum source_write)kind, err);
         if (r != 0) {
-            errtext_prefix(err, "%s", options[kind]);
+            errtext_prefix(err, "%s", write_option((enum source_write)kind));
             return r;
         }
         has_any = has_any || buf_len(&m->writes[kind].sql) > 0;
