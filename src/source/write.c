@@ -5,7 +5,7 @@
  *     the database did it           what was cached goes; the row that RETURNING gave is stored,
  *                                   unless that is one that was deleted
  *     it refused, or never heard    nothing
- *     nobody knows                  what was cached goes; SOURCEUNKNOWN
+ *     nobody knows                  what was cached goes, and once more when it is over; SOURCEUNKNOWN
  *
  * Loads are voided when the write begins and again when it ends: one that was sent in between may have
  * read the row from before. For the same reason a row from RETURNING is stored only if nothing else
@@ -332,6 +332,8 @@ enum load_error write_failed(struct flight *f, enum load_error code)
     if (f->state == FLIGHT_QUEUED || f->is_definite) {
         return code;
     }
+    /* It may still be to come: no later than its time is up, as the database keeps to that. */
+    settle_add_key(f->source, flight_key(f), 2 * map_load_timeout(f->map));
     forget(f);
     return LOAD_ERROR_UNKNOWN;
 }
