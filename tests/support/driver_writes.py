@@ -228,7 +228,7 @@ class Writes(WriteCase):
 
 class NetworkWrites(WriteCase):
     """Outcomes that nobody knows."""
-    source_options = "load-timeout 1s connect-timeout 2s pool 2 breaker-open 50ms..200ms"
+    source_options = "load-timeout 2s connect-timeout 2s pool 2 breaker-open 50ms..200ms"
 
     @classmethod
     def make_config(cls):
@@ -277,7 +277,7 @@ class NetworkWrites(WriteCase):
         try:
             start = time.monotonic()
             self.fails("SOURCEUNKNOWN", "SET", "qty:3", "1")
-            self.assertLess(time.monotonic() - start, 2.5)
+            self.assertLess(time.monotonic() - start, 3)
             self.assertIsNone(self.cached("qty:3"))
         finally:
             self.proxy.release()

@@ -318,7 +318,7 @@ class MariaDBOrigin(Origin):
         return db.close
 
     def are_waiting(self):
-        return len(self.execute("SELECT * FROM information_schema.innodb_lock_waits")) > 0
+        return len(self.execute("SELECT id FROM information_schema.processlist WHERE command = 'Execute' AND state = 'Updating'")) > 0
 
     def running(self):
         return len(self.execute("SELECT id FROM information_schema.processlist WHERE user NOT IN ('root', 'system user') "
