@@ -60,7 +60,7 @@ void sqlite_conn_fini(struct sqlite_conn *c);
 /* The thread's work: does the job and writes the answer into it. Never fails otherwise. */
 void sqlite_conn_run(void *conn, struct worker_job *job);
 
-/* For sqlite_write.c: pieces of a load that a write shares. */
+/* Pieces of a load that a write shares. */
 void sqlite_job_fail(struct sqlite_job *job, enum driver_status status, const char *detail);
 int sqlite_bind_params(struct sqlite3_stmt *stmt, const struct sqlite_job *job);
 bool sqlite_begin_rows(struct sqlite_conn *c, struct rows_builder *b, struct sqlite3_stmt *stmt);
