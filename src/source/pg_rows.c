@@ -62,7 +62,7 @@ static void add_cell(struct rows_builder *b, const PGresult *result, int row, in
     struct strview v = strview_of(PQgetvalue(result, row, column),
                                   (size_t)PQgetlength(result, row, column));
     enum cell_type type = type_of(PQftype(result, column));
-    if (PQgetisnull(result, row, column)) {
+    if (PQgetisnull(result, row, column) || PQftype(result, column) == PG_VOID) {
         rows_add(b, CELL_NULL, strview_of("", 0));
     } else if (type == CELL_BYTES) {
         add_bytes(b, v.data);

@@ -24,6 +24,7 @@ enum pg_type {
     PG_FLOAT8 = 701,
     PG_INT8_ARRAY = 1016,
     PG_NUMERIC = 1700,
+    PG_VOID = 2278,
     PG_JSONB = 3802,
 };
 

@@ -9,6 +9,8 @@ map up shop "up:{id:int}" "SELECT name FROM item WHERE id = $id" error-hold 10ms
 map all shop "all:{id:int}" "SELECT name FROM item WHERE id = $id" writes through on-set "UPDATE item SET name = $value WHERE id <= $id RETURNING name"
 map late shop "late:{id:int}" "SELECT tag FROM late WHERE id = $id" writes through on-set "INSERT INTO late VALUES ($id, $value)"
 map fn shop "fn:{id:int}" "SELECT tag FROM late WHERE id = $id" writes through on-set "SELECT add_late($id, $value)"
+map put shop "put:{id:int}" "SELECT tag FROM late WHERE id = $id" writes through on-set "SELECT put_late($id, $value)"
+map tag shop "tag:{id:int}" "SELECT tag FROM late WHERE id = $id" writes through on-set "SELECT tag_late($id, $value)"
 map typed shop "typed:{id:int}" "SELECT doc::text FROM typed WHERE id = $id" writes through on-hset "UPDATE typed SET n = coalesce($n, n), doc = coalesce($doc, doc), raw = coalesce($raw, raw), at = coalesce($at, at) WHERE id = $id"
 map old shop "old:{id:int}" "SELECT * FROM shape WHERE id = $id" as json
 """
@@ -17,6 +19,8 @@ CREATE TABLE late (id int, tag text, UNIQUE (tag) DEFERRABLE INITIALLY DEFERRED)
 CREATE TABLE typed (id int PRIMARY KEY, n smallint, doc jsonb, raw bytea, at timestamptz);
 CREATE TABLE shape (id int PRIMARY KEY);
 CREATE FUNCTION add_late(int, text) RETURNS void LANGUAGE sql AS 'INSERT INTO late VALUES ($1, $2)';
+CREATE FUNCTION put_late(int, text) RETURNS void LANGUAGE plpgsql AS 'BEGIN INSERT INTO late VALUES ($1, $2); END';
+CREATE FUNCTION tag_late(int, text) RETURNS text LANGUAGE sql AS 'INSERT INTO late VALUES ($1, upper($2)) RETURNING tag';
 """
 
 
@@ -84,8 +88,12 @@ class PostgresWrites(PostgresCase):
         self.assertEqual(self.c.cmd("SET", "late:2", "other"), "OK")
 
     def test_a_function_may_be_the_statement(self):
-        self.assertEqual(self.c.cmd("SET", "fn:5", "five"), "OK")
-        self.assertEqual(self.c.cmd("GET", "fn:5"), b"five")
+        for key in ("fn:5", "put:6"):
+            self.assertEqual(self.c.cmd("SET", key, key), "OK")
+            self.assertIsNone(self.c.cmd("SOURCE", "GET", key, "CACHEONLY"))
+            self.assertEqual(self.c.cmd("GET", key), key.encode())
+        self.assertEqual(self.c.cmd("SET", "tag:7", "seven"), "OK")
+        self.assertEqual(self.c.cmd("SOURCE", "GET", "tag:7", "CACHEONLY"), b"SEVEN")
 
     def test_of_several_rows_none_is_stored(self):
         self.assertEqual(self.c.cmd("SET", "all:3", "three of them"), "OK")
