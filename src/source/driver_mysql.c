@@ -191,6 +191,7 @@ static struct mysql_job *make_job(const struct upstream *u, const struct driver_
         .row_bytes_max = r->row_bytes_max,
         .rows_max = r->rows_max > 0 ? r->rows_max : 1,
         .is_refused = u->state == DRIVER_STATE_DOWN || u->state == DRIVER_STATE_AUTH,
+        .is_write = r->task == DRIVER_WRITE || r->is_write,
         .params_count = params_count,
         .params = (struct driver_value *)(void *)(job + 1),
     };

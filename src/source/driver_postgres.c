@@ -66,6 +66,7 @@ static struct pg_request *make_request(const struct upstream *u, const struct dr
         .row_bytes_max = q->task == DRIVER_PING ? SIZE_MAX : q->row_bytes_max,
         .rows_max = q->rows_max > 0 ? q->rows_max : 1,
         .needs_primary = q->needs_primary,
+        .is_write = q->task == DRIVER_WRITE || q->is_write,
         .memory = memory,
     };
     pg_bind(r, params, params_count);

@@ -109,6 +109,7 @@ static struct sqlite_job *make_job(const struct upstream *u, const struct driver
         .row_bytes_max = r->row_bytes_max,
         .rows_max = r->rows_max > 0 ? r->rows_max : 1,
         .wants_more = r->wants_more,
+        .is_write = r->task == DRIVER_WRITE || r->is_write,
         .params_count = params_count,
     };
     driver_values_copy(job->params, params, params_count, job->bytes);

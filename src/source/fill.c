@@ -342,7 +342,7 @@ bool fill_check(struct source *src, const struct driver_result *r)
     }
     s->check_status = r->status;
     errtext_set(&s->check_text, "%s", r->detail != NULL ? r->detail : "");
-    if (r->status == DRIVER_OK) {
+    if (r->status == DRIVER_OK && !s->check_is_write) {
         struct shape shape = map_shape(s->check_map, s->check_is_bulk);
         const char *problem = shape_check(&shape, r->rows);
         if (problem != NULL) {

@@ -156,7 +156,7 @@ static bool reserve_plan(struct mysql_conn *c, unsigned number)
     return true;
 }
 
-static MYSQL_STMT *prepare(struct mysql_conn *c, struct mysql_job *job)
+MYSQL_STMT *mysql_conn_prepare(struct mysql_conn *c, struct mysql_job *job)
 {
     const struct mysql_statement *s = job->statement;
     if (!reserve_plan(c, s->number)) {
@@ -177,7 +177,7 @@ static MYSQL_STMT *prepare(struct mysql_conn *c, struct mysql_job *job)
         (void)mysql_stmt_close(stmt);
         return NULL;
     }
-    if (job->task != DRIVER_WRITE && (!s->is_query || mysql_stmt_field_count(stmt) == 0)) {
+    if (!job->is_write && (!s->is_query || mysql_stmt_field_count(stmt) == 0)) {
         mysql_job_fail(job, DRIVER_ERROR, "the statement is no query");
         (void)mysql_stmt_close(stmt);
         return NULL;
@@ -252,11 +252,11 @@ static void take_rows(struct mysql_conn *c, struct mysql_job *job, MYSQL_STMT *s
 
 MYSQL_STMT *mysql_conn_execute(struct mysql_conn *c, struct mysql_job *job)
 {
-    MYSQL_STMT *stmt = prepare(c, job);
+    MYSQL_STMT *stmt = mysql_conn_prepare(c, job);
     bool is_done = stmt != NULL && execute(stmt, job);
     if (stmt != NULL && !is_done && is_outdated(stmt)) { /* it did not run */
         forget_plan(c, job->statement->number);
-        stmt = prepare(c, job);
+        stmt = mysql_conn_prepare(c, job);
         is_done = stmt != NULL && execute(stmt, job);
     }
     if (stmt != NULL && !is_done) {
@@ -267,7 +267,8 @@ MYSQL_STMT *mysql_conn_execute(struct mysql_conn *c, struct mysql_job *job)
 
 static void run_statement(struct mysql_conn *c, struct mysql_job *job)
 {
-    MYSQL_STMT *stmt = job->task == DRIVER_CHECK ? prepare(c, job) : mysql_conn_execute(c, job);
+    MYSQL_STMT *stmt = job->task == DRIVER_CHECK ? mysql_conn_prepare(c, job)
+                                                 : mysql_conn_execute(c, job);
     if (stmt != NULL) {
         take_rows(c, job, stmt);
     }
@@ -302,7 +303,7 @@ void mysql_conn_run(void *conn, struct worker_job *base)
         /* said why */
     } else if (job->task == DRIVER_PING) {
         ping(c, job);
-    } else if (job->task == DRIVER_WRITE) {
+    } else if (job->is_write) {
         mysql_write_run(c, job);
     } else {
         run_statement(c, job);

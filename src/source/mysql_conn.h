@@ -29,6 +29,7 @@ struct mysql_job {
     int64_t deadline_us;                     /* clock_now_us() */
     size_t row_bytes_max;
     unsigned rows_max;
+    bool is_write;   /* or the check of one */
     bool is_probe;   /* the driver's own: no request belongs to it */
     bool is_refused; /* the server is known to be out of reach */
     unsigned params_count;
@@ -83,7 +84,8 @@ void mysql_conn_run(void *conn, struct worker_job *job);
 
 /* For mysql_open.c and mysql_write.c: pieces of a load. Those that fail note why in the job. */
 bool mysql_conn_ensure_open(struct mysql_conn *c, struct mysql_job *job);
-/* NULL: the statement did not run, or failed. */
+/* NULL: the statement is not prepared; did not run, or failed. */
+struct st_mysql_stmt *mysql_conn_prepare(struct mysql_conn *c, struct mysql_job *job);
 struct st_mysql_stmt *mysql_conn_execute(struct mysql_conn *c, struct mysql_job *job);
 bool mysql_job_must_end(const struct mysql_job *job);
 void mysql_job_fail(struct mysql_job *job, enum driver_status status, const char *format, ...)

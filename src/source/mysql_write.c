@@ -71,14 +71,23 @@ static bool commit(struct mysql_conn *c, struct mysql_job *job)
     return true;
 }
 
+static bool run_statement(struct mysql_conn *c, struct mysql_job *job)
+{
+    if (job->task == DRIVER_CHECK) { /* which needs the transaction, too, and is rolled back */
+        (void)mysql_conn_prepare(c, job);
+        return false;
+    }
+    MYSQL_STMT *stmt = mysql_conn_execute(c, job);
+    return stmt != NULL && take_results(c, job, stmt) && commit(c, job);
+}
+
 void mysql_write_run(struct mysql_conn *c, struct mysql_job *job)
 {
     if (!run_text(c, "START TRANSACTION READ WRITE")) {
         mysql_note_db_error(c, job);
         return;
     }
-    MYSQL_STMT *stmt = mysql_conn_execute(c, job);
-    if (stmt != NULL && take_results(c, job, stmt) && commit(c, job)) {
+    if (run_statement(c, job)) {
         job->status = DRIVER_OK;
         return;
     }

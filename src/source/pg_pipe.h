@@ -57,6 +57,7 @@ struct pg_request {
     size_t row_bytes_max;
     unsigned rows_max;
     bool needs_primary, is_cancelled;
+    bool is_write;            /* or the check of one */
     bool was_passed_on;       /* from a server out of reach to another */
     struct pg_member *member; /* borrowed; whom this checks; NULL: a request of the engine */
     size_t memory;            /* of the request */

@@ -112,7 +112,7 @@ static bool send_prepared(struct pg_pipe *c, struct pg_request *r)
 
 /* The server parses a cursor's declaration, and with it refuses two statements and all that is not
  * only reading; it is never run. */
-static bool send_check(struct pg_pipe *c, struct pg_request *r)
+static bool send_guard(struct pg_pipe *c, struct pg_request *r)
 {
     const char *sql = r->statement->sql;
     size_t size = sizeof(guard_prefix) + strlen(sql);
@@ -122,13 +122,20 @@ static bool send_check(struct pg_pipe *c, struct pg_request *r)
     }
     (void)snprintf(guard, size, "%s%s", guard_prefix, sql);
     pg_add_step(r, PG_STEP_GUARD);
-    pg_add_step(r, PG_STEP_PREPARE);
-    pg_add_step(r, PG_STEP_DESCRIBE);
-    PGconn *pg = c->wire.pg;
-    bool is_fine = PQsendPrepare(pg, "", guard, 0, NULL) == 1 &&
-                   PQsendPrepare(pg, "", sql, 0, NULL) == 1 && PQsendDescribePrepared(pg, "") == 1;
+    bool is_fine = PQsendPrepare(c->wire.pg, "", guard, 0, NULL) == 1;
     free(guard);
     return is_fine;
+}
+
+bool pg_send_check(struct pg_pipe *c, struct pg_request *r)
+{
+    if (!r->is_write && !send_guard(c, r)) {
+        return false;
+    }
+    pg_add_step(r, PG_STEP_PREPARE);
+    pg_add_step(r, PG_STEP_DESCRIBE);
+    return PQsendPrepare(c->wire.pg, "", r->statement->sql, 0, NULL) == 1 &&
+           PQsendDescribePrepared(c->wire.pg, "") == 1;
 }
 
 bool pg_steps_send(struct pg_pipe *c, struct pg_request *r)
@@ -138,7 +145,7 @@ bool pg_steps_send(struct pg_pipe *c, struct pg_request *r)
         return false;
     }
     if (r->task == DRIVER_CHECK) {
-        is_fine = send_check(c, r);
+        is_fine = pg_send_check(c, r);
     } else if (r->task == DRIVER_WRITE) {
         is_fine = pg_write_send(c, r);
     } else if (r->statement == NULL) {

@@ -21,6 +21,7 @@ void pg_steps_note_end(struct pg_pipe *c, const struct pg_request *r);
 /* For pg_write.c: the pieces. False as above. */
 void pg_add_step(struct pg_request *r, enum pg_step step);
 bool pg_send_text(struct pg_pipe *c, struct pg_request *r, enum pg_step step, const char *sql);
+bool pg_send_check(struct pg_pipe *c, struct pg_request *r);
 bool pg_send_sync(struct pg_pipe *c, struct pg_request *r);
 
 /* What this session knows of the statement, until the next call. NULL: out of memory. */

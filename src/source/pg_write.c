@@ -37,14 +37,6 @@ static bool has_bit(unsigned bits, unsigned i)
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-static bool send_description(struct pg_pipe *c, struct pg_request *r)
-{
-    pg_add_step(r, PG_STEP_PREPARE);
-    pg_add_step(r, PG_STEP_DESCRIBE);
-    return PQsendPrepare(c->wire.pg, "", r->statement->sql, 0, NULL) == 1 &&
-           PQsendDescribePrepared(c->wire.pg, "") == 1;
-}
-
 static bool send_statement(struct pg_pipe *c, struct pg_request *r, const struct pg_plan *plan)
 {
     Oid types[DRIVER_PARAMS_MAX] = {0}; /* 0: as the server infers */
@@ -86,7 +78,7 @@ bool pg_write_send(struct pg_pipe *c, struct pg_request *r)
         return pg_send_text(c, r, PG_STEP_UNDO, "ROLLBACK");
     }
     r->phase = plan->is_described ? PG_WRITE_RUNS : PG_WRITE_DESCRIBES;
-    return plan->is_described ? send_transaction(c, r, plan) : send_description(c, r);
+    return plan->is_described ? send_transaction(c, r, plan) : pg_send_check(c, r);
 }
 
 /* ---- receiving ------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /*
- * A queue in order of time. An event that is applied too late, or twice, costs a load; one that is
+ * Two queues in order of time, for feeds and for writes, as their delays differ. An event that is applied too late, or twice, costs a load; one that is
  * lost costs a wrong value. So what finds no room becomes one event that means everything.
  */
 #include "settle.h"
@@ -29,9 +29,8 @@ static bool needs_settling(const struct source *src)
 }
 
 /* What waits becomes one event. */
-static void overflow(struct source *src, int64_t at_ms)
+static void overflow(struct source *src, struct settle *s, int64_t at_ms)
 {
-    struct settle *s = &src->settle;
     buf_fini(&s->events);
     if (s->is_overflown) { /* again, so soon: not to be put off for ever */
         source_apply_event(src, FEED_ALL, strview_of("", 0));
@@ -40,21 +39,29 @@ static void overflow(struct source *src, int64_t at_ms)
     s->all_at_ms = at_ms;
 }
 
-void settle_add(struct source *src, enum feed_event event, struct strview text)
+static void add(struct source *src, struct settle *s, struct settle_event e, struct strview text)
 {
-    struct settle *s = &src->settle;
-    if (!needs_settling(src)) {
-        return;
-    }
-    const struct settle_event e = {.at_ms = src->owner->clock->mono_ms + src->options.settle_ms,
-                                   .text_len = (uint32_t)text.len,
-                                   .event = event};
     const bool has_room = text.len <= SETTLE_BYTES_MAX &&
                           buf_len(&s->events) <= SETTLE_BYTES_MAX - text.len;
+    e.text_len = (uint32_t)text.len;
     if (!has_room || !buf_append(&s->events, &e, sizeof(e)) || !buf_append_view(&s->events, text)) {
-        overflow(src, e.at_ms);
+        overflow(src, s, e.at_ms);
     }
     deadline_arm(src->owner, e.at_ms);
+}
+
+void settle_add(struct source *src, enum feed_event event, struct strview text)
+{
+    const int64_t at_ms = src->owner->clock->mono_ms + src->options.settle_ms;
+    if (needs_settling(src)) {
+        add(src, &src->settle, (struct settle_event){.at_ms = at_ms, .event = event}, text);
+    }
+}
+
+void settle_add_key(struct source *src, struct strview key, int64_t delay_ms)
+{
+    const int64_t at_ms = src->owner->clock->mono_ms + delay_ms;
+    add(src, &src->unsure, (struct settle_event){.at_ms = at_ms, .event = FEED_KEY}, key);
 }
 
 static struct settle_event first(const struct settle *s)
@@ -64,9 +71,8 @@ static struct settle_event first(const struct settle *s)
     return e;
 }
 
-void settle_run(struct source *src)
+static void run(struct source *src, struct settle *s)
 {
-    struct settle *s = &src->settle;
     const int64_t now_ms = src->owner->clock->mono_ms;
     if (s->is_overflown && s->all_at_ms <= now_ms) {
         s->is_overflown = false;
@@ -83,10 +89,21 @@ void settle_run(struct source *src)
     }
 }
 
-int64_t settle_next_ms(const struct source *src)
+void settle_run(struct source *src)
 {
-    const struct settle *s = &src->settle;
+    run(src, &src->settle);
+    run(src, &src->unsure);
+}
+
+static int64_t next_ms(const struct settle *s)
+{
     const int64_t all_ms = s->is_overflown ? s->all_at_ms : INT64_MAX;
     const int64_t first_ms = buf_len(&s->events) > 0 ? first(s).at_ms : INT64_MAX;
     return first_ms < all_ms ? first_ms : all_ms;
+}
+
+int64_t settle_next_ms(const struct source *src)
+{
+    const int64_t feed_ms = next_ms(&src->settle), write_ms = next_ms(&src->unsure);
+    return feed_ms < write_ms ? feed_ms : write_ms;
 }

@@ -1,6 +1,6 @@
 /*
- * Change notices that are applied a second time: of feeds that may tell of a change before everybody
- * who asks the database sees it.
+ * Changes that are applied a second time: those that a feed tells of before everybody who asks the
+ * database sees them, and writes of which nobody knows whether they are still to come.
  */
 #ifndef TARN_SOURCE_SETTLE_H
 #define TARN_SOURCE_SETTLE_H
@@ -23,6 +23,9 @@ void settle_fini(struct settle *s);
 
 /* The event was applied now; it will be again after settle-ms, if the source's feed needs it. */
 void settle_add(struct source *src, enum feed_event event, struct strview text);
+
+/* The key was forgotten now; it will be again after so long. */
+void settle_add_key(struct source *src, struct strview key, int64_t delay_ms);
 
 /* Applies what is due. */
 void settle_run(struct source *src);

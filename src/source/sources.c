@@ -53,6 +53,7 @@ void source_destroy(struct source *src, int64_t wait_ms)
         free(src->slots[i].many);
     }
     settle_fini(&src->settle);
+    settle_fini(&src->unsure);
     statements_fini(&src->statements);
     free(src->slots);
     free(src->free_slots);
@@ -133,7 +134,7 @@ size_t sources_memory(const struct sources *s)
                    s->tags.bytes + hmap_memory(&s->tags.by_name) + hmap_memory(&s->tags.members);
     for (size_t i = 0; i < s->sources_count; i++) {
         const struct source *src = s->sources[i];
-        bytes += src->bytes + src->settle.events.cap;
+        bytes += src->bytes + src->settle.events.cap + src->unsure.events.cap;
         bytes += src->upstream != NULL ? src->driver->memory(src->upstream) : 0;
     }
     return bytes;

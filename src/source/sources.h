@@ -120,8 +120,9 @@ struct source {
     struct deadlines deadlines; /* of pings */
     enum driver_state state;
     bool is_paused;
-    bool is_blind; /* it has a feed, which is not up */
-    struct settle settle;
+    bool is_blind;        /* it has a feed, which is not up */
+    struct settle settle; /* what the feed told */
+    struct settle unsure; /* keys of writes whose outcome is not known */
     struct breaker breaker;
     int64_t answered_ms; /* when the database last gave an answer to a query */
     struct source_stats stats;
@@ -243,7 +244,7 @@ struct sources {
     char refusal[LOAD_ERROR_TEXT_MAX]; /* lent out with a result at once */
     /* The check of one map at start: */
     struct source_map *check_map; /* NULL: none under way */
-    bool check_is_bulk;
+    bool check_is_bulk, check_is_write;
     enum driver_status check_status;
     struct errtext check_text;
 };

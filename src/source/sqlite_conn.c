@@ -204,19 +204,19 @@ static bool has_second_statement(sqlite3 *db, const char *tail)
 }
 
 /* What is wrong with a statement that SQLite accepted; NULL: nothing. */
-static const char *refuse_statement(sqlite3 *db, sqlite3_stmt *stmt, const char *tail,
-                                    const struct sqlite_statement *statement)
+static const char *refuse_statement(const struct sqlite_conn *c, sqlite3_stmt *stmt,
+                                    const char *tail)
 {
     if (stmt == NULL) {
         return "the query is empty";
     }
-    if (has_second_statement(db, tail)) {
+    if (has_second_statement(c->db, tail)) {
         return "the query is more than one statement";
     }
-    if (!sqlite3_stmt_readonly(stmt) || sqlite3_column_count(stmt) == 0) {
+    if (!c->job->is_write && (!sqlite3_stmt_readonly(stmt) || sqlite3_column_count(stmt) == 0)) {
         return "the query does not only read";
     }
-    if (sqlite3_bind_parameter_count(stmt) != (int)statement->params_count) {
+    if (sqlite3_bind_parameter_count(stmt) != (int)c->job->statement->params_count) {
         return "the query has parameters that are not in the pattern";
     }
     return NULL;
@@ -256,7 +256,7 @@ static sqlite3_stmt *prepare(struct sqlite_conn *c, const struct sqlite_statemen
         fail_code(c, code);
         return NULL;
     }
-    const char *problem = refuse_statement(c->db, stmt, tail, statement);
+    const char *problem = refuse_statement(c, stmt, tail);
     if (problem != NULL) {
         sqlite3_finalize(stmt);
         sqlite_job_fail(c->job, DRIVER_ERROR, problem);

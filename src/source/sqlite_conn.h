@@ -31,6 +31,7 @@ struct sqlite_job {
     size_t row_bytes_max;
     unsigned rows_max;
     bool wants_more;
+    bool is_write; /* or the check of one */
     unsigned params_count;
     struct driver_value params[DRIVER_PARAMS_MAX]; /* views into `bytes` */
     /* The answer: */

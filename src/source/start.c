@@ -78,27 +78,25 @@ int map_start(struct source_map *m, struct errtext *err)
 }
 
 /* 0: fine. 1: no answer. -EINVAL with text: the map can never work. */
-static int check_statement(struct source_map *m, bool is_bulk, struct errtext *err)
+static int check_statement(struct source_map *m, struct driver_request *request,
+                           struct errtext *err)
 {
     struct source *src = m->source;
     struct sources *s = src->owner;
     int64_t wait_ms = src->options.driver.connect_timeout_ms;
-    struct driver_request request = {
-        .task = DRIVER_CHECK,
-        .statement = (unsigned)(is_bulk ? m->bulk_statement_id : m->statement_id),
-        .takes_list = is_bulk,
-        .params_count = m->pattern.params_count,
-        .timeout_ms = wait_ms,
-        .row_bytes_max = (size_t)m->options.max_row};
+    request->task = DRIVER_CHECK;
+    request->timeout_ms = wait_ms;
+    request->row_bytes_max = (size_t)m->options.max_row;
     s->check_map = m;
-    s->check_is_bulk = is_bulk;
-    if (src->driver->load(src->upstream, &request, 1) == 1) {
+    s->check_is_bulk = request->takes_list;
+    s->check_is_write = request->is_write;
+    if (src->driver->load(src->upstream, request, 1) == 1) {
         src->driver->settle(src->upstream, wait_ms);
     }
     bool has_answer = s->check_map == NULL;
     s->check_map = NULL;
     if (!has_answer) {
-        src->driver->cancel(src->upstream, request.id);
+        src->driver->cancel(src->upstream, request->id);
         log_warning("source '%s' did not answer the check of map '%s' in time", src->name, m->name);
         return 1;
     }
@@ -113,16 +111,39 @@ static int check_statement(struct source_map *m, bool is_bulk, struct errtext *e
     return 0;
 }
 
+static int check_writes(struct source_map *m, struct errtext *err)
+{
+    int r = 0;
+    for (unsigned kind = 0; kind < SOURCE_WRITES && r == 0; kind++) {
+        const struct map_write *w = &m->writes[kind];
+        struct driver_request request = {.statement = (unsigned)w->statement_id,
+                                         .params_count = w->params_count,
+                                         .is_write = true,
+                                         .needs_primary = true};
+        if (source_map_writes(m, (enum source_write)kind)) {
+            r = check_statement(m, &request, err);
+        }
+        if (r < 0) {
+            errtext_prefix(err, "%s", write_option((enum source_write)kind));
+        }
+    }
+    return r;
+}
+
 static int check_map(struct source_map *m, struct errtext *err)
 {
-    int r = check_statement(m, false, err);
+    struct driver_request query = {.statement = (unsigned)m->statement_id,
+                                   .params_count = m->pattern.params_count};
+    int r = check_statement(m, &query, err);
     if (r == 0 && m->bulk_statement_id >= 0) {
-        r = check_statement(m, true, err);
+        struct driver_request bulk = {
+            .statement = (unsigned)m->bulk_statement_id, .params_count = 1, .takes_list = true};
+        r = check_statement(m, &bulk, err);
         if (r < 0) {
             errtext_prefix(err, "bulk-query");
         }
     }
-    return r;
+    return r == 0 ? check_writes(m, err) : r;
 }
 
 static int check_maps(struct source *src, struct errtext *err)

@@ -2,9 +2,10 @@
  * A write is a flight of its own: queued, sent to the primary, never repeated, joined by nobody. What
  * it does to the cache:
  *
- *     the database did it           what was cached goes; the row that RETURNING gave is stored
+ *     the database did it           what was cached goes; the row that RETURNING gave is stored,
+ *                                   unless that is one that was deleted
  *     it refused, or never heard    nothing
- *     nobody knows                  what was cached goes; SOURCEUNKNOWN
+ *     nobody knows                  what was cached goes, and once more when it is over; SOURCEUNKNOWN
  *
  * Loads are voided when the write begins and again when it ends: one that was sent in between may have
  * read the row from before. For the same reason a row from RETURNING is stored only if nothing else
@@ -86,16 +87,21 @@ static int rewrite(struct source_map *m, enum source_write kind, struct errtext 
     return sql_params_rewrite(&w->sql, sql, &dialect, names, count, err);
 }
 
-int write_rewrite(struct source_map *m, struct errtext *err)
+const char *write_option(enum source_write kind)
 {
     static const char *const options[] = {[SOURCE_WRITE_SET] = "on-set",
                                           [SOURCE_WRITE_HSET] = "on-hset",
                                           [SOURCE_WRITE_DEL] = "on-del"};
+    return options[kind];
+}
+
+int write_rewrite(struct source_map *m, struct errtext *err)
+{
     bool has_any = false;
     for (unsigned kind = 0; kind < SOURCE_WRITES; kind++) {
         const int r = rewrite(m, (enum source_write)kind, err);
         if (r != 0) {
-            errtext_prefix(err, "%s", options[kind]);
+            errtext_prefix(err, "%s", write_option((enum source_write)kind));
             return r;
         }
         has_any = has_any || buf_len(&m->writes[kind].sql) > 0;
@@ -307,7 +313,9 @@ void write_done(struct flight *f, const struct driver_result *r)
         flight_fail(f, LOAD_ERROR_NOROW, "the statement touched no row");
         return;
     }
-    const bool may_store = has_row && !flight_is_stale(f);
+    const bool is_del = f->statement_id == f->map->writes[SOURCE_WRITE_DEL].statement_id &&
+                        source_map_writes(f->map, SOURCE_WRITE_DEL); /* its row is the one gone */
+    const bool may_store = has_row && !is_del && !flight_is_stale(f);
     f->is_void = false; /* what follows is our own doing */
     list_remove(&f->in_writes);
     forget(f);
@@ -324,6 +332,8 @@ enum load_error write_failed(struct flight *f, enum load_error code)
     if (f->state == FLIGHT_QUEUED || f->is_definite) {
         return code;
     }
+    /* It may still be to come: no later than its time is up, as the database keeps to that. */
+    settle_add_key(f->source, flight_key(f), 2 * map_load_timeout(f->map));
     forget(f);
     return LOAD_ERROR_UNKNOWN;
 }

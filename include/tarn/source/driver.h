@@ -131,6 +131,7 @@ struct driver_request {
     size_t row_bytes_max; /* a larger row is DRIVER_TOO_BIG */
     bool wants_more;      /* find out whether there is a row beyond those */
     bool needs_primary;   /* a replica may not know yet what this has to see */
+    bool is_write;        /* CHECK: of a statement for WRITE; what it returns is not looked at */
 };
 
 enum driver_status {

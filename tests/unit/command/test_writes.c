@@ -64,6 +64,24 @@ static void writes__unknown_outcome_forgets_the_key(void **state)
 }
 
 /* Rule 8. */
+/* The database may be about to do it, and a load in between have read what was before. */
+static void writes__unknown_outcome_forgets_once_more(void **state)
+{
+    struct fixture *f = *state;
+    fixture_mock(f, "HOLD");
+    (void)client_run(f, &f->client, "SET acct:1 new");
+    fixture_turn(f);
+    fixture_mock(f, "LOSE");
+    assert_true(
+        strview_starts_with(client_run_again(f, &f->client), strview_str("-SOURCEUNKNOWN")));
+    fixture_mock(f, "RELEASE");
+    assert_begins(f, "GET acct:1", "$8\r\nmock:1:");
+    fixture_advance(f, 1900);
+    assert_begins(f, "SOURCE GET acct:1 CACHEONLY", "$8\r\nmock:1:");
+    fixture_advance(f, 200); /* twice load-timeout */
+    assert_answers(f, "SOURCE GET acct:1 CACHEONLY", NIL);
+}
+
 static void writes__loads_around_a_write_are_not_stored(void **state)
 {
     struct fixture *f = *state;
@@ -244,6 +262,7 @@ int main(void)
         TEST(writes__returned_row_is_stored),
         TEST(writes__definite_failure_changes_nothing),
         TEST(writes__unknown_outcome_forgets_the_key),
+        TEST(writes__unknown_outcome_forgets_once_more),
         TEST(writes__loads_around_a_write_are_not_stored),
         TEST(writes__of_two_neither_row_is_stored),
         TEST(writes__fields_are_parameters),
