@@ -200,11 +200,11 @@ void sources_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     sources_tick(s);
 }
 
-static void fail_all(struct deadlines *d)
+void deadlines_fail(struct deadlines *d, const char *why)
 {
     while (!list_is_empty(&d->flights)) {
         struct flight *f = container_of(d->flights.next, struct flight, by_deadline);
-        flight_fail(f, LOAD_ERROR_DOWN, "the server is shutting down");
+        flight_fail(f, LOAD_ERROR_DOWN, why);
     }
     while (!list_is_empty(&d->held)) {
         flight_void(container_of(d->held.next, struct flight, by_deadline));
@@ -213,10 +213,11 @@ static void fail_all(struct deadlines *d)
 
 void sources_fail_all(struct sources *s)
 {
+    static const char why[] = "the server is shutting down";
     for (size_t i = 0; i < s->maps_count; i++) {
-        fail_all(&s->maps[i]->deadlines);
+        deadlines_fail(&s->maps[i]->deadlines, why);
     }
     for (size_t i = 0; i < s->sources_count; i++) {
-        fail_all(&s->sources[i]->deadlines);
+        deadlines_fail(&s->sources[i]->deadlines, why);
     }
 }

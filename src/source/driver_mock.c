@@ -324,17 +324,18 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
     return 0;
 }
 
-static void close_upstream(struct upstream *u, int64_t wait_ms)
+static bool close_upstream(struct upstream *u, int64_t wait_ms)
 {
     (void)wait_ms;
     if (u == NULL) {
-        return;
+        return true;
     }
     ev_async_stop(u->config.loop, &u->wake);
     while (!list_is_empty(&u->queries)) {
         free_query(u, container_of(u->queries.next, struct mock_query, link));
     }
     free(u);
+    return true;
 }
 
 const struct source_driver driver_mock = {

@@ -254,10 +254,10 @@ static int add_statement(struct upstream *u, struct strview sql, unsigned params
     return number;
 }
 
-static void close_upstream(struct upstream *u, int64_t wait_ms)
+static bool close_upstream(struct upstream *u, int64_t wait_ms)
 {
     if (u == NULL) {
-        return;
+        return true;
     }
     pg_feed_stop(&u->feed);
     pg_members_fini(&u->members, free_request, u);
@@ -270,6 +270,7 @@ static void close_upstream(struct upstream *u, int64_t wait_ms)
     resolver_destroy(u->resolver, wait_ms);
     statement_list_fini(&u->statements, free_statement);
     free(u);
+    return true;
 }
 
 static int open_upstream(struct upstream **out, const struct upstream_config *config,

@@ -196,15 +196,17 @@ static void free_upstream(struct upstream *u)
     free(u);
 }
 
-static void close_upstream(struct upstream *u, int64_t wait_ms)
+static bool close_upstream(struct upstream *u, int64_t wait_ms)
 {
     if (u == NULL) {
-        return;
+        return true;
     }
     const bool feed_ended = sqlite_feed_close(u->feed, wait_ms);
-    if ((u->pool == NULL || worker_pool_destroy(u->pool, wait_ms)) && feed_ended) {
-        free_upstream(u);
+    if ((u->pool != NULL && !worker_pool_destroy(u->pool, wait_ms)) || !feed_ended) {
+        return false;
     }
+    free_upstream(u);
+    return true;
 }
 
 static int start_pool(struct upstream *u)
@@ -253,7 +255,7 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
     }
     if (r != 0) {
         errtext_set(err, "cannot start helper threads: %s", strerror(-r));
-        close_upstream(u, 0);
+        (void)close_upstream(u, 0);
         return r;
     }
     *out = u;

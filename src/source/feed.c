@@ -64,6 +64,11 @@ static void set_blind(struct source *src, int64_t at_ms)
     }
 }
 
+void source_feed_note_map(struct source_map *m)
+{
+    m->blind_at_ms = m->source->is_blind ? m->source->owner->clock->mono_ms : INT64_MAX;
+}
+
 void source_feed_start(struct source *src)
 {
     if (source_has_feed(src)) {

@@ -11,6 +11,9 @@ enum on_gap { ON_GAP_EXPIRE, ON_GAP_SOFT, ON_GAP_KEEP };
 /* Is the source to have a feed? */
 bool source_has_feed(const struct source *src);
 
+/* A map was added: it is blind when its source is. */
+void source_feed_note_map(struct source_map *m);
+
 /* The source starts: until its feed is up, changes go unseen. */
 void source_feed_start(struct source *src);
 

@@ -112,14 +112,13 @@ int write_rewrite(struct source_map *m, struct errtext *err)
     return 0;
 }
 
-int write_add_statements(struct source_map *m)
+int write_add_statements(struct source_map *m, struct errtext *err)
 {
-    const struct source_driver *d = m->source->driver;
     for (unsigned kind = 0; kind < SOURCE_WRITES; kind++) {
         struct map_write *w = &m->writes[kind];
         if (buf_len(&w->sql) > 0) {
-            w->statement_id = d->add_statement(m->source->upstream, buf_view(&w->sql),
-                                               w->params_count);
+            w->statement_id = source_add_statement(m->source, buf_view(&w->sql), w->params_count,
+                                                   err);
             if (w->statement_id < 0) {
                 return w->statement_id;
             }

@@ -287,9 +287,10 @@ struct source_driver {
 
     /* Reaches for nothing yet: a database that is down does not fail it. 0 or -errno with text. */
     int (*open)(struct upstream **out, const struct upstream_config *config, struct errtext *err);
-    /* Ends everything: no event comes afterwards. Waits at most `wait_ms` for helper threads; one
-     * that cannot be ended is left behind with all that it uses. Accepts NULL. */
-    void (*close)(struct upstream *u, int64_t wait_ms);
+    /* Ends everything: no event comes afterwards. Waits at most `wait_ms` for helper threads. False:
+     * one cannot be ended and was left behind with all that it uses, what `config` points to
+     * included. Accepts NULL. */
+    bool (*close)(struct upstream *u, int64_t wait_ms);
 
     /* Copies the text, whose parameters are placeholders. The statement's number, or -errno. */
     int (*add_statement)(struct upstream *u, struct strview sql, unsigned params_count);
