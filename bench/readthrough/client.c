@@ -42,15 +42,11 @@ uint64_t app_now(const struct app *app)
     return monotonic_us() - app->start_us;
 }
 
-static void pause_us(long us)
+static void pause_us(uint64_t us)
 {
-    nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
-}
-
-static struct second *second_of(const struct app *app, uint64_t us)
-{
-    uint64_t second = us / 1000000;
-    return &app->seconds[second < APP_SECONDS_MAX ? second : APP_SECONDS_MAX - 1];
+    nanosleep(&(struct timespec){.tv_sec = (time_t)(us / 1000000),
+                                 .tv_nsec = (long)(us % 1000000) * 1000},
+              NULL);
 }
 
 /* ---- the cache ------------------------------------------------------------------------------- */
@@ -59,6 +55,12 @@ static void cache_close(struct client *c)
 {
     redisFree(c->cache);
     c->cache = NULL;
+}
+
+static void cache_lose(struct client *c)
+{
+    cache_close(c);
+    truth_raise(&c->app->cache_lost_us, app_now(c->app));
 }
 
 /* NULL when the cache does not answer for CACHE_RETRY_US. */
@@ -81,7 +83,7 @@ static redisReply *cache_command(struct client *c, int argc, const char **argv)
                 return reply;
             }
         }
-        cache_close(c);
+        cache_lose(c);
         pause_us(RETRY_PAUSE_US);
     } while (app_now(c->app) < until);
     return NULL;
@@ -150,9 +152,6 @@ static uint64_t version_of(const char *value)
 /* Cache-aside: asks the database and tells the cache. False: the database did not answer. */
 static bool load_aside(struct client *c, const struct request *q, uint64_t *version)
 {
-    c->queries++;
-    c->report_queries += q->is_report;
-    atomic_fetch_add(&second_of(c->app, app_now(c->app))->queries, 1);
     PGresult *r = database_query(c, q->is_report ? STATEMENT_REPORT : STATEMENT_ITEM, q->row,
                                  q->is_report ? 0 : 1);
     if (r == NULL) {
@@ -183,47 +182,112 @@ static bool read_value(struct client *c, const struct request *q, uint64_t *vers
     return is_string || (is_nil && c->app->mode == APP_ASIDE && load_aside(c, q, version));
 }
 
+static void note_error(struct client *c, const struct request *q)
+{
+    struct app *app = c->app;
+    const int phase = atomic_load(&app->phase);
+    if (truth_is_cached(&app->truth, q->row, atomic_load(&app->cache_lost_us))) {
+        c->errors[ERROR_CACHED]++;
+    } else if (phase == PHASE_DOWN) {
+        c->errors[ERROR_UNCACHED]++;
+    } else {
+        c->errors[ERROR_UP]++;
+    }
+    if (phase == PHASE_AFTER) {
+        c->last_error_us = app_now(app) - atomic_load(&app->back_us);
+    }
+}
+
+/* What is known of a key when its read begins. */
+struct before {
+    struct committed known;
+    uint64_t told; /* the cache has heard of this version */
+    bool is_told;  /* and of all that was written, whatever came of it */
+};
+
+static struct before look(const struct app *app, uint64_t row, uint64_t now_us)
+{
+    const struct fact *f = &app->truth.facts[row];
+    const uint64_t told_us = app->mode == APP_TARN ? atomic_load(&app->told_us) : now_us;
+    const bool is_told = atomic_load(&f->touched_us) <= told_us;
+    struct before b = {.known = truth_read(&app->truth, row), .is_told = is_told};
+    if (app->mode == APP_ASIDE) {
+        b.told = atomic_load(&f->told);
+    } else {
+        b.told = b.known.at_us <= told_us ? b.known.version : 0;
+    }
+    return b;
+}
+
 static void do_read(struct client *c, const struct request *q)
 {
     struct app *app = c->app;
-    struct committed known = {.version = 0};
-    if (!q->is_report) {
-        known = truth_read(&app->truth, q->row);
-    }
     uint64_t began = app_now(app), version = 0;
-    bool is_answered = read_value(c, q, &version);
-    uint64_t took = app_now(app) - began;
-    struct second *second = second_of(app, began);
-    atomic_fetch_add(&second->reads, 1);
-    if (!is_answered) {
-        c->errors++;
-        atomic_fetch_add(&second->errors, 1);
-        pause_us(RETRY_PAUSE_US); /* as an application would; else errors crowd out the rest */
+    const struct before before = look(app, q->row, began);
+    if (!read_value(c, q, &version)) {
+        note_error(c, q);
         return;
     }
-    histogram_add(&c->reads, took);
-    uint64_t slowest = atomic_load(&second->slowest_us);
-    while (slowest < took && !atomic_compare_exchange_weak(&second->slowest_us, &slowest, took)) {
+    histogram_add(&c->reads, app_now(app) - began);
+    if (before.is_told) {
+        truth_raise(&app->truth.facts[q->row].loaded_us, began);
     }
-    if (version < known.version) {
-        histogram_add(&c->stale, began - known.at_us);
-        atomic_fetch_add(&second->stale, 1);
+    if (version < before.known.version) {
+        const bool is_down = atomic_load(&app->phase) == PHASE_DOWN;
+        const enum stale_kind kind = version < before.told ? STALE_TOLD
+                                     : is_down             ? STALE_OUTAGE
+                                                           : STALE_UNTOLD;
+        histogram_add(&c->stale[kind], began - before.known.at_us);
     }
+}
+
+static void tell_cache(struct client *c, const struct request *q, uint64_t version)
+{
+    const uint64_t began = app_now(c->app);
+    const char *del[] = {"DEL", q->key};
+    redisReply *reply = cache_command(c, 2, del);
+    if (reply != NULL) {
+        histogram_add(&c->window, app_now(c->app) - began);
+        truth_raise(&c->app->truth.facts[q->row].told, version);
+    }
+    freeReplyObject(reply);
 }
 
 static void do_write(struct client *c, const struct request *q)
 {
+    struct app *app = c->app;
+    _Atomic uint64_t *touched_us = &app->truth.facts[q->row].touched_us;
+    truth_raise(touched_us, app_now(app));
     PGresult *r = database_query(c, STATEMENT_WRITE, q->row, 1);
-    if (r == NULL) {
+    if (r != NULL) {
+        const uint64_t version = version_of(PQgetvalue(r, 0, 0));
+        c->writes++;
+        truth_commit(&app->truth, q->row, version, app_now(app));
+        if (app->mode == APP_ASIDE) {
+            tell_cache(c, q, version);
+        }
+    } else {
         c->write_errors++;
-        return;
     }
-    c->writes++;
-    truth_commit(&c->app->truth, q->row, version_of(PQgetvalue(r, 0, 0)), app_now(c->app));
     PQclear(r);
-    if (c->app->mode == APP_ASIDE) {
-        const char *del[] = {"DEL", q->key};
-        freeReplyObject(cache_command(c, 2, del));
+    truth_raise(touched_us, app_now(app));
+}
+
+static void operate(struct client *c)
+{
+    struct app *app = c->app;
+    const double dice = rng_fraction(&c->rng);
+    struct request q = {.is_report = dice < app->report_share, .row = app->rows};
+    if (q.is_report) {
+        snprintf(q.key, sizeof(q.key), REPORT_KEY);
+    } else {
+        q.row = key_of_rank(zipf_draw(&app->zipf, &c->rng), app->rows);
+        snprintf(q.key, sizeof(q.key), "item:%llu", (unsigned long long)q.row);
+    }
+    if (!q.is_report && dice < app->report_share + app->write_share) {
+        do_write(c, &q);
+    } else {
+        do_read(c, &q);
     }
 }
 
@@ -231,21 +295,14 @@ void *client_run(void *argument)
 {
     struct client *c = argument;
     struct app *app = c->app;
+    uint64_t due_us = (uint64_t)(rng_fraction(&c->rng) * (double)app->period_us);
     while (!atomic_load(&app->is_over)) {
-        double dice = rng_fraction(&c->rng);
-        struct request q = {.is_report = dice < app->report_share};
-        if (q.is_report) {
-            snprintf(q.key, sizeof(q.key), REPORT_KEY);
-            do_read(c, &q);
-            continue;
+        const uint64_t now_us = app_now(app);
+        if (now_us < due_us) {
+            pause_us(due_us - now_us);
         }
-        q.row = key_of_rank(zipf_draw(&app->zipf, &c->rng), app->rows);
-        snprintf(q.key, sizeof(q.key), "item:%llu", (unsigned long long)q.row);
-        if (dice < app->report_share + app->write_share) {
-            do_write(c, &q);
-        } else {
-            do_read(c, &q);
-        }
+        operate(c);
+        due_us += app->period_us; /* who was held up makes up for it */
     }
     cache_close(c);
     database_close(c);

@@ -1,42 +1,54 @@
 /*
  * readthrough: an application in front of a cache in front of PostgreSQL, as so many clients, and
- * what they saw: latency of reads, errors, reads that missed a commit, queries they made
- * themselves. bench/readthrough.py starts the servers, breaks them on the way, and compares.
+ * what they saw: latency of reads, errors, reads that missed a commit. bench/readthrough.py starts
+ * the servers, breaks them on the way, and says so on standard input: `d` the database goes down,
+ * `u` it is up again.
  *
- * Prints one JSON object: the sums, and a list of seconds.
+ * Prints one JSON object.
  */
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "client.h"
+#include "feed.h"
 
 #define CLIENTS_MAX 1000
+#define SECONDS_MAX 3600
 
 enum exit_code { EXIT_FINE = 0, EXIT_USAGE = 64, EXIT_FAILED = 69 };
 
 struct run {
     struct app app;
-    uint64_t clients, seconds, seed;
+    struct feed feed;
+    uint64_t clients, seconds, seed, rate;
 };
 
 static const struct option long_options[] = {
-    {"mode", required_argument, NULL, 'm'},     {"port", required_argument, NULL, 'p'},
-    {"database", required_argument, NULL, 'd'}, {"rows", required_argument, NULL, 'r'},
-    {"clients", required_argument, NULL, 'c'},  {"seconds", required_argument, NULL, 's'},
-    {"writes", required_argument, NULL, 'w'},   {"reports", required_argument, NULL, 'q'},
-    {"ttl", required_argument, NULL, 't'},      {"report-ttl", required_argument, NULL, 'T'},
-    {"seed", required_argument, NULL, 'S'},     {NULL, 0, NULL, 0},
+    {"mode", required_argument, NULL, 'm'},
+    {"port", required_argument, NULL, 'p'},
+    {"database", required_argument, NULL, 'd'},
+    {"rows", required_argument, NULL, 'r'},
+    {"clients", required_argument, NULL, 'c'},
+    {"seconds", required_argument, NULL, 's'},
+    {"writes", required_argument, NULL, 'w'},
+    {"reports", required_argument, NULL, 'q'},
+    {"ttl", required_argument, NULL, 't'},
+    {"report-ttl", required_argument, NULL, 'T'},
+    {"seed", required_argument, NULL, 'S'},
+    {"rate", required_argument, NULL, 'R'},
+    {NULL, 0, NULL, 0},
 };
 
 static int usage(void)
 {
     fputs("usage: readthrough --mode tarn|aside --port PORT --database CONNINFO [--rows N]\n"
-          "         [--clients N] [--seconds N] [--writes PERCENT] [--reports PERCENT]\n"
-          "         [--ttl SECONDS] [--report-ttl SECONDS] [--seed N]\n",
+          "         [--clients N] [--seconds N] [--rate OPERATIONS_PER_SECOND] [--writes PERCENT]\n"
+          "         [--reports PERCENT] [--ttl SECONDS] [--report-ttl SECONDS] [--seed N]\n",
           stderr);
     return EXIT_USAGE;
 }
@@ -74,8 +86,12 @@ static bool take_option(struct run *run, int letter, const char *text)
         run->clients = (uint64_t)n;
         return is_fine;
     case 's':
-        is_fine = number_option(text, 1, APP_SECONDS_MAX, &n);
+        is_fine = number_option(text, 1, SECONDS_MAX, &n);
         run->seconds = (uint64_t)n;
+        return is_fine;
+    case 'R':
+        is_fine = number_option(text, 1, 1e7, &n);
+        run->rate = (uint64_t)n;
         return is_fine;
     case 'w':
         is_fine = number_option(text, 0, 100, &n);
@@ -111,43 +127,78 @@ static void print_times(const char *name, const struct histogram *h)
            (unsigned long long)histogram_quantile(h, 0.999), (unsigned long long)h->max);
 }
 
+static void merge(struct client *all, const struct client *c)
+{
+    histogram_merge(&all->reads, &c->reads);
+    histogram_merge(&all->window, &c->window);
+    for (int k = 0; k < STALE_KINDS; k++) {
+        histogram_merge(&all->stale[k], &c->stale[k]);
+    }
+    for (int k = 0; k < ERROR_KINDS; k++) {
+        all->errors[k] += c->errors[k];
+    }
+    all->writes += c->writes;
+    all->write_errors += c->write_errors;
+    if (c->last_error_us > all->last_error_us) {
+        all->last_error_us = c->last_error_us;
+    }
+}
+
 static void print_result(const struct run *run, struct client *clients)
 {
     struct client *all = &clients[0];
     for (uint64_t i = 1; i < run->clients; i++) {
-        histogram_merge(&all->reads, &clients[i].reads);
-        histogram_merge(&all->stale, &clients[i].stale);
-        all->errors += clients[i].errors;
-        all->writes += clients[i].writes;
-        all->write_errors += clients[i].write_errors;
-        all->queries += clients[i].queries;
-        all->report_queries += clients[i].report_queries;
+        merge(all, &clients[i]);
     }
     printf("{");
     print_times("reads_us", &all->reads);
-    print_times("stale_us", &all->stale);
-    printf("\"errors\": %llu, \"writes\": %llu, \"write_errors\": %llu, \"queries\": %llu, "
-           "\"report_queries\": %llu,\n\"seconds\": [",
-           (unsigned long long)all->errors, (unsigned long long)all->writes,
-           (unsigned long long)all->write_errors, (unsigned long long)all->queries,
-           (unsigned long long)all->report_queries);
-    for (uint64_t i = 0; i < run->seconds; i++) {
-        const struct second *s = &run->app.seconds[i];
-        printf("%s\n{\"reads\": %llu, \"errors\": %llu, \"stale\": %llu, \"queries\": %llu, "
-               "\"slowest_us\": %llu}",
-               i == 0 ? "" : ",", (unsigned long long)s->reads, (unsigned long long)s->errors,
-               (unsigned long long)s->stale, (unsigned long long)s->queries,
-               (unsigned long long)s->slowest_us);
+    print_times("window_us", run->app.mode == APP_TARN ? &run->feed.window : &all->window);
+    print_times("stale_told_us", &all->stale[STALE_TOLD]);
+    print_times("stale_untold_us", &all->stale[STALE_UNTOLD]);
+    print_times("stale_outage_us", &all->stale[STALE_OUTAGE]);
+    printf("\"errors_cached\": %llu, \"errors_uncached\": %llu, \"errors_up\": %llu, "
+           "\"last_error_us\": %llu, \"writes\": %llu, \"write_errors\": %llu}\n",
+           (unsigned long long)all->errors[ERROR_CACHED],
+           (unsigned long long)all->errors[ERROR_UNCACHED],
+           (unsigned long long)all->errors[ERROR_UP], (unsigned long long)all->last_error_us,
+           (unsigned long long)all->writes, (unsigned long long)all->write_errors);
+}
+
+static void take_letter(struct app *app, char letter)
+{
+    if (letter == 'd') {
+        atomic_store(&app->phase, PHASE_DOWN);
+    } else if (letter == 'u') {
+        atomic_store(&app->back_us, app_now(app));
+        atomic_store(&app->phase, PHASE_AFTER);
     }
-    printf("]}\n");
+}
+
+/* Until the run is over: what standard input says. */
+static void listen_to_input(const struct run *run, struct app *app)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    const uint64_t end_us = run->seconds * 1000000;
+    for (uint64_t now_us; (now_us = app_now(app)) < end_us;) {
+        char letter = 0;
+        if (poll(&input, 1, (int)((end_us - now_us) / 1000) + 1) > 0) {
+            if (read(STDIN_FILENO, &letter, 1) != 1) {
+                input.fd = -1;
+            }
+            take_letter(app, letter);
+        }
+    }
 }
 
 static int run_clients(struct run *run, struct client *clients)
 {
     struct app *app = &run->app;
     uint64_t started = 0;
-    app->start_us = 0;
+    app->period_us = run->clients * 1000000 / run->rate;
     app->start_us = app_now(app);
+    run->feed.app = app;
+    const bool has_feed = app->mode == APP_TARN &&
+                          pthread_create(&run->feed.thread, NULL, feed_run, &run->feed) == 0;
     for (; started < run->clients; started++) {
         struct client *c = &clients[started];
         c->app = app;
@@ -156,14 +207,18 @@ static int run_clients(struct run *run, struct client *clients)
             break;
         }
     }
-    if (started == run->clients) {
-        nanosleep(&(struct timespec){.tv_sec = (time_t)run->seconds}, NULL);
+    const bool is_fine = started == run->clients && has_feed == (app->mode == APP_TARN);
+    if (is_fine) {
+        listen_to_input(run, app);
     }
     atomic_store(&app->is_over, true);
     for (uint64_t i = 0; i < started; i++) {
         pthread_join(clients[i].thread, NULL);
     }
-    if (started < run->clients) {
+    if (has_feed) {
+        pthread_join(run->feed.thread, NULL);
+    }
+    if (!is_fine) {
         fputs("readthrough: cannot start all clients\n", stderr);
         return EXIT_FAILED;
     }
@@ -182,6 +237,7 @@ int main(int argc, char **argv)
         .clients = 32,
         .seconds = 60,
         .seed = 1,
+        .rate = 10000,
     };
     int letter;
     while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -194,15 +250,13 @@ int main(int argc, char **argv)
     }
     zipf_init(&run.app.zipf, run.app.rows, 0.99);
     struct client *clients = calloc(run.clients, sizeof(*clients));
-    run.app.seconds = calloc(APP_SECONDS_MAX, sizeof(*run.app.seconds));
     int code = EXIT_FAILED;
-    if (clients != NULL && run.app.seconds != NULL && truth_init(&run.app.truth, run.app.rows)) {
+    if (clients != NULL && truth_init(&run.app.truth, run.app.rows + 1)) {
         code = run_clients(&run, clients);
     } else {
         fputs("readthrough: out of memory\n", stderr);
     }
     truth_fini(&run.app.truth);
-    free(run.app.seconds);
     free(clients);
     return code;
 }

@@ -1,10 +1,10 @@
 /*
- * SOURCE WARM, HOT, SLOWLOG: filling the cache before it is asked, and what is asked most. SOURCE SET:
- * options at run time.
+ * SOURCE WARM, HOT, SLOWLOG: filling the cache before it is asked, and what is asked most.
  */
 #include "args.h"
 #include "fields.h"
 #include "reply.h"
+#include "source_permission.h"
 #include "table.h"
 #include "tarn/base/buf.h"
 #include "tarn/source/source.h"
@@ -18,15 +18,6 @@ static bool has_sources(struct cmd_ctx *ctx)
 {
     if (ctx->env->sources == NULL) {
         reply_error(ctx, "ERR no source is configured");
-        return false;
-    }
-    return true;
-}
-
-static bool may_steer(struct cmd_ctx *ctx)
-{
-    if (!ctx->env->command_options->enable_source_command) {
-        reply_error(ctx, "ERR refused to clients; set enable-source-command");
         return false;
     }
     return true;
@@ -62,10 +53,15 @@ static void warm(struct cmd_ctx *ctx)
     if (arg_is(ctx, 3, "keys")) {
         r = sources_warm_keys(sources, map, ctx->argv + 4, (size_t)(end - 4), rate, &err);
     } else if (arg_is(ctx, 3, "query") && end == 5) {
-        if (!may_steer(ctx)) {
+        if (!may_configure_sources(ctx)) {
             return;
         }
         r = sources_warm_query(sources, map, ctx->argv[4], rate, &err);
+    } else if (arg_is(ctx, 3, "file") && end == 5) {
+        if (!may_configure_sources(ctx)) {
+            return;
+        }
+        r = sources_warm_file(sources, map, ctx->argv[4], rate, &err);
     } else {
         reply_error(ctx, ERROR_SYNTAX);
         return;
@@ -77,7 +73,7 @@ static void warm(struct cmd_ctx *ctx)
     }
 }
 
-/* SOURCE WARM map <KEYS key... | QUERY sql> [RATE n] | STATUS | STOP */
+/* SOURCE WARM map <KEYS key... | QUERY sql | FILE path> [RATE n] | STATUS | STOP */
 void cmd_source_warm(struct cmd_ctx *ctx)
 {
     struct fields f;
@@ -94,31 +90,6 @@ void cmd_source_warm(struct cmd_ctx *ctx)
         warm(ctx);
     } else {
         reply_error(ctx, ERROR_SYNTAX);
-    }
-}
-
-/* SOURCE SET name option value...: of a source, or of a map. */
-void cmd_source_set(struct cmd_ctx *ctx)
-{
-    struct errtext err;
-    if (!has_sources(ctx) || !may_steer(ctx)) {
-        return;
-    }
-    struct strview words[64];
-    const bool is_map = sources_map_by_name(ctx->env->sources, ctx->argv[2]) != NULL;
-    const size_t count = (size_t)ctx->argc - 1;
-    if (count > ARRAY_LEN(words)) {
-        reply_error(ctx, ERROR_SYNTAX);
-        return;
-    }
-    words[0] = strview_str(is_map ? "map-set" : "source-set");
-    for (size_t i = 1; i < count; i++) {
-        words[i] = ctx->argv[i + 1];
-    }
-    if (sources_directive(ctx->env->sources, words, (int)count, &err) == 0) {
-        resp_write_ok(ctx->reply);
-    } else {
-        resp_write_errorf(ctx->reply, "ERR %s", err.text);
     }
 }
 

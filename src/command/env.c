@@ -13,6 +13,9 @@
 #include "tarn/command/command.h"
 #include "timing.h"
 
+static const char *const permissions[] = {
+    [PERMISSION_NO] = "no", [PERMISSION_LOCAL] = "local", [PERMISSION_YES] = "yes", NULL};
+
 static const struct option option_rows[] = {
     {.name = "proto-max-bulk-len",
      .help = "longest argument of a request, and longest string value",
@@ -29,11 +32,12 @@ static const struct option option_rows[] = {
      .flags = OPTION_FIXED},
     {.name = "enable-source-command",
      .help =
-         "allow SOURCE ADD, MAP, SET and WARM QUERY, with which a client can reach other databases "
-         "and files",
+         "allow SOURCE ADD, MAP, SET, DEL, WARM QUERY and WARM FILE, with which a client can reach "
+         "other databases and files: no, yes, or local: to clients of this machine",
      .def = "no",
      .offset = offsetof(struct command_options, enable_source_command),
-     .type = OPTION_BOOL,
+     .type = OPTION_ENUM,
+     .names = permissions,
      .flags = OPTION_FIXED},
     {.name = "requirepass",
      .help = "password that clients must give with AUTH; clear text, or sha256: and the digest",

@@ -54,6 +54,9 @@ int monitor_first_secret(const struct cmd_ctx *ctx)
             }
         }
     }
+    if (ctx->command->id == COMMAND_ID_source_add) {
+        return 4; /* the dsn */
+    }
     if (ctx->command->id == COMMAND_ID_config_set) {
         for (int i = 2; i < ctx->argc; i += 2) {
             if (strview_eq_nocase(ctx->argv[i], "requirepass")) {

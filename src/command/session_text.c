@@ -45,7 +45,7 @@ void session_reset(struct command_env *env, struct session *s)
     (void)session_text_set(&s->name, (struct strview){0}); /* clearing cannot fail */
     transaction_discard(env, s);
     observers_quiet(env, s);
-    s->flags &= (unsigned)(SESSION_UNIX | SESSION_CLOSING);
+    s->flags &= (unsigned)(SESSION_UNIX | SESSION_LOOPBACK | SESSION_CLOSING);
     s->flags |= auth_is_required(env) ? 0 : SESSION_AUTHENTICATED;
     s->db = 0;
     s->resp_version = 2;

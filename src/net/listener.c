@@ -127,8 +127,9 @@ static void greet(struct listener *l, int fd, const struct sockaddr_storage *pee
         address_text(peer, address, sizeof(address));
         address_text(&local, local_address, sizeof(local_address));
     }
-    int result = conn_open(net, fd, l->is_unix ? SESSION_UNIX : 0, address,
-                           keep_local_address(net, local_address));
+    const unsigned flags = (l->is_unix ? SESSION_UNIX : 0) |
+                           (address_is_local(peer) ? SESSION_LOOPBACK : 0);
+    int result = conn_open(net, fd, flags, address, keep_local_address(net, local_address));
     if (result < 0) {
         net->stats.rejected_connections++;
         log_warning("refusing client %s: %s", address, strerror(-result));

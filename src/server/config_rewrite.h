@@ -6,9 +6,11 @@
 #include "tarn/base/err.h"
 #include "tarn/base/option.h"
 
-/* Writes the values of `current`, a set made by config_values_bind(), into the file. 0, or -1 with
- * text and the file as it was. */
-int config_rewrite(const char *path, const struct option_set *current,
+struct sources;
+
+/* Writes the values of `current`, a set made by config_values_bind(), and the sources and maps (NULL:
+ * none are looked at) into the file. 0, or -1 with text and the file as it was. */
+int config_rewrite(const char *path, const struct option_set *current, struct sources *sources,
                    struct errtext *err) WARN_UNUSED;
 
 #endif

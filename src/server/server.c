@@ -233,7 +233,7 @@ static enum server_exit open_log(struct server *s, struct errtext *err)
 static int rewrite_config(void *ctx, struct errtext *err)
 {
     const struct server *s = ctx;
-    const int result = config_rewrite(s->args->config_file, s->options, err);
+    const int result = config_rewrite(s->args->config_file, s->options, s->sources, err);
     if (result == 0) {
         log_notice("wrote the options to %s", s->args->config_file);
     } else {

@@ -11,7 +11,7 @@
 #include "tarn/base/hash.h"
 
 #define BACKOFF_MIN_MS      100
-#define BACKOFF_MAX_MS      2000
+#define BACKOFF_MAX_MS      250
 #define BACKOFF_AUTH_MIN_MS 2000
 #define BACKOFF_AUTH_MAX_MS 30000
 

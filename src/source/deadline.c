@@ -167,6 +167,7 @@ void sources_tick(struct sources *s)
     }
     for (size_t i = 0; i < s->sources_count; i++) {
         run_due(&s->sources[i]->deadlines, now_ms);
+        settle_run(s->sources[i]);
         source_probe_if_due(s->sources[i]);
         source_pump(s->sources[i]);
     }
@@ -183,6 +184,8 @@ void sources_tick(struct sources *s)
         next_ms = at_ms < next_ms ? at_ms : next_ms;
         at_ms = source_probe_at(s->sources[i]);
         next_ms = at_ms < next_ms ? at_ms : next_ms;
+        at_ms = settle_next_ms(s->sources[i]);
+        next_ms = at_ms < next_ms ? at_ms : next_ms;
     }
     if (next_ms != INT64_MAX) {
         deadline_arm(s, next_ms);
@@ -197,11 +200,11 @@ void sources_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     sources_tick(s);
 }
 
-static void fail_all(struct deadlines *d)
+void deadlines_fail(struct deadlines *d, const char *why)
 {
     while (!list_is_empty(&d->flights)) {
         struct flight *f = container_of(d->flights.next, struct flight, by_deadline);
-        flight_fail(f, LOAD_ERROR_DOWN, "the server is shutting down");
+        flight_fail(f, LOAD_ERROR_DOWN, why);
     }
     while (!list_is_empty(&d->held)) {
         flight_void(container_of(d->held.next, struct flight, by_deadline));
@@ -210,10 +213,11 @@ static void fail_all(struct deadlines *d)
 
 void sources_fail_all(struct sources *s)
 {
+    static const char why[] = "the server is shutting down";
     for (size_t i = 0; i < s->maps_count; i++) {
-        fail_all(&s->maps[i]->deadlines);
+        deadlines_fail(&s->maps[i]->deadlines, why);
     }
     for (size_t i = 0; i < s->sources_count; i++) {
-        fail_all(&s->sources[i]->deadlines);
+        deadlines_fail(&s->sources[i]->deadlines, why);
     }
 }

@@ -185,6 +185,7 @@ static void answer(struct upstream *u, struct mock_query *q)
                                    .rows = rows,
                                    .detail = "the mock was told so",
                                    .changed = u->changed,
+                                   .is_unknown = q->is_lost || q->is_cancelled,
                                    .is_lost = q->is_lost};
     free_query(u, q);
     u->config.events.done(u->config.events.ctx, &result);
@@ -323,24 +324,26 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
     return 0;
 }
 
-static void close_upstream(struct upstream *u, int64_t wait_ms)
+static bool close_upstream(struct upstream *u, int64_t wait_ms)
 {
     (void)wait_ms;
     if (u == NULL) {
-        return;
+        return true;
     }
     ev_async_stop(u->config.loop, &u->wake);
     while (!list_is_empty(&u->queries)) {
         free_query(u, container_of(u->queries.next, struct mock_query, link));
     }
     free(u);
+    return true;
 }
 
 const struct source_driver driver_mock = {
     .name = "mock",
     .help = "answers made up, with gates; for tests",
     .connections_default = 8,
-    .abilities = DRIVER_CAN_NOTIFY | DRIVER_CAN_BULK | DRIVER_CAN_WRITE,
+    .abilities = DRIVER_CAN_NOTIFY | DRIVER_CAN_CHANGELOG | DRIVER_FEED_IS_LOOSE | DRIVER_CAN_BULK |
+                 DRIVER_CAN_WRITE,
     .placeholder = '?',
     .bracket_quotes = true,
     .is_for_tests = true,

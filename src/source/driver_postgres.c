@@ -20,6 +20,7 @@
 #include "pg_ddl.h"
 #include "pg_feed.h"
 #include "pg_members.h"
+#include "pg_params.h"
 #include "pg_rows.h"
 #include "tarn/base/clock.h"
 
@@ -48,38 +49,10 @@ static void kick(struct upstream *u)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-static void bind_value(struct pg_request *r, const struct driver_value *v, char **at)
+static struct pg_request *make_request(const struct upstream *u, const struct driver_request *q,
+                                       const struct driver_value *params, unsigned params_count)
 {
-    unsigned i = r->params_count++;
-    r->values[i] = *at;
-    if (v->type == VALUE_INT) {
-        int len = snprintf(*at, 24, "%lld", (long long)v->number);
-        *at += len + 1;
-        r->wide_types[i] = PG_INT8;
-        r->has_wide = r->has_wide || v->number > INT32_MAX || v->number < INT32_MIN;
-        return;
-    }
-    if (v->bytes.len > 0) {
-        memcpy(*at, v->bytes.data, v->bytes.len);
-    }
-    (*at)[v->bytes.len] = '\0';
-    *at += v->bytes.len + 1;
-    r->lengths[i] = (int)v->bytes.len; /* bounded by max-param */
-    r->formats[i] = v->type == VALUE_BYTES;
-}
-
-static size_t value_bytes(const struct driver_value *v)
-{
-    return v->type == VALUE_INT ? 24 : v->bytes.len + 1;
-}
-
-static struct pg_request *make_request(const struct upstream *u, const struct driver_request *q)
-{
-    unsigned params = q->task == DRIVER_LOAD ? q->params_count : 0;
-    size_t memory = sizeof(struct pg_request);
-    for (unsigned i = 0; i < params; i++) {
-        memory += value_bytes(&q->params[i]);
-    }
+    const size_t memory = sizeof(struct pg_request) + pg_values_bytes(params, params_count);
     struct pg_request *r = malloc(memory);
     if (r == NULL) {
         return NULL;
@@ -95,10 +68,26 @@ static struct pg_request *make_request(const struct upstream *u, const struct dr
         .needs_primary = q->needs_primary,
         .memory = memory,
     };
-    char *at = r->bytes;
-    for (unsigned i = 0; i < params; i++) {
-        bind_value(r, &q->params[i], &at);
+    pg_bind(r, params, params_count);
+    return r;
+}
+
+static struct pg_request *make_list_request(const struct upstream *u,
+                                            const struct driver_request *q)
+{
+    struct buf list;
+    struct pg_request *r = NULL;
+    buf_init(&list);
+    pg_write_array(&list, q->params, q->params_count);
+    if (!list.failed) {
+        const struct driver_value text = {.bytes = buf_view(&list), .type = VALUE_TEXT};
+        r = make_request(u, q, &text, 1);
     }
+    if (r != NULL && pg_has_wide(q->params, q->params_count)) {
+        r->wide_params = 1;
+        r->wide_types[0] = PG_INT8_ARRAY;
+    }
+    buf_fini(&list);
     return r;
 }
 
@@ -117,7 +106,12 @@ static unsigned load(struct upstream *u, const struct driver_request *requests, 
 {
     unsigned taken = 0;
     for (; taken < count; taken++) {
-        struct pg_request *r = make_request(u, &requests[taken]);
+        const struct driver_request *q = &requests[taken];
+        const bool has_params = q->task == DRIVER_LOAD || q->task == DRIVER_WRITE;
+        struct pg_request *r = q->takes_list && has_params
+                                   ? make_list_request(u, q)
+                                   : make_request(u, q, q->params,
+                                                  has_params ? q->params_count : 0);
         if (r == NULL) {
             break;
         }
@@ -142,7 +136,11 @@ static void finish(struct upstream *u, struct pg_request *r)
 {
     if (r->rows != NULL) {
         u->memory += r->rows->memory;
-        if (u->memory > u->config.result_bytes_max) {
+        if (u->memory > u->config.result_bytes_max && r->task == DRIVER_WRITE) {
+            u->memory -= r->rows->memory;
+            free(r->rows); /* it happened all the same */
+            r->rows = NULL;
+        } else if (u->memory > u->config.result_bytes_max) {
             r->status = DRIVER_BUSY;
             (void)snprintf(r->detail, sizeof(r->detail), "results take all memory they may");
         }
@@ -187,6 +185,8 @@ static void report_finished(struct upstream *u)
                                        .status = r->status,
                                        .rows = r->rows,
                                        .detail = r->detail,
+                                       .changed = r->changed,
+                                       .is_unknown = r->is_unknown,
                                        .is_lost = r->is_lost && r->status == DRIVER_DOWN};
         u->config.events.done(u->config.events.ctx, &result);
         free_request(u, r);
@@ -251,10 +251,10 @@ static int add_statement(struct upstream *u, struct strview sql, unsigned params
     return number;
 }
 
-static void close_upstream(struct upstream *u, int64_t wait_ms)
+static bool close_upstream(struct upstream *u, int64_t wait_ms)
 {
     if (u == NULL) {
-        return;
+        return true;
     }
     pg_feed_stop(&u->feed);
     pg_members_fini(&u->members, free_request, u);
@@ -267,6 +267,7 @@ static void close_upstream(struct upstream *u, int64_t wait_ms)
     resolver_destroy(u->resolver, wait_ms);
     statement_list_fini(&u->statements, free_statement);
     free(u);
+    return true;
 }
 
 static int open_upstream(struct upstream **out, const struct upstream_config *config,
@@ -316,7 +317,7 @@ const struct source_driver driver_postgres = {
     .help = "a PostgreSQL server",
     .connections_default = 8,
     .abilities = DRIVER_CAN_LOG_IN | DRIVER_CAN_PIPELINE | DRIVER_CAN_PREPARE |
-                 DRIVER_CAN_USE_REPLICAS | DRIVER_CAN_NOTIFY,
+                 DRIVER_CAN_USE_REPLICAS | DRIVER_CAN_NOTIFY | DRIVER_CAN_BULK | DRIVER_CAN_WRITE,
     .placeholder = '$',
     .open = open_upstream,
     .close = close_upstream,

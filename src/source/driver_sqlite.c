@@ -65,7 +65,7 @@ static void on_done(void *ctx, struct worker_job *base)
                                    .rows = job->rows,
                                    .detail = job->detail,
                                    .changed = job->changed,
-                                   .is_lost = job->is_lost};
+                                   .is_unknown = job->is_unknown};
     u->config.events.done(u->config.events.ctx, &result);
     worker_release(u->pool, base);
     drop(base);
@@ -99,11 +99,13 @@ static struct sqlite_job *make_job(const struct upstream *u, const struct driver
     if (job == NULL) {
         return NULL;
     }
+    const int64_t limit_ms = r->task == DRIVER_WRITE ? driver_write_limit_ms(r->timeout_ms)
+                                                     : r->timeout_ms;
     *job = (struct sqlite_job){
         .base = {.id = r->id, .bytes = memory},
         .task = r->task,
         .statement = r->task == DRIVER_PING ? NULL : u->statements.items[r->statement],
-        .deadline_us = clock_now_us() + r->timeout_ms * 1000,
+        .deadline_us = clock_now_us() + limit_ms * 1000,
         .row_bytes_max = r->row_bytes_max,
         .rows_max = r->rows_max > 0 ? r->rows_max : 1,
         .wants_more = r->wants_more,
@@ -194,15 +196,17 @@ static void free_upstream(struct upstream *u)
     free(u);
 }
 
-static void close_upstream(struct upstream *u, int64_t wait_ms)
+static bool close_upstream(struct upstream *u, int64_t wait_ms)
 {
     if (u == NULL) {
-        return;
+        return true;
     }
     const bool feed_ended = sqlite_feed_close(u->feed, wait_ms);
-    if ((u->pool == NULL || worker_pool_destroy(u->pool, wait_ms)) && feed_ended) {
-        free_upstream(u);
+    if ((u->pool != NULL && !worker_pool_destroy(u->pool, wait_ms)) || !feed_ended) {
+        return false;
     }
+    free_upstream(u);
+    return true;
 }
 
 static int start_pool(struct upstream *u)
@@ -251,7 +255,7 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
     }
     if (r != 0) {
         errtext_set(err, "cannot start helper threads: %s", strerror(-r));
-        close_upstream(u, 0);
+        (void)close_upstream(u, 0);
         return r;
     }
     *out = u;

@@ -9,6 +9,8 @@
 
 #include <ev.h>
 
+#define WRITE_MARGIN 10 /* 1/10 */
+
 int statement_list_add(struct statement_list *l, void *statement)
 {
     void **items = realloc(l->items, ((size_t)l->count + 1) * sizeof(void *));
@@ -49,6 +51,12 @@ void driver_values_copy(struct driver_value *to, const struct driver_value *from
             bytes += from[i].bytes.len;
         }
     }
+}
+
+int64_t driver_write_limit_ms(int64_t left_ms)
+{
+    const int64_t limit_ms = left_ms - left_ms / WRITE_MARGIN;
+    return limit_ms > 0 ? limit_ms : 1;
 }
 
 static void on_settle_over(struct ev_loop *loop, ev_timer *timer, int events)

@@ -20,6 +20,10 @@ size_t driver_values_bytes(const struct driver_value *values, unsigned count);
 void driver_values_copy(struct driver_value *to, const struct driver_value *from, unsigned count,
                         char *bytes);
 
+/* How long a write may take in the database: a little less than it has, so that what the database
+ * made of it is heard in time. Positive. */
+int64_t driver_write_limit_ms(int64_t left_ms);
+
 /* source_driver.settle for a driver without threads: runs the loop until `*requests` is 0. */
 void driver_settle(struct ev_loop *loop, const unsigned *requests, int64_t wait_ms);
 

@@ -10,6 +10,7 @@
 #include "feed.h"
 
 #include "probe.h"
+#include "settle.h"
 #include "tarn/base/log.h"
 
 bool source_has_feed(const struct source *src)
@@ -63,6 +64,11 @@ static void set_blind(struct source *src, int64_t at_ms)
     }
 }
 
+void source_feed_note_map(struct source_map *m)
+{
+    m->blind_at_ms = m->source->is_blind ? m->source->owner->clock->mono_ms : INT64_MAX;
+}
+
 void source_feed_start(struct source *src)
 {
     if (source_has_feed(src)) {
@@ -70,30 +76,33 @@ void source_feed_start(struct source *src)
     }
 }
 
-static void end_gap(struct source *src)
+static void soften_all(struct source *src)
 {
     struct sources *s = src->owner;
+    for (size_t i = 0; i < s->maps_count; i++) {
+        if (s->maps[i]->source == src) {
+            sources_soften_map(s, s->maps[i]);
+            tell_map(s, s->maps[i]);
+        }
+    }
+}
+
+static void forget_missed(struct source *src)
+{
     switch ((enum on_gap)src->options.on_gap) {
     case ON_GAP_EXPIRE:
         forget_all(src);
         break;
     case ON_GAP_SOFT:
-        for (size_t i = 0; i < s->maps_count; i++) {
-            if (s->maps[i]->source == src) {
-                sources_soften_map(s, s->maps[i]);
-                tell_map(s, s->maps[i]);
-            }
-        }
+        soften_all(src);
         break;
     case ON_GAP_KEEP:
         break;
     }
-    set_blind(src, INT64_MAX);
 }
 
-void source_on_feed(void *ctx, enum feed_event event, struct strview text)
+void source_apply_event(struct source *src, enum feed_event event, struct strview text)
 {
-    struct source *src = ctx;
     switch (event) {
     case FEED_KEY:
         (void)sources_invalidate_key(src->owner, text, false);
@@ -105,15 +114,28 @@ void source_on_feed(void *ctx, enum feed_event event, struct strview text)
         forget_all(src);
         break;
     case FEED_DOWN:
-        log_warning("source '%s': its feed is down, changes go unseen", src->name);
-        set_blind(src, src->owner->clock->mono_ms);
         break;
     case FEED_UP:
+        forget_missed(src);
+        break;
+    }
+}
+
+void source_on_feed(void *ctx, enum feed_event event, struct strview text)
+{
+    struct source *src = ctx;
+    source_apply_event(src, event, text);
+    if (event == FEED_DOWN) {
+        log_warning("source '%s': its feed is down, changes go unseen", src->name);
+        set_blind(src, src->owner->clock->mono_ms);
+        return;
+    }
+    settle_add(src, event, text);
+    if (event == FEED_UP) {
         log_notice("source '%s': its feed is up", src->name);
         src->stats.feed_gaps++;
-        end_gap(src);
+        set_blind(src, INT64_MAX);
         source_probe_soon(src);
-        break;
     }
 }
 

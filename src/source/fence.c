@@ -23,7 +23,7 @@ int fences_init(struct sources *s)
     for (size_t i = 0; i < s->sources_count; i++) {
         has_replicas = has_replicas || s->sources[i]->options.driver.replicas[0] != '\0';
     }
-    if (!has_replicas) {
+    if (!has_replicas || s->fences != NULL) {
         return 0;
     }
     s->fences = malloc(FENCE_PLACES * sizeof(s->fences[0]));

@@ -43,6 +43,9 @@ struct freshness freshness_of(const struct sources *s, const struct entry_view *
     }
     if (UNLIKELY(!f.is_current)) {
         f.ends_ms = min_ms(f.ends_ms, m->epoch_at_ms);
+        if (m->is_gone || (int32_t)(aux.epoch - m->first_epoch) < 0) { /* no map's any more */
+            return (struct freshness){.sent_ms = aux.sent_ms, .ends_ms = f.ends_ms};
+        }
     }
     if (UNLIKELY(f.sent_ms <= m->soft_at_ms)) {
         f.ends_ms = min_ms(f.ends_ms, m->soft_at_ms);

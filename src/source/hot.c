@@ -54,6 +54,7 @@ void sources_hot(struct sources *s, const struct source_map *m, size_t n, source
             break;
         }
         if (e.aux == NULL || aux_decode(e.aux).map >= s->maps_count ||
+            s->maps[aux_decode(e.aux).map]->is_gone ||
             (m != NULL && s->maps[aux_decode(e.aux).map] != m)) {
             continue;
         }

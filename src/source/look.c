@@ -1,6 +1,5 @@
 /*
- * Looking at the layer: lists, numbers, definitions, explanations, configuration lines. Nothing
- * here shows a secret, and nothing here changes what is loaded.
+ * Looking at the layer: lists, numbers, definitions, explanations. Nothing here shows a secret, and nothing here changes what is loaded.
  */
 #include "sources.h"
 
@@ -109,7 +108,9 @@ void sources_walk(const struct sources *s, source_name_fn each, void *ctx)
 void sources_walk_maps(const struct sources *s, source_name_fn each, void *ctx)
 {
     for (size_t i = 0; i < s->maps_count; i++) {
-        each(ctx, strview_str(s->maps[i]->name));
+        if (!s->maps[i]->is_gone) {
+            each(ctx, strview_str(s->maps[i]->name));
+        }
     }
 }
 
@@ -318,45 +319,4 @@ int sources_debug(struct sources *s, const struct strview *argv, int argc, struc
         return -EINVAL;
     }
     return src->driver->debug(src->upstream, argv + 1, argc - 1, reply, err);
-}
-
-/* ---- configuration lines --------------------------------------------------------------------- */
-
-static void write_word(struct buf *out, struct strview word)
-{
-    buf_append_char(out, ' ');
-    buf_append_word(out, word);
-}
-
-static void write_setting_word(void *ctx, struct strview word)
-{
-    struct buf *out = ctx;
-    write_word(out, word);
-}
-
-static void write_settings(struct buf *out, const struct setting_table *t, const void *values)
-{
-    for (size_t i = 0; i < t->count; i++) {
-        if (!setting_is_default(&t->rows[i], values)) {
-            setting_walk_words(&t->rows[i], values, write_setting_word, out);
-        }
-    }
-    buf_append_char(out, '\n');
-}
-
-void sources_write_config(const struct sources *s, struct buf *out)
-{
-    for (size_t i = 0; i < s->sources_count; i++) {
-        const struct source *src = s->sources[i];
-        buf_printf(out, "source %s %s", src->name, src->driver->name);
-        write_word(out, strview_str(src->dsn));
-        write_settings(out, &source_settings, &src->options);
-    }
-    for (size_t i = 0; i < s->maps_count; i++) {
-        const struct source_map *m = s->maps[i];
-        buf_printf(out, "map %s %s", m->name, m->source->name);
-        write_word(out, pattern_text(&m->pattern));
-        write_word(out, strview_str(m->sql));
-        write_settings(out, &map_settings, &m->options);
-    }
 }

@@ -94,6 +94,43 @@ int map_index_add(struct map_index *ix, struct source_map *map)
     return 0;
 }
 
+/* Takes the length out of the list when no other prefix has it. */
+static void drop_length(struct map_index *ix, size_t len)
+{
+    for (size_t i = 0; i < ix->entries_count; i++) {
+        if (ix->entries[i].map != NULL && ix->entries[i].map->pattern.prefix.len == len) {
+            return;
+        }
+    }
+    size_t at = 0;
+    while (ix->lengths[at] != len) {
+        at++;
+    }
+    ix->lengths_count--;
+    memmove(&ix->lengths[at], &ix->lengths[at + 1],
+            (ix->lengths_count - at) * sizeof(ix->lengths[0]));
+}
+
+void map_index_remove(struct map_index *ix, const struct source_map *map)
+{
+    const size_t mask = ix->entries_count - 1;
+    size_t hole = hash_of(map->pattern.prefix) & mask;
+    while (ix->entries[hole].map != map) {
+        assert(ix->entries[hole].map != NULL);
+        hole = (hole + 1) & mask;
+    }
+    for (size_t i = (hole + 1) & mask; ix->entries[i].map != NULL; i = (i + 1) & mask) {
+        /* Moves back what would not be found any more across the hole. */
+        if (((i - ix->entries[i].hash) & mask) >= ((i - hole) & mask)) {
+            ix->entries[hole] = ix->entries[i];
+            hole = i;
+        }
+    }
+    ix->entries[hole] = (struct map_index_entry){.map = NULL};
+    ix->count--;
+    drop_length(ix, map->pattern.prefix.len);
+}
+
 static struct source_map *match_bucket(const struct map_index *ix, uint64_t hash,
                                        struct strview key)
 {

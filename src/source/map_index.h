@@ -34,6 +34,9 @@ void map_index_fini(struct map_index *ix);
 /* 0 or -ENOMEM, with nothing changed. */
 int map_index_add(struct map_index *ix, struct source_map *map) WARN_UNUSED;
 
+/* The map is in it. */
+void map_index_remove(struct map_index *ix, const struct source_map *map);
+
 /* The map whose pattern matches. At most one does: overlapping patterns are refused before they
  * come here. */
 struct source_map *map_index_match(const struct map_index *ix, struct strview key);

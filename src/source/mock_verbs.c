@@ -215,6 +215,10 @@ int mock_debug(struct upstream *u, const struct strview *argv, int argc, struct 
                struct errtext *err)
 {
     struct strview name = argc > 0 ? argv[0] : strview_of("", 0);
+    if (strview_eq_nocase(name, "statements")) {
+        buf_append_i64(reply, u->statements_count);
+        return 0;
+    }
     if (strview_eq_nocase(name, "queries") || strview_eq_nocase(name, "held")) {
         bool wants_queries = strview_eq_nocase(name, "queries");
         buf_append_i64(reply, wants_queries ? (int64_t)u->queries_count : count_held(u));

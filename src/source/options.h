@@ -20,7 +20,7 @@ struct source_options {
     struct driver_options driver;
     int64_t background_share;
     struct breaker_options breaker;
-    int64_t gap_ttl_ms, on_gap;
+    int64_t gap_ttl_ms, on_gap, settle_ms;
     int64_t slow_load_ms;
 };
 extern const struct setting_table source_settings;

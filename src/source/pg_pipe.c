@@ -14,6 +14,8 @@
  * is prepared again under a new name, once, and the caller does not notice. The server infers the
  * types of parameters; a key whose integer is too wide for the type it found is asked for once more
  * as int8, so that the answer is "no such row" and no error.
+ *
+ * What is sent is in pg_steps.c, a write's part of it in pg_write.c.
  */
 #include "pg_pipe.h"
 
@@ -25,19 +27,17 @@
 #include <libpq-fe.h>
 
 #include "pg_rows.h"
+#include "pg_steps.h"
+#include "pg_write.h"
 #include "tarn/base/clock.h"
 
-#define GRACE_MIN_MS       200
-#define TIMEOUT_STEPS      8 /* values of statement_timeout between a power of two and the next */
-#define ROW_BYTES_LARGE    (1024 * 1024) /* libpq keeps a buffer of that size ever after */
-#define STATEMENT_NAME_MAX 48
+#define GRACE_MIN_MS    200
+#define ROW_BYTES_LARGE (1024 * 1024) /* libpq keeps a buffer of that size ever after */
 
 #define STATE_STATEMENT_GONE "26000"
 #define STATE_NOT_SUPPORTED  "0A000"
 #define STATE_CANCELED       "57014"
 #define STATE_OUT_OF_RANGE   "22003"
-
-static const char guard_prefix[] = "DECLARE tarn_check INSENSITIVE CURSOR FOR ";
 
 static struct pg_request *first_request(const struct pg_pipe *c)
 {
@@ -49,20 +49,9 @@ static struct pg_request *first_request(const struct pg_pipe *c)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-/* Rounded up, so that requests with nearly the same deadline need the same setting. */
-static int64_t session_timeout_ms(const struct pg_request *r, int64_t now_us)
-{
-    int64_t left_ms = (r->deadline_us - now_us) / 1000 + 1;
-    int64_t step = 1;
-    while (step * TIMEOUT_STEPS * 2 < left_ms) {
-        step *= 2;
-    }
-    return left_ms <= 0 ? 1 : (left_ms + step - 1) / step * step;
-}
-
 static int64_t given_up_us(const struct pg_request *r, const struct pg_pipe *c)
 {
-    return r->deadline_us + (GRACE_MIN_MS + c->timeout_ms / TIMEOUT_STEPS) * 1000;
+    return r->deadline_us + (GRACE_MIN_MS + c->timeout_ms / PG_TIMEOUT_STEPS) * 1000;
 }
 
 /* The timer is set for the first request and left alone while it would not come too late. */
@@ -139,7 +128,11 @@ static void note_failure(struct pg_request *r, const PGresult *result)
     r->is_lost = r->status == DRIVER_DOWN && (has_class(state, "40") || has_class(state, "57"));
     r->failed_step = (enum pg_step)r->steps[r->step];
     r->is_outdated = r->task == DRIVER_LOAD && is_outdated(state, result);
-    r->is_too_wide = r->has_wide && strcmp(state, STATE_OUT_OF_RANGE) == 0;
+    r->is_too_wide = r->task == DRIVER_LOAD && r->wide_params != 0 &&
+                     strcmp(state, STATE_OUT_OF_RANGE) == 0;
+    if (r->task == DRIVER_WRITE) {
+        pg_write_note_failure(r, result);
+    }
     (void)snprintf(r->detail, sizeof(r->detail), "%s (%s)",
                    text != NULL ? text : PQresultErrorMessage(result), state);
 }
@@ -164,14 +157,16 @@ static void fail_request(struct pg_request *r, enum driver_status status, const 
 static void take_rows(struct pg_pipe *c, struct pg_request *r, const PGresult *result)
 {
     begin_rows(r, result);
-    for (int i = 0; i < PQntuples(result) && r->status == DRIVER_OK; i++) {
+    for (int i = 0; i < PQntuples(result) && r->status == DRIVER_OK && !r->is_rowless; i++) {
         if (r->rows_count == r->rows_max) {
             r->has_more = true;
             return;
         }
         r->rows_count++;
         enum driver_status status = pg_rows_add(&r->builder, result, i, r->row_bytes_max);
-        if (status != DRIVER_OK) {
+        if (status != DRIVER_OK && r->task == DRIVER_WRITE) {
+            r->is_rowless = true; /* it happened all the same */
+        } else if (status != DRIVER_OK) {
             fail_request(r, status,
                          status == DRIVER_BUSY ? "out of memory" : "a row above max-row");
         }
@@ -179,161 +174,49 @@ static void take_rows(struct pg_pipe *c, struct pg_request *r, const PGresult *r
     }
 }
 
-static void take_result(struct pg_pipe *c, struct pg_request *r, const PGresult *result)
+static void take_failure(struct pg_pipe *c, struct pg_request *r, const PGresult *result)
+{
+    const enum pg_step step = (enum pg_step)r->steps[r->step];
+    if (step == PG_STEP_SETTING) {
+        c->timeout_ms = 0;
+    } else if (step == PG_STEP_UNDO) {
+        c->is_worn = true;
+    } else if (step != PG_STEP_DEALLOCATE) {
+        note_failure(r, result);
+    }
+}
+
+static void take_result(struct pg_pipe *c, struct pg_request *r, PGresult *result)
 {
     enum pg_step step = (enum pg_step)r->steps[r->step];
     ExecStatusType status = PQresultStatus(result);
+    const bool is_write = r->task == DRIVER_WRITE;
+    const bool has_rows = status == PGRES_SINGLE_TUPLE || status == PGRES_TUPLES_OK;
     if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) {
-        if (step == PG_STEP_SETTING) {
-            c->timeout_ms = 0;
-        } else if (step != PG_STEP_DEALLOCATE) {
-            note_failure(r, result);
-        }
-    } else if (status == PGRES_SINGLE_TUPLE || status == PGRES_TUPLES_OK) {
+        take_failure(c, r, result);
+    } else if (has_rows) {
         take_rows(c, r, result);
-    } else if (status == PGRES_COMMAND_OK && step == PG_STEP_DESCRIBE) {
+    } else if (!is_write && status == PGRES_COMMAND_OK && step == PG_STEP_DESCRIBE) {
         begin_rows(r, result);
-    } else if (status != PGRES_PIPELINE_ABORTED && step == PG_STEP_QUERY) {
+    } else if (status != PGRES_PIPELINE_ABORTED && step == PG_STEP_QUERY &&
+               !(is_write && status == PGRES_COMMAND_OK)) {
         fail_request(r, DRIVER_ERROR, "the statement is no query");
         c->is_worn = true; /* there may be no way back from COPY and the like */
+    }
+    if (is_write && (has_rows || status == PGRES_COMMAND_OK)) {
+        pg_write_take(c, r, result);
     }
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-static void add_step(struct pg_request *r, enum pg_step step)
+static void send_request(struct pg_pipe *c, struct pg_request *r)
 {
-    assert(r->steps_count < PG_STEPS_MAX);
-    r->steps[r->steps_count++] = (unsigned char)step;
-}
-
-static bool send_sync(struct pg_pipe *c, struct pg_request *r)
-{
-    add_step(r, PG_STEP_SYNC);
-    return PQpipelineSync(c->wire.pg) == 1;
-}
-
-static bool send_text(struct pg_pipe *c, struct pg_request *r, enum pg_step step, const char *sql)
-{
-    add_step(r, step);
-    return PQsendQueryParams(c->wire.pg, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
-}
-
-static bool send_setting(struct pg_pipe *c, struct pg_request *r)
-{
-    int64_t timeout_ms = session_timeout_ms(r, clock_now_us());
-    if (timeout_ms == c->timeout_ms || !c->wire.target->options->prepare) {
-        return true; /* behind a pooler the session is not ours to set */
-    }
-    char sql[64];
-    (void)snprintf(sql, sizeof(sql), "SET statement_timeout = %lld", (long long)timeout_ms);
-    c->timeout_ms = timeout_ms;
-    return send_text(c, r, PG_STEP_SETTING, sql) && send_sync(c, r);
-}
-
-static void statement_name(char out[STATEMENT_NAME_MAX], unsigned number, unsigned generation)
-{
-    (void)snprintf(out, STATEMENT_NAME_MAX, "tarn_%u_%u", number, generation);
-}
-
-static bool reserve_plan(struct pg_pipe *c, unsigned number)
-{
-    if (number < c->plans_count) {
-        return true;
-    }
-    size_t count = (size_t)number + 1;
-    struct pg_plan *plans = realloc(c->plans, count * sizeof(plans[0]));
-    if (plans == NULL) {
-        return false;
-    }
-    memset(plans + c->plans_count, 0, (count - c->plans_count) * sizeof(plans[0]));
-    c->plans = plans;
-    c->plans_count = (unsigned)count;
-    return true;
-}
-
-static bool send_prepared(struct pg_pipe *c, struct pg_request *r)
-{
-    const struct pg_statement *s = r->statement;
-    char name[STATEMENT_NAME_MAX], sql[STATEMENT_NAME_MAX + 16];
-    if (!reserve_plan(c, s->number)) {
-        return false;
-    }
-    struct pg_plan *plan = &c->plans[s->number];
-    bool is_fine = true;
-    if (r->is_outdated && plan->is_prepared && plan->generation == r->generation) {
-        statement_name(name, s->number, plan->generation);
-        (void)snprintf(sql, sizeof(sql), "DEALLOCATE %s", name);
-        is_fine = send_text(c, r, PG_STEP_DEALLOCATE, sql) && send_sync(c, r);
-        plan->is_prepared = false;
-    }
-    bool must_prepare = !plan->is_prepared;
-    *plan = (struct pg_plan){.generation = plan->generation + must_prepare, .is_prepared = true};
-    r->generation = plan->generation;
-    statement_name(name, s->number, plan->generation);
-    if (must_prepare) {
-        add_step(r, PG_STEP_PREPARE);
-        is_fine = is_fine && PQsendPrepare(c->wire.pg, name, s->sql, 0, NULL) == 1;
-    }
-    add_step(r, PG_STEP_QUERY);
-    return is_fine && PQsendQueryPrepared(c->wire.pg, name, (int)r->params_count, r->values,
-                                          r->lengths, r->formats, 0) == 1;
-}
-
-/* The server parses a cursor's declaration, and with it refuses two statements and all that is not
- * only reading; it is never run. */
-static bool send_check(struct pg_pipe *c, struct pg_request *r)
-{
-    const char *sql = r->statement->sql;
-    size_t size = sizeof(guard_prefix) + strlen(sql);
-    char *guard = malloc(size);
-    if (guard == NULL) {
-        return false;
-    }
-    (void)snprintf(guard, size, "%s%s", guard_prefix, sql);
-    add_step(r, PG_STEP_GUARD);
-    add_step(r, PG_STEP_PREPARE);
-    add_step(r, PG_STEP_DESCRIBE);
-    PGconn *pg = c->wire.pg;
-    bool is_fine = PQsendPrepare(pg, "", guard, 0, NULL) == 1 &&
-                   PQsendPrepare(pg, "", sql, 0, NULL) == 1 && PQsendDescribePrepared(pg, "") == 1;
-    free(guard);
-    return is_fine;
-}
-
-static bool send_steps(struct pg_pipe *c, struct pg_request *r)
-{
-    bool is_fine = send_setting(c, r);
-    if (!is_fine) {
-        return false;
-    }
-    if (r->task == DRIVER_CHECK) {
-        is_fine = send_check(c, r);
-    } else if (r->statement == NULL) {
-        is_fine = send_text(c, r, PG_STEP_QUERY, r->sql);
-    } else if (c->wire.target->options->prepare && !r->is_too_wide) {
-        is_fine = send_prepared(c, r);
-    } else {
-        add_step(r, PG_STEP_QUERY);
-        is_fine = PQsendQueryParams(c->wire.pg, r->statement->sql, (int)r->params_count,
-                                    r->is_too_wide ? r->wide_types : NULL, r->values, r->lengths,
-                                    r->formats, 0) == 1;
-    }
-    return is_fine && send_sync(c, r);
-}
-
-void pg_pipe_send(struct pg_pipe *c, struct pg_request *r)
-{
-    assert(pg_pipe_is_up(c));
-    assert(!c->is_worn);
-    rows_abandon(&r->builder);
     r->steps_count = r->step = 0;
-    r->status = DRIVER_OK;
-    r->rows_count = 0;
-    r->has_more = r->has_begun = r->is_one_by_one = false;
+    r->is_one_by_one = false;
     list_push_back(&c->requests, &r->link);
     c->requests_count++;
-    if (!send_steps(c, r)) {
+    if (!pg_steps_send(c, r) || !pg_send_sync(c, r)) {
         /* Broken, or out of memory half-way: the connection is of no use any more. */
         c->is_worn = c->is_broken = true;
         ev_timer_stop(c->wire.target->loop, &c->watch);
@@ -341,20 +224,52 @@ void pg_pipe_send(struct pg_pipe *c, struct pg_request *r)
         ev_timer_start(c->wire.target->loop, &c->watch);
         return;
     }
-    r->is_outdated = r->is_too_wide = false;
     watch_first(c);
     pg_link_flush(&c->wire);
 }
 
+void pg_pipe_send(struct pg_pipe *c, struct pg_request *r)
+{
+    assert(pg_pipe_is_up(c));
+    assert(!c->is_worn && !c->is_writing);
+    rows_abandon(&r->builder);
+    r->status = DRIVER_OK;
+    r->rows_count = 0;
+    r->has_more = r->has_begun = false;
+    c->is_writing = r->task == DRIVER_WRITE;
+    send_request(c, r);
+    r->is_outdated = r->is_too_wide = false;
+}
+
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-static void note_plan(struct pg_pipe *c, const struct pg_request *r)
+/* Outdated and too wide are each met once. */
+static bool is_to_repeat(const struct pg_pipe *c, struct pg_request *r)
 {
-    bool was_in_vain = r->status != DRIVER_OK && r->failed_step == PG_STEP_PREPARE;
-    if (was_in_vain && r->task == DRIVER_LOAD) {
-        struct pg_plan *plan = &c->plans[r->statement->number];
-        plan->is_prepared = plan->is_prepared && plan->generation != r->generation;
+    const bool may_repeat = !c->is_worn && !r->is_cancelled &&
+                            ((r->is_outdated && !r->was_prepared_again) ||
+                             (r->is_too_wide && !r->was_widened));
+    if (may_repeat && c->is_writing) { /* not behind the write: the engine sends it elsewhere */
+        r->status = DRIVER_DOWN;
+        r->is_lost = true;
+        return false;
     }
+    r->was_prepared_again = r->was_prepared_again || (may_repeat && r->is_outdated);
+    r->was_widened = r->was_widened || (may_repeat && r->is_too_wide);
+    return may_repeat;
+}
+
+static void make_rows(struct pg_request *r)
+{
+    const bool is_write = r->task == DRIVER_WRITE;
+    if (!r->has_begun && !is_write) {
+        fail_request(r, DRIVER_ERROR, "no result");
+    }
+    if (r->status == DRIVER_OK && r->has_begun && !r->is_rowless) {
+        r->rows = rows_finish(&r->builder, r->has_more);
+        r->status = r->rows != NULL || is_write ? DRIVER_OK : DRIVER_BUSY;
+    }
+    rows_abandon(&r->builder);
 }
 
 static void finish(struct pg_pipe *c, struct pg_request *r)
@@ -362,23 +277,17 @@ static void finish(struct pg_pipe *c, struct pg_request *r)
     list_remove(&r->link);
     c->requests_count--;
     c->idle_us = c->requests_count == 0 ? clock_now_us() : c->idle_us;
-    note_plan(c, r);
-    bool may_repeat = !c->is_worn && !r->is_cancelled;
-    if (may_repeat &&
-        ((r->is_outdated && !r->was_prepared_again) || (r->is_too_wide && !r->was_widened))) {
-        r->was_prepared_again = r->was_prepared_again || r->is_outdated;
-        r->was_widened = r->was_widened || r->is_too_wide;
+    pg_steps_note_end(c, r);
+    if (is_to_repeat(c, r)) {
         pg_pipe_send(c, r);
         return;
     }
-    if (!r->has_begun) {
-        fail_request(r, DRIVER_ERROR, "no result");
+    if (r->task == DRIVER_WRITE && pg_write_goes_on(c, r)) {
+        send_request(c, r);
+        return;
     }
-    if (r->status == DRIVER_OK) {
-        r->rows = rows_finish(&r->builder, r->has_more);
-        r->status = r->rows != NULL ? DRIVER_OK : DRIVER_BUSY;
-    }
-    rows_abandon(&r->builder);
+    c->is_writing = c->is_writing && r->task != DRIVER_WRITE;
+    make_rows(r);
     c->events.finished(c->events.ctx, c, r);
 }
 

@@ -33,7 +33,15 @@ enum pg_step {
     PG_STEP_DESCRIBE,
     PG_STEP_QUERY,
     PG_STEP_SYNC,
+    /* Of a write: */
+    PG_STEP_BEGIN,
+    PG_STEP_LIMIT, /* statement_timeout of the transaction */
+    PG_STEP_COMMIT,
+    PG_STEP_UNDO,
 };
+
+/* See pg_write.c. */
+enum pg_write_phase { PG_WRITE_DESCRIBES, PG_WRITE_RUNS, PG_WRITE_UNDOES };
 
 struct pg_member;
 struct pg_request;
@@ -59,9 +67,12 @@ struct pg_request {
     unsigned generation; /* of the plan it used */
     bool is_outdated, was_prepared_again;
     bool is_too_wide, was_widened;
+    enum pg_write_phase phase;
     /* The answer: */
     enum driver_status status;
-    bool is_lost; /* as in struct driver_result */
+    bool is_lost, is_unknown; /* as in struct driver_result */
+    int64_t changed;
+    bool is_rowless; /* a write's row had no room */
     enum pg_step failed_step;
     bool has_begun, has_more;
     unsigned rows_count;
@@ -73,7 +84,8 @@ struct pg_request {
     const char *values[DRIVER_PARAMS_MAX];
     int lengths[DRIVER_PARAMS_MAX], formats[DRIVER_PARAMS_MAX];
     unsigned wide_types[DRIVER_PARAMS_MAX]; /* int8 for integers, else 0: as the server infers */
-    bool has_wide; /* an integer that does not fit the server's `integer` */
+    unsigned wide_params; /* bit i: an integer that does not fit the server's `integer` */
+    unsigned raw_params;  /* bit i: bytes that are no text */
     char bytes[];
 };
 
@@ -93,6 +105,8 @@ struct pg_pipe_events {
 struct pg_plan {
     unsigned generation;
     bool is_prepared;
+    bool is_described;     /* a write */
+    unsigned bytea_params; /* bit i: of that type */
 };
 
 struct pg_pipe {
@@ -108,8 +122,9 @@ struct pg_pipe {
     int64_t idle_us;    /* since when it has nothing to do */
     int64_t watched_us; /* when the timer looks at the first request */
     ev_timer watch;
-    bool is_worn;   /* takes no further requests and is closed when it has none */
-    bool is_broken; /* will go down in a moment */
+    bool is_worn;    /* takes no further requests and is closed when it has none */
+    bool is_writing; /* takes none until the last one, a write, has ended */
+    bool is_broken;  /* will go down in a moment */
 };
 
 /* NULL: out of memory. */

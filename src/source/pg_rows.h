@@ -17,10 +17,12 @@ enum pg_type {
     PG_INT8 = 20,
     PG_INT2 = 21,
     PG_INT4 = 23,
+    PG_TEXT = 25,
     PG_OID = 26,
     PG_JSON = 114,
     PG_FLOAT4 = 700,
     PG_FLOAT8 = 701,
+    PG_INT8_ARRAY = 1016,
     PG_NUMERIC = 1700,
     PG_JSONB = 3802,
 };

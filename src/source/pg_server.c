@@ -30,7 +30,7 @@ static struct pg_request *request_of(struct list *link)
 
 static bool can_take(const struct pg_pipe *c)
 {
-    return pg_pipe_is_up(c) && !c->is_worn;
+    return pg_pipe_is_up(c) && !c->is_worn && !c->is_writing;
 }
 
 static bool has_conn(const struct pg_server *s)

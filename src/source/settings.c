@@ -424,3 +424,13 @@ bool setting_is_default(const struct setting *row, const void *values)
     const size_t count = row->type == SETTING_TUPLE ? row->parts_count : 1;
     return memcmp(def, (const char *)values + row->offset, count * sizeof(def[0])) == 0;
 }
+
+bool setting_is_equal(const struct setting *row, const void *a, const void *b)
+{
+    const char *x = (const char *)a, *y = (const char *)b;
+    const size_t count = row->type == SETTING_TUPLE ? row->parts_count : 1;
+    const size_t size = text_size(row) > 0 ? text_size(row) : count * sizeof(int64_t);
+    return memcmp(x + row->offset, y + row->offset, size) == 0 &&
+           (row->word_offset == 0 ||
+            memcmp(x + row->word_offset, y + row->word_offset, SETTING_NAME_MAX) == 0);
+}

@@ -67,6 +67,7 @@ int settings_apply(const struct setting_table *t, void *values, const struct str
                    int argc, bool is_running, struct errtext *err) WARN_UNUSED;
 
 bool setting_is_default(const struct setting *row, const void *values);
+bool setting_is_equal(const struct setting *row, const void *a, const void *b);
 /* Appends the value as a user would write it, without quotes. */
 void setting_write(const struct setting *row, const void *values, struct buf *out);
 /* The words that set it to its value: name, value, ... */

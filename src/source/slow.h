@@ -13,10 +13,11 @@
 
 #define SLOW_LOADS   128
 #define SLOW_KEY_MAX 96
+#define SLOW_MAP_MAX 65 /* as long as a name can be */
 
 struct slow_load {
     int64_t wall_ms, took_us;
-    const char *map; /* borrowed: maps live as long as the layer */
+    char map[SLOW_MAP_MAX];
     size_t key_len;
     char key[SLOW_KEY_MAX]; /* cut */
 };
@@ -30,10 +31,9 @@ static inline void slow_log_add(struct slow_log *l, const char *map, struct strv
                                 int64_t took_us, int64_t wall_ms)
 {
     struct slow_load *load = &l->loads[l->count++ % SLOW_LOADS];
-    *load = (struct slow_load){.wall_ms = wall_ms,
-                               .took_us = took_us,
-                               .map = map,
-                               .key_len = size_min(key.len, SLOW_KEY_MAX)};
+    *load = (struct slow_load){
+        .wall_ms = wall_ms, .took_us = took_us, .key_len = size_min(key.len, SLOW_KEY_MAX)};
+    (void)strncpy(load->map, map, SLOW_MAP_MAX - 1);
     if (load->key_len > 0) {
         memcpy(load->key, key.data, load->key_len);
     }

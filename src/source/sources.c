@@ -44,14 +44,16 @@ int sources_create(struct sources **out, struct ev_loop *loop, struct store *sto
     return 0;
 }
 
-static void source_destroy(struct source *src)
+void source_destroy(struct source *src, int64_t wait_ms)
 {
-    if (src->upstream != NULL) {
-        src->driver->close(src->upstream, SOURCE_STOP_WAIT_MS);
+    if (src->upstream != NULL && !src->driver->close(src->upstream, wait_ms)) {
+        return;
     }
     for (unsigned i = 0; src->slots != NULL && i < src->capacity; i++) {
         free(src->slots[i].many);
     }
+    settle_fini(&src->settle);
+    statements_fini(&src->statements);
     free(src->slots);
     free(src->free_slots);
     free(src->name);
@@ -59,7 +61,7 @@ static void source_destroy(struct source *src)
     free(src);
 }
 
-static void map_destroy(struct source_map *m)
+void map_clear(struct source_map *m)
 {
     pattern_fini(&m->pattern);
     buf_fini(&m->statement);
@@ -69,6 +71,12 @@ static void map_destroy(struct source_map *m)
     }
     free(m->name);
     free(m->sql);
+    m->name = m->sql = NULL;
+}
+
+static void map_destroy(struct source_map *m)
+{
+    map_clear(m);
     free(m);
 }
 
@@ -83,11 +91,12 @@ void sources_stop(struct sources *s)
         return;
     }
     s->is_stopped = true; /* from here on nothing starts and nothing is held */
+    warm_fini(&s->warm);
     sources_fail_all(s);
     for (size_t i = 0; i < s->sources_count; i++) {
         struct source *src = s->sources[i];
         if (src->upstream != NULL) {
-            src->driver->close(src->upstream, SOURCE_STOP_WAIT_MS);
+            (void)src->driver->close(src->upstream, SOURCE_STOP_WAIT_MS);
             src->upstream = NULL;
         }
     }
@@ -104,7 +113,7 @@ void sources_destroy(struct sources *s)
         map_destroy(s->maps[i]);
     }
     for (size_t i = 0; i < s->sources_count; i++) {
-        source_destroy(s->sources[i]);
+        source_destroy(s->sources[i], SOURCE_STOP_WAIT_MS);
     }
     free(s->maps);
     free(s->fences);
@@ -120,11 +129,11 @@ void sources_destroy(struct sources *s)
 size_t sources_memory(const struct sources *s)
 {
     size_t bytes = flight_table_memory(&s->flights) + s->scratch.cap +
-                   admission_memory(&s->admission) + s->warm.keys.cap + s->tags.bytes +
-                   hmap_memory(&s->tags.by_name) + hmap_memory(&s->tags.members);
+                   admission_memory(&s->admission) + s->warm.keys.cap + s->warm.line.cap +
+                   s->tags.bytes + hmap_memory(&s->tags.by_name) + hmap_memory(&s->tags.members);
     for (size_t i = 0; i < s->sources_count; i++) {
         const struct source *src = s->sources[i];
-        bytes += src->bytes;
+        bytes += src->bytes + src->settle.events.cap;
         bytes += src->upstream != NULL ? src->driver->memory(src->upstream) : 0;
     }
     return bytes;
@@ -170,7 +179,7 @@ static struct source *need_source(const struct sources *s, struct strview name, 
 struct source_map *sources_map_by_name(struct sources *s, struct strview name)
 {
     for (size_t i = 0; i < s->maps_count; i++) {
-        if (strview_eq(name, strview_str(s->maps[i]->name))) {
+        if (!s->maps[i]->is_gone && strview_eq(name, strview_str(s->maps[i]->name))) {
             return s->maps[i];
         }
     }
@@ -256,14 +265,19 @@ static int add_source(struct sources *s, const struct strview *argv, int argc, s
                            .name = copy_text(argv[0]),
                            .dsn = copy_text(argv[2])};
     if (src->name == NULL || src->dsn == NULL) {
-        source_destroy(src);
+        source_destroy(src, 0);
         return out_of_memory(err);
     }
     list_init(&src->queue);
     list_init(&src->background);
     deadlines_init(&src->deadlines);
     s->sources[s->sources_count++] = src;
-    return 0;
+    const int r = s->is_running ? source_start(src, err) : 0;
+    if (r != 0) {
+        s->sources_count--;
+        source_destroy(src, 0);
+    }
+    return r;
 }
 
 /* argv: name [option value]... */
@@ -325,7 +339,7 @@ static int check_options(struct source_map *m, struct errtext *err)
 static int check_overlaps(const struct sources *s, const struct source_map *m, struct errtext *err)
 {
     for (size_t i = 0; i < s->maps_count; i++) {
-        int r = pattern_overlaps(&s->maps[i]->pattern, &m->pattern);
+        int r = s->maps[i]->is_gone ? 0 : pattern_overlaps(&s->maps[i]->pattern, &m->pattern);
         if (r < 0) {
             return out_of_memory(err);
         }
@@ -337,18 +351,38 @@ static int check_overlaps(const struct sources *s, const struct source_map *m, s
     return 0;
 }
 
-static int insert_map(struct sources *s, struct source_map *m, struct errtext *err)
+/* The place of a map that was deleted, or a new one at the end; NULL without memory. */
+static struct source_map **find_place(struct sources *s)
 {
+    for (size_t i = 0; i < s->maps_count; i++) {
+        if (s->maps[i]->is_gone) {
+            return &s->maps[i];
+        }
+    }
     struct source_map **maps = realloc(s->maps, (s->maps_count + 1) * sizeof(struct source_map *));
     if (maps == NULL) {
-        return out_of_memory(err);
+        return NULL;
     }
     s->maps = maps;
-    m->index = (unsigned)s->maps_count;
-    if (map_index_add(&s->map_index, m) != 0) {
+    maps[s->maps_count] = NULL;
+    return &maps[s->maps_count];
+}
+
+/* Entries of whoever had the place before are told from its own by their epoch. */
+static int insert_map(struct sources *s, struct source_map *m, struct errtext *err)
+{
+    struct source_map **place = find_place(s);
+    if (place == NULL || map_index_add(&s->map_index, m) != 0) {
         return out_of_memory(err);
     }
-    s->maps[s->maps_count++] = m;
+    struct source_map *before = *place;
+    m->index = (unsigned)(place - s->maps);
+    if (before != NULL) {
+        m->epoch = m->first_epoch = before->epoch;
+        map_destroy(before);
+    }
+    *place = m;
+    s->maps_count += before == NULL;
     return 0;
 }
 
@@ -359,7 +393,7 @@ static int add_map(struct sources *s, const struct strview *argv, int argc, stru
         errtext_set(err, "usage: map <name> <source> <pattern> <sql> [option value]...");
         return -EINVAL;
     }
-    if (sources_map_by_name(s, argv[0]) != NULL || s->maps_count == MAPS_MAX) {
+    if (sources_map_by_name(s, argv[0]) != NULL || s->map_index.count == MAPS_MAX) {
         errtext_set(err, "the map exists already, or there are %d", MAPS_MAX);
         return -EINVAL;
     }
@@ -386,6 +420,7 @@ static int add_map(struct sources *s, const struct strview *argv, int argc, stru
     r = r != 0 ? r : pattern_init(&m->pattern, argv[2], err);
     r = r != 0 ? r : check_overlaps(s, m, err);
     r = r != 0 ? r : check_options(m, err);
+    r = r == 0 && s->is_running ? map_start(m, err) : r;
     r = r != 0 ? r : insert_map(s, m, err);
     if (r != 0) {
         map_destroy(m);
@@ -423,12 +458,11 @@ static int set_map(struct sources *s, const struct strview *argv, int argc, stru
 static const struct directive {
     const char *name;
     int (*run)(struct sources *s, const struct strview *argv, int argc, struct errtext *err);
-    bool is_fixed; /* only before the start */
 } directives[] = {
-    {"source", add_source, true},
-    {"source-set", set_source, false},
-    {"map", add_map, true},
-    {"map-set", set_map, false},
+    {"source", add_source},
+    {"source-set", set_source},
+    {"map", add_map},
+    {"map-set", set_map},
 };
 
 static const struct directive *find_directive(struct strview name)
@@ -446,6 +480,20 @@ bool sources_is_directive(struct strview name)
     return find_directive(name) != NULL;
 }
 
+int sources_change(struct sources *s, const char *directive, const struct strview *argv, int argc,
+                   struct errtext *err)
+{
+    const struct directive *d = find_directive(strview_str(directive));
+    assert(d != NULL);
+    const int r = d->run(s, argv, argc, err);
+    if (r != 0) {
+        errtext_prefix(err, "%s %.*s", d->name,
+                       argc > 0 ? (int)size_min(argv[0].len, OBJECT_NAME_MAX) : 0,
+                       argc > 0 && argv[0].len > 0 ? argv[0].data : "");
+    }
+    return r;
+}
+
 int sources_directive(struct sources *s, const struct strview *argv, int argc, struct errtext *err)
 {
     const struct directive *d = argc > 0 ? find_directive(argv[0]) : NULL;
@@ -453,17 +501,5 @@ int sources_directive(struct sources *s, const struct strview *argv, int argc, s
         errtext_set(err, "not a directive of sources and maps");
         return -EINVAL;
     }
-    int r;
-    if (d->is_fixed && s->is_running) {
-        errtext_set(err, "only at start");
-        r = -EINVAL;
-    } else {
-        r = d->run(s, argv + 1, argc - 1, err);
-    }
-    if (r != 0) {
-        errtext_prefix(err, "%s %.*s", d->name,
-                       argc > 1 ? (int)size_min(argv[1].len, OBJECT_NAME_MAX) : 0,
-                       argc > 1 && argv[1].len > 0 ? argv[1].data : "");
-    }
-    return r;
+    return sources_change(s, d->name, argv + 1, argc - 1, err);
 }

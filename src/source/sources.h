@@ -38,8 +38,10 @@
 #include "map_index.h"
 #include "options.h"
 #include "pattern.h"
+#include "settle.h"
 #include "shape.h"
 #include "slow.h"
+#include "statements.h"
 #include "tags.h"
 #include "tarn/base/buf.h"
 #include "tarn/base/hash.h"
@@ -59,6 +61,7 @@
 #define BULK_MAX            DRIVER_LIST_ITEMS_MAX /* keys that one query loads */
 #define LOAD_ERROR_TEXT_MAX 256
 #define SOURCE_STOP_WAIT_MS 1000
+#define SOURCE_DEL_WAIT_MS  50 /* the loop stands still meanwhile */
 
 static_assert(MAPS_MAX <= 1 << AUX_MAP_BITS, "aux has so many bits for the map");
 
@@ -118,11 +121,13 @@ struct source {
     enum driver_state state;
     bool is_paused;
     bool is_blind; /* it has a feed, which is not up */
+    struct settle settle;
     struct breaker breaker;
     int64_t answered_ms; /* when the database last gave an answer to a query */
     struct source_stats stats;
     struct latency latency; /* from sending a query to its answer, us */
     struct log_limit log_limits[LOAD_ERRORS];
+    struct statements statements; /* the upstream has them all */
 };
 
 struct map_stats {
@@ -150,6 +155,8 @@ struct source_map {
         unsigned params_count, fields_count;
         struct strview fields[DRIVER_PARAMS_MAX]; /* of HSET; borrowed from the options */
     } writes[SOURCE_WRITES];
+    bool is_gone; /* deleted: only its index and its epoch are left, for entries that name them */
+    uint32_t first_epoch; /* entries from before were another map's */
     uint32_t epoch;
     int64_t epoch_at_ms; /* when it was last stepped */
     int64_t soft_at_ms;  /* values from before are past their life; -1: none are */
@@ -245,6 +252,15 @@ static inline struct strview flight_key(const struct flight *f)
 {
     return strview_of(f->key, f->key_len);
 }
+
+/* A source or a map that was added while the server runs is put to work. 0, or negative with text. */
+int source_start(struct source *src, struct errtext *err) WARN_UNUSED;
+int map_start(struct source_map *m, struct errtext *err) WARN_UNUSED;
+
+/* Frees what a map owns beside its place. */
+void map_clear(struct source_map *m);
+/* Closes and frees; leaves behind what a hung thread uses. */
+void source_destroy(struct source *src, int64_t wait_ms);
 
 /* NULL: no such source. */
 struct source *source_find(const struct sources *s, struct strview name);

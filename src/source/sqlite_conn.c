@@ -500,9 +500,7 @@ void sqlite_conn_run(void *conn, struct worker_job *base)
     c->job = job;
     job->status = DRIVER_OK;
     if (must_end(job)) {
-        /* A write that never began is no timeout, whose outcome would be unknown. */
-        sqlite_job_fail(job, job->task == DRIVER_WRITE ? DRIVER_DOWN : DRIVER_TIMEOUT,
-                        "its time was up before it began");
+        sqlite_job_fail(job, DRIVER_TIMEOUT, "its time was up before it began");
     } else if (job->task == DRIVER_WRITE) {
         sqlite_write_run(c);
     } else if (open_conn(c)) {

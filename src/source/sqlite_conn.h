@@ -37,7 +37,7 @@ struct sqlite_job {
     enum driver_status status;
     struct rows *rows; /* owned */
     int64_t changed;   /* by a write */
-    bool is_lost;      /* with DRIVER_DOWN */
+    bool is_unknown;   /* of a write that failed: whether it did */
     char detail[SQLITE_DETAIL_MAX];
     char bytes[];
 };

@@ -46,21 +46,21 @@ static bool open_writer(struct sqlite_conn *c)
     return true;
 }
 
-/* What became of a statement that did not end as it should. A statement that was interrupted, or did
- * not get its lock, was rolled back. */
+/* Why a statement did not end as it should. One that was interrupted, or did not get its lock, was
+ * rolled back. */
 static enum driver_status status_of(int code)
 {
     switch (code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_INTERRUPT:
+        return DRIVER_TIMEOUT;
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_FULL:
-        return DRIVER_DOWN;
     case SQLITE_IOERR:
     case SQLITE_CORRUPT:
-        return DRIVER_TIMEOUT; /* nobody knows */
+        return DRIVER_DOWN;
     default:
         return DRIVER_ERROR;
     }
@@ -72,14 +72,17 @@ static int run(struct sqlite_conn *c, sqlite3_stmt *stmt)
 {
     struct rows_builder b = {0};
     int code = sqlite3_step(stmt);
-    if (code == SQLITE_ROW) {
-        if (sqlite_begin_rows(c, &b, stmt) && sqlite_copy_row(c, &b, stmt)) {
-            sqlite_finish_rows(c->job, &b, false);
-        } else {
-            rows_abandon(&b);
-        }
-        c->job->status = DRIVER_OK;
+    if (code != SQLITE_ROW) {
+        return code;
     }
+    const bool has_row = sqlite_begin_rows(c, &b, stmt) && sqlite_copy_row(c, &b, stmt);
+    code = sqlite3_step(stmt);
+    if (has_row) {
+        sqlite_finish_rows(c->job, &b, code == SQLITE_ROW);
+    } else {
+        rows_abandon(&b);
+    }
+    c->job->status = DRIVER_OK;
     while (code == SQLITE_ROW) {
         code = sqlite3_step(stmt);
     }
@@ -106,6 +109,7 @@ void sqlite_write_run(struct sqlite_conn *c)
     job->changed = sqlite3_changes(c->writer);
     if (code != SQLITE_DONE) {
         fail_code(c, status_of(code), code);
+        job->is_unknown = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CORRUPT;
     }
     sqlite3_finalize(stmt);
 }

@@ -36,7 +36,7 @@ static int make_slots(struct source *src, struct errtext *err)
     return 0;
 }
 
-static int open_source(struct source *src, struct errtext *err)
+int source_start(struct source *src, struct errtext *err)
 {
     int r = make_slots(src, err);
     if (r != 0) {
@@ -56,33 +56,25 @@ static int open_source(struct source *src, struct errtext *err)
         .result_bytes_max = (size_t)src->options.inflight_memory,
     };
     source_feed_start(src);
-    return src->driver->open(&src->upstream, &config, err);
-}
-
-static int add_statement(struct source_map *m, struct errtext *err)
-{
-    struct source *src = m->source;
-    int id = src->driver->add_statement(src->upstream, buf_view(&m->statement),
-                                        m->pattern.params_count);
-    if (id < 0) {
-        errtext_set(err, "out of memory");
-        return id;
-    }
-    m->statement_id = id;
-    if (write_add_statements(m) != 0) {
+    if (fences_init(src->owner) != 0) {
         errtext_set(err, "out of memory");
         return -ENOMEM;
     }
-    if (buf_len(&m->bulk_statement) == 0) {
-        return 0;
+    return src->driver->open(&src->upstream, &config, err);
+}
+
+int map_start(struct source_map *m, struct errtext *err)
+{
+    m->statement_id = source_add_statement(m->source, buf_view(&m->statement),
+                                           m->pattern.params_count, err);
+    int r = m->statement_id < 0 ? m->statement_id : write_add_statements(m, err);
+    if (r >= 0 && buf_len(&m->bulk_statement) > 0) {
+        m->bulk_statement_id = source_add_statement(m->source, buf_view(&m->bulk_statement), 1,
+                                                    err);
+        r = m->bulk_statement_id;
     }
-    m->bulk_statement_id = src->driver->add_statement(src->upstream, buf_view(&m->bulk_statement),
-                                                      1);
-    if (m->bulk_statement_id < 0) {
-        errtext_set(err, "out of memory");
-        return m->bulk_statement_id;
-    }
-    return 0;
+    source_feed_note_map(m);
+    return r < 0 ? r : 0;
 }
 
 /* 0: fine. 1: no answer. -EINVAL with text: the map can never work. */
@@ -157,14 +149,14 @@ int sources_start(struct sources *s, struct errtext *err)
 {
     assert(!s->is_running);
     for (size_t i = 0; i < s->sources_count; i++) {
-        int r = open_source(s->sources[i], err);
+        int r = source_start(s->sources[i], err);
         if (r != 0) {
             errtext_prefix(err, "source %s", s->sources[i]->name);
             return r;
         }
     }
     for (size_t i = 0; i < s->maps_count; i++) {
-        int r = add_statement(s->maps[i], err);
+        int r = map_start(s->maps[i], err);
         if (r != 0) {
             return r;
         }
@@ -174,11 +166,6 @@ int sources_start(struct sources *s, struct errtext *err)
         if (r != 0) {
             return r;
         }
-    }
-    int r = fences_init(s);
-    if (r != 0) {
-        errtext_set(err, "out of memory");
-        return r;
     }
     s->is_running = true;
     return 0;

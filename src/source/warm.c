@@ -4,7 +4,7 @@
  * cached are passed over; a failure is counted and not tried again.
  *
  * The keys are given, or are the answer of a query, whose columns fill the pattern's parameters from
- * left to right.
+ * left to right, or the lines of a file, of which no more is read than is needed next.
  */
 #include "warm.h"
 
@@ -15,13 +15,19 @@
 #include "flight.h"
 #include "load.h"
 #include "tarn/base/num.h"
+#include "warm_file.h"
 
-#define WARM_TICK_MS  20
-#define KEY_LEN_BYTES 4
+#define WARM_TICK_MS        20
+#define WARM_QUERY_TIMEOUTS 10 /* load-timeouts that the query for keys may take */
+#define KEY_LEN_BYTES       4
+#define KEYS_LOW_BYTES      65536 /* with less than that in hand a file is read on */
 
 void warm_fini(struct warm *w)
 {
+    warm_file_close(w->file);
+    w->file = NULL;
     buf_fini(&w->keys);
+    buf_fini(&w->line);
 }
 
 static void begin(struct sources *s, struct source_map *m, int64_t rate, enum warm_state state)
@@ -80,20 +86,28 @@ int sources_warm_query(struct sources *s, struct source_map *m, struct strview s
     if (is_busy(s)) {
         return refuse_busy(err);
     }
+    if (sql.len == 0 || sql.len > SQL_BYTES_MAX) {
+        errtext_set(err, "a query has 1 to %d bytes", SQL_BYTES_MAX);
+        return -EINVAL;
+    }
     const struct refusal why = load_refuse_source(src, FLIGHT_WARM);
     if (why.detail != NULL) {
         errtext_set(err, "%s", why.detail);
         return -EIO;
     }
-    const int statement = src->driver->add_statement(src->upstream, sql, 0);
+    const int statement = source_add_statement(src, sql, 0, err);
+    if (statement < 0) {
+        return statement;
+    }
     const struct flight_plan plan = {.source = src,
                                      .map = m,
                                      .started_ms = now_ms,
-                                     .deadline_ms = now_ms + map_load_timeout(m) * 10,
+                                     .deadline_ms = now_ms +
+                                                    map_load_timeout(m) * WARM_QUERY_TIMEOUTS,
                                      .purpose = FLIGHT_WARM,
                                      .statement_id = statement,
                                      .is_background = true};
-    if (statement < 0 || flight_create(&plan) == NULL) {
+    if (flight_create(&plan) == NULL) {
         errtext_set(err, "out of memory");
         return -ENOMEM;
     }
@@ -106,9 +120,104 @@ bool sources_warm_stop(struct sources *s)
     const bool was_busy = is_busy(s);
     if (was_busy) {
         s->warm.state = WARM_STOPPED;
-        buf_fini(&s->warm.keys);
+        warm_fini(&s->warm);
     }
     return was_busy;
+}
+
+/* ---- keys from a file ------------------------------------------------------------------------ */
+
+static void take_line(struct sources *s, struct strview line)
+{
+    struct warm *w = &s->warm;
+    if (line.len > 0 && line.data[line.len - 1] == '\r') {
+        line.len--;
+    }
+    if (line.len > WARM_LINE_MAX || (line.len > 0 && sources_match(s, line) != w->map)) {
+        w->skipped++;
+    } else if (line.len > 0) {
+        add_key(w, line);
+    }
+}
+
+/* Of a line that is too long no more is kept than shows that it is. */
+static void keep_part(struct warm *w, struct strview part)
+{
+    const size_t len = buf_len(&w->line);
+    const size_t room = len <= WARM_LINE_MAX ? WARM_LINE_MAX + 1 - len : 0;
+    buf_append(&w->line, part.data, size_min(part.len, room));
+}
+
+static void take_lines(struct sources *s, struct strview bytes)
+{
+    struct warm *w = &s->warm;
+    while (bytes.len > 0) {
+        const char *end = memchr(bytes.data, '\n', bytes.len);
+        const size_t len = end != NULL ? (size_t)(end - bytes.data) : bytes.len;
+        keep_part(w, strview_of(bytes.data, len));
+        if (end == NULL) {
+            return;
+        }
+        take_line(s, buf_view(&w->line));
+        buf_clear(&w->line);
+        bytes = strview_of(end + 1, bytes.len - len - 1);
+    }
+}
+
+static void on_slice(void *ctx, struct strview bytes, bool is_end, int error)
+{
+    struct sources *s = ctx;
+    struct warm *w = &s->warm;
+    if (w->state != WARM_LOADING) {
+        return;
+    }
+    take_lines(s, bytes);
+    if (is_end) {
+        take_line(s, buf_view(&w->line));
+    }
+    w->is_at_end = is_end;
+    if (error != 0 || w->keys.failed || w->line.failed) {
+        log_warning("warm-up of map '%s': cannot read its file: %s", w->map->name,
+                    strerror(error != 0 ? error : ENOMEM));
+        w->state = WARM_FAILED;
+    }
+    deadline_arm(s, s->clock->mono_ms);
+}
+
+int sources_warm_file(struct sources *s, struct source_map *m, struct strview path, int64_t rate,
+                      struct errtext *err)
+{
+    char name[DRIVER_PATH_MAX];
+    if (is_busy(s)) {
+        return refuse_busy(err);
+    }
+    if (path.len == 0 || path.len >= sizeof(name) || memchr(path.data, '\0', path.len) != NULL) {
+        errtext_set(err, "a path has 1 to %d bytes, none of them NUL", DRIVER_PATH_MAX - 1);
+        return -EINVAL;
+    }
+    memcpy(name, path.data, path.len);
+    name[path.len] = '\0';
+    begin(s, m, rate, WARM_LOADING);
+    const int r = warm_file_open(&s->warm.file, s->loop, name, on_slice, s);
+    if (r != 0) {
+        s->warm.state = WARM_FAILED;
+        errtext_set(err, "cannot start a helper thread: %s", strerror(-r));
+    }
+    return r;
+}
+
+/* By the clock: reads on when there is little left, closes what is no longer needed. */
+static void tend_file(struct warm *w)
+{
+    if (w->file == NULL) {
+        return;
+    }
+    if (w->state != WARM_LOADING || w->is_at_end) {
+        warm_file_close(w->file);
+        w->file = NULL;
+    } else if (buf_len(&w->keys) < KEYS_LOW_BYTES) {
+        warm_file_read(w->file);
+    }
 }
 
 /* ---- keys from rows -------------------------------------------------------------------------- */
@@ -154,6 +263,13 @@ void warm_take_rows(struct sources *s, const struct rows *rows)
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
+static void end_if_done(struct warm *w)
+{
+    if (w->state == WARM_LOADING && w->pending == 0 && buf_len(&w->keys) == 0 && w->file == NULL) {
+        w->state = WARM_DONE;
+    }
+}
+
 void warm_note(struct sources *s, enum load_status status)
 {
     struct warm *w = &s->warm;
@@ -161,9 +277,7 @@ void warm_note(struct sources *s, enum load_status status)
     w->loaded += status == LOAD_FOUND;
     w->absent += status == LOAD_ABSENT;
     w->failed += status == LOAD_FAILED;
-    if (w->state == WARM_LOADING && w->pending == 0 && buf_len(&w->keys) == 0) {
-        w->state = WARM_DONE;
-    }
+    end_if_done(w);
 }
 
 static bool is_cached(struct sources *s, const struct store_key *k)
@@ -204,6 +318,7 @@ static void begin_key(struct sources *s, const struct store_key *k)
 void warm_tick(struct sources *s)
 {
     struct warm *w = &s->warm;
+    tend_file(w);
     if (w->state != WARM_LOADING || s->is_stopped) {
         return;
     }
@@ -218,14 +333,13 @@ void warm_tick(struct sources *s)
         begin_key(s, &k);
         buf_consume(&w->keys, KEY_LEN_BYTES + len);
     }
-    if (w->pending == 0 && buf_len(&w->keys) == 0) {
-        w->state = WARM_DONE;
-    }
+    end_if_done(w);
 }
 
 int64_t warm_next_ms(const struct sources *s)
 {
-    const bool has_more = s->warm.state == WARM_LOADING && buf_len(&s->warm.keys) > 0;
+    const struct warm *w = &s->warm;
+    const bool has_more = w->file != NULL || (w->state == WARM_LOADING && buf_len(&w->keys) > 0);
     return has_more ? s->clock->mono_ms + WARM_TICK_MS : INT64_MAX;
 }
 

@@ -14,15 +14,20 @@
 
 struct flight;
 struct sources;
+struct warm_file;
 
 enum warm_state { WARM_IDLE, WARM_ASKING, WARM_LOADING, WARM_DONE, WARM_STOPPED, WARM_FAILED };
 
 #define WARM_ROWS_MAX 1000000
+#define WARM_LINE_MAX 65536 /* bytes of a line of a file; longer ones are passed over */
 
 struct warm {
     enum warm_state state;
     struct source_map *map; /* borrowed */
     struct buf keys;        /* those not begun yet: a length of 4 bytes, then the key */
+    struct warm_file *file; /* owned; NULL: there are no more keys than those */
+    bool is_at_end;         /* of the file */
+    struct buf line;        /* of the file, as far as it was read */
     int64_t rate;           /* keys per second */
     int64_t began_ms;
     uint64_t total, begun, pending;

@@ -112,14 +112,13 @@ int write_rewrite(struct source_map *m, struct errtext *err)
     return 0;
 }
 
-int write_add_statements(struct source_map *m)
+int write_add_statements(struct source_map *m, struct errtext *err)
 {
-    const struct source_driver *d = m->source->driver;
     for (unsigned kind = 0; kind < SOURCE_WRITES; kind++) {
         struct map_write *w = &m->writes[kind];
         if (buf_len(&w->sql) > 0) {
-            w->statement_id = d->add_statement(m->source->upstream, buf_view(&w->sql),
-                                               w->params_count);
+            w->statement_id = source_add_statement(m->source, buf_view(&w->sql), w->params_count,
+                                                   err);
             if (w->statement_id < 0) {
                 return w->statement_id;
             }
@@ -297,11 +296,9 @@ static void forget(struct flight *f)
 
 void write_done(struct flight *f, const struct driver_result *r)
 {
-    const bool has_row = r->rows != NULL && r->rows->count == 1;
+    const bool has_row = r->rows != NULL && r->rows->count == 1 && !r->rows->has_more;
     if (r->status != DRIVER_OK) {
-        const bool is_definite = r->status == DRIVER_ERROR ||
-                                 (r->status == DRIVER_DOWN && !r->is_lost);
-        f->is_definite = is_definite;
+        f->is_definite = !r->is_unknown;
         flight_fail(f, load_error_from_status(r->status), r->detail);
         return;
     }

@@ -9,8 +9,8 @@
 /* The statements of a map's on-set, on-hset, on-del, with the driver's placeholders. 0, -EINVAL with
  * text or -ENOMEM. */
 int write_rewrite(struct source_map *m, struct errtext *err) WARN_UNUSED;
-/* Hands them to the driver. 0 or -errno. */
-int write_add_statements(struct source_map *m) WARN_UNUSED;
+/* Hands them to the driver. 0, or negative with text. */
+int write_add_statements(struct source_map *m, struct errtext *err) WARN_UNUSED;
 
 /* The request of a flight that writes. */
 void write_fill_request(const struct flight *f, struct driver_request *r);

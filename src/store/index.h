@@ -187,6 +187,7 @@ struct index {
     uint16_t walk_bucket;   /* draining: bucket of that table */
     uint8_t walk_region;    /* and region */
     uint8_t depth_max;      /* of any region; may be too high */
+    uint32_t move_debt;     /* slots that growing moved and later inserts have not paid for */
     bool is_shrinking;      /* a pass is under way */
     bool shrink_found_some; /* in the present pass */
 };

@@ -369,6 +369,7 @@ bool index_grow(struct index *ix, struct index_region *r, uint64_t fraction)
     if (t->count < table_limit(t->step) && t->count < table_slots(t) / 2) {
         return false;
     }
+    ix->move_debt += t->count;
     if (t->step < TABLE_STEP_MAX) {
         return region_resize(ix, r, at, t->step + 1u);
     }

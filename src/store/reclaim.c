@@ -264,7 +264,7 @@ static uint32_t choose_victim(struct store *s)
 
 bool reclaim_some(struct store *s, bool is_forced)
 {
-    if (store_drain_objects(s)) {
+    if (store_empty_condemned(s) || store_drain_objects(s)) {
         return true;
     }
     if (s->reclaim.seg == SEGMENT_NONE && !begin_compaction(s, GARBAGE_LEVEL_MIN)) {

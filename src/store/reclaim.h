@@ -4,9 +4,10 @@
  *
  * Three errands, one walk:
  *   CURSOR_EVICT    the policy judges each entry: dropped, or copied to a head;
- *   CURSOR_COMPACT  every live entry is copied to a head of the same queue, its policy bits as they
- * are; CURSOR_SWEEP    expired entries are taken out, the others stay where they are. After the
- * first two nothing lives in the segment and it is freed.
+ *   CURSOR_COMPACT  every live entry is copied to a head of the same queue, its policy bits kept;
+ *   CURSOR_SWEEP    expired entries are taken out, the others stay where they are.
+ *
+ * After the first two nothing lives in the segment and it is freed.
  */
 #ifndef TARN_STORE_RECLAIM_H
 #define TARN_STORE_RECLAIM_H

@@ -81,8 +81,10 @@ void store_trade_pages(struct store *s, size_t bytes)
     if (s->limit == 0 || bytes == 0) {
         return;
     }
-    while (store_used_memory(s) + s->other_memory + bytes > s->limit &&
-           segments_release_one(&s->segs) > 0) {
+    size_t one = 1;
+    for (size_t released = 0; released < bytes && one > 0; released += one) {
+        const bool is_over = store_used_memory(s) + s->other_memory + bytes > s->limit;
+        one = is_over ? segments_release_one(&s->segs) : 0;
     }
 }
 

@@ -167,6 +167,8 @@ void store_large_count(struct store *s, uint32_t id, size_t bytes, int sign);
 void store_free_outside(struct store *s, const struct entry_parts *e);
 /* Gives an object that no entry owns back to its owner. */
 void store_drop_object(struct store *s, struct store_object *object);
+/* Empties one of the segments that a flush took away whole; false when there is none. */
+bool store_empty_condemned(struct store *s);
 /* Lets the owner free a slice of what was dropped; false: nothing is left. */
 bool store_drain_objects(struct store *s);
 /* Frees a block that is no longer counted; later, if a caller's bytes lie in it. */
@@ -180,8 +182,8 @@ int64_t store_headroom(const struct store *s);
 /* True when `bytes` more may be had. Reclaims if it must, which moves and evicts entries: *moved is
  * then set. */
 bool store_reserve(struct store *s, size_t bytes, bool *moved);
-/* Before `bytes` fresh bytes are touched: gives pages of free segments back while the sum would
- * pass the limit. */
+/* Before `bytes` fresh bytes are touched: while the sum would pass the limit, gives pages of free
+ * segments back for them. Only for them: what else is too much is left to upkeep, in slices. */
 void store_trade_pages(struct store *s, size_t bytes);
 /* Looks anew at how near the limit is. */
 void store_update_pressure(struct store *s);

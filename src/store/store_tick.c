@@ -2,12 +2,11 @@
  * Upkeep in slices: proactive expiry, what flushes left behind, reclaiming, giving pages back,
  * shrinking indexes.
  *
- * Each task does a step of some ten microseconds and says whether there is more; the budget is
- * looked at every few steps.
+ * Each task does a step of ten to some hundred microseconds (the longest: two tables of an index
+ * become one) and says whether there is more; the budget is looked at after each.
  */
 #include "store_private.h"
 
-#define BUDGET_CHECK_STEPS 2
 #define FREE_SEGMENTS_KEPT 2
 /* Without pressure: compact when this part of the segments' bytes is dead. */
 #define COMPACT_DEAD_PART 8
@@ -34,8 +33,7 @@ static void free_outside_of(struct store *s, uint32_t id)
     }
 }
 
-/* Segments that a flush took away whole. */
-static bool step_condemned(struct store *s)
+bool store_empty_condemned(struct store *s)
 {
     uint32_t id = s->condemned.head;
     while (id != SEGMENT_NONE && segment_at(&s->segs, id)->pins > 0) {
@@ -167,16 +165,15 @@ static bool step_expiry(struct store *s)
 bool store_tick(struct store *s, int64_t budget_us)
 {
     static bool (*const tasks[])(struct store *) = {
-        step_expiry, step_condemned, step_drain,   store_drain_objects,
-        step_ghosts, step_reclaim,   step_release, step_shrink};
+        step_expiry, store_empty_condemned, step_drain,   store_drain_objects,
+        step_ghosts, step_reclaim,          step_release, step_shrink};
     int64_t deadline_us = clock_now_us() + budget_us;
     store_ask_others(s);
     store_update_pressure(s);
-    unsigned steps = 0;
     for (size_t task = 0; task < ARRAY_LEN(tasks);) {
         if (!tasks[task](s)) {
             task++; /* to find that there is nothing to do costs nothing */
-        } else if (++steps % BUDGET_CHECK_STEPS == 0 && clock_now_us() >= deadline_us) {
+        } else if (clock_now_us() >= deadline_us) {
             return true;
         }
     }

@@ -15,12 +15,19 @@
 /* A header and a slot, about. */
 #define PRESS_HEAD_BYTES 24
 
+static bool on_index_allocates(void *ctx, size_t bytes)
+{
+    store_trade_pages(ctx, bytes);
+    return true;
+}
+
 static const struct index_owner *owner_of(struct store *s, struct index_owner *owner)
 {
     *owner = (struct index_owner){
         .ctx = s,
         .hash_of = store_hash_of_ref,
         .prefetch = store_prefetch_ref,
+        .may_allocate = on_index_allocates,
         .moves = &s->slot_moves,
     };
     return owner;
@@ -231,7 +238,7 @@ static unsigned char *acquire(struct store *s, const struct store_key *k, struct
     if (!store_reserve(s, growth, moved) && !p->is_rewrite) {
         return NULL;
     }
-    store_trade_pages(s, growth);
+    store_trade_pages(s, block_bytes); /* index and segments do so when they really grow */
     struct large *made = NULL;
     if (block_bytes > 0 && (made = large_create(outside)) == NULL) {
         return NULL;

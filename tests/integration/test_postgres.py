@@ -22,6 +22,7 @@ SCHEMA = "CREATE TABLE item (id int PRIMARY KEY, name text)"
 class PostgresCase(TarnCase):
     """A PostgreSQL for each class, and a tarn that reads from it through self.proxy."""
     options = ""
+    maps = ""
     settings = {}
 
     @classmethod
@@ -33,7 +34,7 @@ class PostgresCase(TarnCase):
         cls.addClassCleanup(cls.proxy.stop)
         cls.prepare()
         dsn = cls.db.dsn_for("postgres", port=cls.proxy.port)
-        cls.config = f'source shop postgres "{dsn}" breaker-open 50ms..200ms {cls.options}\n{MAPS}'
+        cls.config = f'source shop postgres "{dsn}" breaker-open 50ms..200ms {cls.options}\n{MAPS}{cls.maps}'
         super().setUpClass()
 
     @classmethod

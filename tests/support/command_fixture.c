@@ -192,6 +192,35 @@ struct strview client_run(struct fixture *f, struct client *c, const char *line)
     return client_run_again(f, c);
 }
 
+#define WAITS_MAX 10
+
+struct strview client_run_to_end(struct fixture *f, struct client *c, const char *line)
+{
+    struct strview reply = client_run(f, c, line);
+    for (int i = 0; c->result == COMMAND_SUSPENDED; i++) {
+        assert_true(i < WAITS_MAX);
+        fixture_turn(f);
+        reply = client_run_again(f, c);
+    }
+    return reply;
+}
+
+void assert_answers(struct fixture *f, const char *line, const char *expected)
+{
+    const struct strview reply = client_run_to_end(f, &f->client, line);
+    if (!strview_eq(reply, strview_str(expected))) {
+        fail_msg("%s: got %.*s wanted %s", line, STRVIEW_ARG(reply), expected);
+    }
+}
+
+void assert_begins(struct fixture *f, const char *line, const char *expected)
+{
+    const struct strview reply = client_run_to_end(f, &f->client, line);
+    if (!strview_starts_with(reply, strview_str(expected))) {
+        fail_msg("%s: got %.*s wanted %s...", line, STRVIEW_ARG(reply), expected);
+    }
+}
+
 void fixture_advance(struct fixture *f, int64_t ms)
 {
     f->clock.mono_ms += ms;

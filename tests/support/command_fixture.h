@@ -80,6 +80,13 @@ struct strview client_run_argv(struct fixture *f, struct client *c, const struct
 /* Runs the suspended request again. */
 struct strview client_run_again(struct fixture *f, struct client *c);
 
+/* Runs a line however often it has to wait for loads. */
+struct strview client_run_to_end(struct fixture *f, struct client *c, const char *line);
+
+/* The fixture's own client gets these bytes in the end, or a reply that begins with them. */
+void assert_answers(struct fixture *f, const char *line, const char *expected);
+void assert_begins(struct fixture *f, const char *line, const char *expected);
+
 void fixture_advance(struct fixture *f, int64_t ms);
 
 /* The reply to `line` is exactly these bytes. */

@@ -5,6 +5,7 @@ Its superuser is `tarn_admin` without a password; other users are made by the te
 import os
 import shutil
 import signal
+import subprocess
 
 import pymysql
 
@@ -75,6 +76,13 @@ class MariaDB(Daemon):
                 return cursor.fetchall()
         finally:
             db.close()
+
+    def paste(self, text):
+        """Statements as a person would give them to the client program."""
+        done = subprocess.run([tool("mariadb"), "--no-defaults", "--socket", self.socket, "--user", "root", "shop"],
+                              input=text, capture_output=True, text=True, timeout=20, check=False)
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
 
     def terminate(self, condition="user NOT IN ('root', 'system user')"):
         """Ends sessions as an administrator would; returns which."""

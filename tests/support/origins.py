@@ -31,6 +31,10 @@ class Origin:
     has_accounts = True  # users and passwords
     families = None      # names of the only classes of cases that it can serve
     without = ()         # cases of those that it cannot
+    sneaky = None        # a query that writes after make_sneaky(True)
+    bulk = ("id IN ($id[])", "name IN ($text[])")  # conditions of bulk queries
+    grants = "SELECT (id, name), INSERT (id, name), UPDATE (name), DELETE"  # of the recipes in docs/read-through.md
+    upsert = "ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING upper(name) AS name"
     query = {
         "name": "SELECT name FROM item WHERE id = $id",
         "text": "SELECT id FROM item WHERE name = $text",
@@ -57,6 +61,9 @@ class Origin:
     def stop(self):
         raise NotImplementedError
 
+    def make_sneaky(self, does_write):
+        """A query that would write from the beginning is refused at start in some places."""
+
     def break_statements(self):
         """Each query is an error of its own, until restore()."""
         self.execute("ALTER TABLE item RENAME TO item_away")
@@ -81,6 +88,7 @@ class SqliteOrigin(Origin):
                 "SELECT count(*) FROM n",
         "large": "SELECT replace(hex(zeroblob($size / 2)), '0', 'x')",
     }
+    bulk = ("id IN (SELECT value FROM json_each($id[]))", "name IN (SELECT value FROM json_each($text[]))")
     whole = ('{"id":1,"name":"one","qty":9007199254740993,"price":"12345678901234567890.125","doc":{"a": [1, 2]},'
              '"picture":"AP8NCgA=","active":true}')
 
@@ -112,6 +120,12 @@ class SqliteOrigin(Origin):
     def stop(self):
         shutil.rmtree(self.dir, ignore_errors=True)
 
+    def hold_rows(self):
+        """Writers of `item` wait; returns what lets them go."""
+        db = sqlite3.connect(self.path, isolation_level=None)
+        db.execute("BEGIN IMMEDIATE")
+        return db.close
+
     def hold_table(self):
         """Readers of `item` wait; returns what lets them go."""
         db = sqlite3.connect(self.path, isolation_level=None)
@@ -134,9 +148,12 @@ class PostgresOrigin(Origin):
     }
     whole = ('{"id":1,"name":"one","qty":9007199254740993,"price":12345678901234567890.125,"doc":{"a": [1, 2]},'
              '"picture":"AP8NCgA=","active":true}')
+    bulk = ("id = ANY($id[])", "name = ANY($text[])")
+    sneaky = "SELECT nextval('sneaky') + $id"
 
     def __init__(self):
         self.server = Postgres()
+        self.execute("CREATE SEQUENCE sneaky")
         self.restore()
 
     @property
@@ -160,8 +177,8 @@ class PostgresOrigin(Origin):
         self.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{password}'")
         self.grant(user)
 
-    def grant(self, user):
-        self.execute(f"GRANT SELECT ON item TO {user}")
+    def grant(self, user, what="SELECT"):
+        self.execute(f"GRANT {what} ON item TO {user}")
 
     def drop_user(self, user):
         self.execute(f"DROP OWNED BY {user}")
@@ -188,11 +205,21 @@ class PostgresOrigin(Origin):
     def kill_running(self):
         return self.kill_sessions("state = 'active'")
 
+    def hold_rows(self):
+        db = self.server.connect()
+        db.autocommit = False
+        db.cursor().execute("SELECT id FROM item FOR UPDATE")
+        return db.close
+
     def hold_table(self):
         db = self.server.connect()
         db.autocommit = False
         db.cursor().execute("LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
         return db.close
+
+    def are_waiting(self):
+        """Does somebody wait for what hold_rows() holds?"""
+        return len(self.server.sessions("wait_event_type = 'Lock'")) > 0
 
     def running(self):
         return len(self.server.sessions("application_name = 'tarn' AND state = 'active'"))
@@ -211,8 +238,13 @@ class MariaDBOrigin(Origin):
     whole = ('{"id":1,"name":"one","qty":9007199254740993,"price":12345678901234567890.125,"doc":{"a": [1, 2]},'
              '"picture":"AP8NCgA=","active":true}')
 
+    sneaky = "SELECT sneaky($id)"
+    grants = "SELECT (id, name), INSERT (id, name), UPDATE (id, name), DELETE"
+    upsert = "ON DUPLICATE KEY UPDATE name = VALUES(name) RETURNING upper(name) AS name"
+
     def __init__(self):
         self.server = MariaDB()
+        self.make_sneaky(False)
         self.restore()
 
     @property
@@ -236,8 +268,8 @@ class MariaDBOrigin(Origin):
         self.execute(f"CREATE USER {user}@'127.0.0.1' IDENTIFIED BY '{password}'")
         self.grant(user)
 
-    def grant(self, user):
-        self.execute(f"GRANT SELECT ON shop.item TO {user}@'127.0.0.1'")
+    def grant(self, user, what="SELECT"):
+        self.execute(f"GRANT {what} ON shop.item TO {user}@'127.0.0.1'")
 
     def drop_user(self, user):
         self.execute(f"DROP USER {user}@'127.0.0.1'")
@@ -263,10 +295,23 @@ class MariaDBOrigin(Origin):
     def kill_running(self):
         return self.kill_sessions("command IN ('Query', 'Execute')")
 
+    def make_sneaky(self, does_write):
+        action = "UPDATE item SET qty = x" if does_write else "DO 1"
+        self.execute(f"CREATE OR REPLACE FUNCTION sneaky(x bigint) RETURNS bigint BEGIN {action}; RETURN x; END")
+
+    def hold_rows(self):
+        db = self.server.connect()
+        db.begin()
+        db.cursor().execute("SELECT id FROM item FOR UPDATE")
+        return db.close
+
     def hold_table(self):
         db = self.server.connect()
         db.cursor().execute("LOCK TABLES item WRITE")
         return db.close
+
+    def are_waiting(self):
+        return len(self.execute("SELECT * FROM information_schema.innodb_lock_waits")) > 0
 
     def running(self):
         return len(self.execute("SELECT id FROM information_schema.processlist WHERE user NOT IN ('root', 'system user') "

@@ -73,10 +73,16 @@ struct command_host {
     int tcp_port;
 };
 
+enum permission {
+    PERMISSION_NO,
+    PERMISSION_LOCAL, /* to clients on a loopback address or a Unix socket */
+    PERMISSION_YES,
+};
+
 struct command_options {
     int64_t proto_max_bulk_len; /* also the limit of a string value */
     bool enable_debug_command;
-    bool enable_source_command;
+    int enable_source_command; /* enum permission */
     struct option_password requirepass;
     int64_t tracking_table_max_keys; /* 0: no limit */
     int64_t slowlog_log_slower_than; /* microseconds; negative: no slow log */

@@ -44,6 +44,7 @@ enum session_flag {
     SESSION_TRACKING = 1 << 14,   /* CLIENT TRACKING is on */
     SESSION_MONITOR = 1 << 15,    /* is shown every command */
     SESSION_PAUSED = 1 << 16,     /* its command waits for the end of CLIENT PAUSE */
+    SESSION_LOOPBACK = 1 << 17,   /* its address is one of this machine's own */
 };
 
 /* What net does for a session. All calls are safe from within the session's own command. */

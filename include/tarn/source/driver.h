@@ -149,6 +149,7 @@ struct driver_result {
     const struct rows *rows; /* LOAD, CHECK with DRIVER_OK, what a WRITE returns (or NULL); borrowed
                                 during done() */
     int64_t changed;         /* WRITE: rows that were touched */
+    bool is_unknown;         /* WRITE that failed: it may have happened all the same */
     const char *detail;      /* for the log, never for clients; may hold the database's own words */
     /* With DRIVER_DOWN: the connection broke before the statement was answered, so another one may
      * do better: a load is sent once more. */
@@ -218,6 +219,7 @@ struct driver_options {
     int64_t feed;      /* enum driver_feed */
     int64_t read_from; /* enum driver_read_from */
     int64_t max_lag_ms;
+    int64_t overlap_ms;                  /* a number of a changelog may be committed so late */
     char feed_name[DRIVER_NAME_MAX];     /* channel or table */
     char password_file[DRIVER_PATH_MAX]; /* "": none; read at each connect */
     char user_file[DRIVER_PATH_MAX];
@@ -236,6 +238,9 @@ enum driver_ability {
     DRIVER_CAN_VERSION = 1 << 6,
     DRIVER_CAN_BULK = 1 << 7,  /* requests with takes_list */
     DRIVER_CAN_WRITE = 1 << 8, /* DRIVER_WRITE */
+    DRIVER_FEED_IS_LOOSE =
+        1 << 9, /* its changelog is not in the order of the commits, and a change may be
+                                      heard of before everybody sees it: overlap, settle-ms */
 };
 
 /* ---- the driver ------------------------------------------------------------------------------ */
@@ -282,9 +287,10 @@ struct source_driver {
 
     /* Reaches for nothing yet: a database that is down does not fail it. 0 or -errno with text. */
     int (*open)(struct upstream **out, const struct upstream_config *config, struct errtext *err);
-    /* Ends everything: no event comes afterwards. Waits at most `wait_ms` for helper threads; one
-     * that cannot be ended is left behind with all that it uses. Accepts NULL. */
-    void (*close)(struct upstream *u, int64_t wait_ms);
+    /* Ends everything: no event comes afterwards. Waits at most `wait_ms` for helper threads. False:
+     * one cannot be ended and was left behind with all that it uses, what `config` points to
+     * included. Accepts NULL. */
+    bool (*close)(struct upstream *u, int64_t wait_ms);
 
     /* Copies the text, whose parameters are placeholders. The statement's number, or -errno. */
     int (*add_statement)(struct upstream *u, struct strview sql, unsigned params_count);

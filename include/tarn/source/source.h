@@ -34,7 +34,7 @@
 
 struct ev_loop;
 struct sources;    /* opaque: everything of this layer */
-struct source_map; /* opaque; lives as long as the struct sources */
+struct source_map; /* opaque; lives until it is deleted, so not to be kept between commands */
 
 /* ---- life and configuration ------------------------------------------------------------------ */
 
@@ -48,6 +48,16 @@ bool sources_is_directive(struct strview name);
 /* One configuration line, split into words; argv[0] is the directive. 0 or -EINVAL with text. */
 int sources_directive(struct sources *s, const struct strview *argv, int argc,
                       struct errtext *err) WARN_UNUSED;
+
+/* The same with the directive apart: `argv` is what follows it. While the layer runs, too: a source is
+ * opened, a map's statement is looked at by the database when it first loads. */
+int sources_change(struct sources *s, const char *directive, const struct strview *argv, int argc,
+                   struct errtext *err) WARN_UNUSED;
+
+/* SOURCE DEL: a map, or a source that no map loads from. Loads of a map end with SOURCEDOWN, what is
+ * cached of it is gone for readers. 0, or negative with text. Not from within a callback of this
+ * layer. */
+int sources_delete(struct sources *s, struct strview name, struct errtext *err) WARN_UNUSED;
 
 /* Every option of sources ("Options of a source") and of maps, for help and documentation. `def` is
  * NULL where there is no default. */
@@ -65,8 +75,28 @@ int sources_start(struct sources *s, struct errtext *err) WARN_UNUSED;
 void sources_stop(struct sources *s);
 void sources_destroy(struct sources *s);
 
-/* Appends the directives as configuration lines (secrets left out). */
-void sources_write_config(const struct sources *s, struct buf *out);
+/* How two configurations differ, for CONFIG REWRITE: first what is gone, then sources, then maps. The
+ * function's non-zero result ends the walk and is returned; or -ENOMEM. */
+enum source_difference {
+    SOURCE_IS_NEW,
+    SOURCE_IS_GONE,
+    SOURCE_IS_OTHER, /* of the same name, but made anew */
+    SOURCE_HAS_OTHER_OPTION,
+};
+struct source_change {
+    enum source_difference kind;
+    const char *directive; /* "source" or "map" */
+    struct strview name;
+    const char *option;  /* OTHER_OPTION */
+    struct strview line; /* the whole object, or that option; without the end of line; with whatever
+                            secret the dsn has */
+};
+typedef int (*sources_change_fn)(void *ctx, const struct source_change *change);
+int sources_compare(struct sources *now, struct sources *before, sources_change_fn fn,
+                    void *ctx) WARN_UNUSED;
+/* An empty object, to be configured and compared, and never started. */
+int sources_create_like(struct sources **out, const struct sources *s,
+                        struct errtext *err) WARN_UNUSED;
 
 /* False when no map is configured: the command layer then skips this layer altogether. */
 bool sources_has_maps(const struct sources *s);
@@ -266,6 +296,9 @@ int sources_warm_keys(struct sources *s, struct source_map *m, const struct strv
                       size_t count, int64_t rate, struct errtext *err) WARN_UNUSED;
 int sources_warm_query(struct sources *s, struct source_map *m, struct strview sql, int64_t rate,
                        struct errtext *err) WARN_UNUSED;
+/* The lines of a file, which is read in the background, as far as it is needed. */
+int sources_warm_file(struct sources *s, struct source_map *m, struct strview path, int64_t rate,
+                      struct errtext *err) WARN_UNUSED;
 /* False: there was nothing to stop. */
 bool sources_warm_stop(struct sources *s);
 void sources_warm_status(struct sources *s, source_field_fn each, void *ctx);

@@ -5,34 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Runs a line to its end, however often it has to wait. */
-static struct strview run(struct fixture *f, const char *line)
-{
-    struct strview reply = client_run(f, &f->client, line);
-    for (int i = 0; f->client.result == COMMAND_SUSPENDED; i++) {
-        assert_true(i < 10);
-        fixture_turn(f);
-        reply = client_run_again(f, &f->client);
-    }
-    return reply;
-}
-
-static void assert_answers(struct fixture *f, const char *line, const char *expected)
-{
-    const struct strview reply = run(f, line);
-    if (!strview_eq(reply, strview_str(expected))) {
-        fail_msg("%s: got %.*s wanted %s", line, STRVIEW_ARG(reply), expected);
-    }
-}
-
-static void assert_begins(struct fixture *f, const char *line, const char *expected)
-{
-    const struct strview reply = run(f, line);
-    if (!strview_starts_with(reply, strview_str(expected))) {
-        fail_msg("%s: got %.*s wanted %s...", line, STRVIEW_ARG(reply), expected);
-    }
-}
-
 static void source__get_from_the_cache_only(void **state)
 {
     struct fixture *f = *state;
@@ -129,7 +101,7 @@ static void source__warm_loads_at_its_rate(void **state)
     for (int i = 0; i < 12; i++) {
         fixture_advance(f, 50);
     }
-    const struct strview status = run(f, "SOURCE WARM STATUS");
+    const struct strview status = client_run_to_end(f, &f->client, "SOURCE WARM STATUS");
     const char *expected = "*20\r\n$5\r\nstate\r\n$4\r\ndone\r\n$3\r\nmap\r\n$4\r\nuser\r\n"
                            "$5\r\ntotal\r\n:100\r\n$4\r\ndone\r\n:100\r\n$6\r\nloaded\r\n:99\r\n"
                            "$6\r\ncached\r\n:1\r\n$6\r\nabsent\r\n:0\r\n$6\r\nfailed\r\n:0\r\n"
@@ -150,7 +122,7 @@ static void source__warm_stops_and_takes_a_query(void **state)
     fixture_advance(f, 5000);
     assert_int_equal(fixture_mock(f, "QUERIES"), 1);
     assert_begins(f, "SOURCE WARM user QUERY 'SELECT id FROM users'", "-ERR refused to clients");
-    f->options.enable_source_command = true;
+    f->options.enable_source_command = PERMISSION_YES;
     fixture_mock(f, "TABLE 7|8|x|9");
     assert_answers(f, "SOURCE WARM user QUERY 'SELECT id FROM users' RATE 1000", OK);
     fixture_turn(f);
@@ -192,7 +164,7 @@ static void source__set_needs_leave(void **state)
 {
     struct fixture *f = *state;
     assert_begins(f, "SOURCE SET user ttl 1s", "-ERR refused to clients");
-    f->options.enable_source_command = true;
+    f->options.enable_source_command = PERMISSION_YES;
     assert_answers(f, "SOURCE SET user ttl 1s stale-ttl 1s", OK);
     assert_answers(f, "SOURCE SET shop max-queue 5", OK);
     assert_begins(f, "SOURCE SET shop ttl 5", "-ERR source-set shop: unknown option 'ttl'");
@@ -202,6 +174,63 @@ static void source__set_needs_leave(void **state)
     assert_answers(f, "EXISTS user:1", ONE);
     fixture_turn(f);
     assert_answers(f, "GET user:1", "$8\r\nmock:1:2\r\n");
+}
+
+static void source__maps_come_and_go(void **state)
+{
+    struct fixture *f = *state;
+    assert_begins(f, "SOURCE ADD n mock x", "-ERR refused to clients; set enable-source-command");
+    assert_begins(f, "SOURCE MAP page shop page:{id:int} q", "-ERR refused to clients");
+    assert_begins(f, "SOURCE DEL user", "-ERR refused to clients");
+    f->options.enable_source_command = PERMISSION_YES;
+    assert_answers(f, "SOURCE ADD n mock x pool 2", OK);
+    assert_begins(f, "SOURCE ADD n mock x", "-ERR source n: the source exists already");
+    assert_begins(f, "SOURCE MAP page n page:{id:int} 'SELECT $x'", "-ERR map page: ");
+    assert_answers(f, "SOURCE MAP page n page:{id:int} 'SELECT $id' jitter 0%", OK);
+    assert_answers(f, "GET page:1", "$8\r\nmock:1:1\r\n");
+    assert_begins(f, "SOURCE DEL n", "-ERR map 'page' loads from this source");
+    assert_answers(f, "SOURCE DEL page", OK);
+    assert_answers(f, "GET page:1", NIL);
+    assert_answers(f, "TTL page:1", ":-2\r\n");
+    assert_answers(f, "EXISTS page:1", ZERO);
+    assert_answers(f, "SET page:1 own", OK);
+    assert_answers(f, "GET page:1", "$3\r\nown\r\n");
+    assert_answers(f, "SOURCE DEL n", OK);
+    assert_begins(f, "SOURCE DEL n", "-ERR there is no source and no map");
+}
+
+/* Who reads a deleted map's key gets an error, or what the key is without the map. */
+static void source__reader_of_a_map_that_is_deleted(void **state)
+{
+    struct fixture *f = *state;
+    struct client other;
+    client_open(f, &other);
+    f->options.enable_source_command = PERMISSION_YES;
+    fixture_mock(f, "HOLD");
+    (void)client_run(f, &f->client, "GET user:1");
+    fixture_turn(f);
+    assert_true(strview_eq(client_run(f, &other, "SOURCE DEL user"), strview_str(OK)));
+    assert_true(strview_starts_with(client_run_again(f, &f->client), strview_str("-SOURCEDOWN")));
+    fixture_mock(f, "RELEASE");
+    fixture_turn(f);
+    assert_answers(f, "GET user:1", NIL);
+    client_close(f, &other);
+}
+
+static void source__local_is_for_this_machine(void **state)
+{
+    static const unsigned near[] = {SESSION_UNIX, SESSION_LOOPBACK};
+    struct fixture *f = *state;
+    f->options.enable_source_command = PERMISSION_LOCAL;
+    assert_begins(f, "SOURCE SET user ttl 1s", "-ERR refused to clients of other machines");
+    assert_begins(f, "SOURCE ADD n mock x", "-ERR refused to clients of other machines");
+    for (size_t i = 0; i < ARRAY_LEN(near); i++) {
+        f->client.session.flags |= near[i];
+        assert_answers(f, "SOURCE SET user ttl 1s", OK);
+        assert_begins(f, "RESET", "+RESET");
+        assert_answers(f, "SOURCE SET user ttl 2s", OK);
+        f->client.session.flags &= ~near[i];
+    }
 }
 
 static void source__expire_voids_a_load(void **state)
@@ -254,6 +283,9 @@ int main(void)
         TEST(source__warm_stops_and_takes_a_query),
         TEST(source__hot_and_slowlog),
         TEST(source__set_needs_leave),
+        TEST(source__maps_come_and_go),
+        TEST(source__reader_of_a_map_that_is_deleted),
+        TEST(source__local_is_for_this_machine),
         TEST(source__expire_voids_a_load),
         TEST(source__look_ahead_starts_loads),
     };

@@ -3,33 +3,6 @@
 
 #include <string.h>
 
-static struct strview run(struct fixture *f, const char *line)
-{
-    struct strview reply = client_run(f, &f->client, line);
-    for (int i = 0; f->client.result == COMMAND_SUSPENDED; i++) {
-        assert_true(i < 10);
-        fixture_turn(f);
-        reply = client_run_again(f, &f->client);
-    }
-    return reply;
-}
-
-static void assert_answers(struct fixture *f, const char *line, const char *expected)
-{
-    const struct strview reply = run(f, line);
-    if (!strview_eq(reply, strview_str(expected))) {
-        fail_msg("%s: got %.*s wanted %s", line, STRVIEW_ARG(reply), expected);
-    }
-}
-
-static void assert_begins(struct fixture *f, const char *line, const char *expected)
-{
-    const struct strview reply = run(f, line);
-    if (!strview_starts_with(reply, strview_str(expected))) {
-        fail_msg("%s: got %.*s wanted %s...", line, STRVIEW_ARG(reply), expected);
-    }
-}
-
 /* Rule 51. */
 static void writes__success_forgets_the_key(void **state)
 {

@@ -15,6 +15,7 @@
 
 #include "src/server/config.h"
 #include "src/server/config_rewrite.h"
+#include "tarn/source/source.h"
 
 #define SHA256_OF_HUNTER2 "f52fbd32b2b3b86ff88ef6c490628285f482af15ddcb29541f94bcf526a3f6c7"
 
@@ -23,6 +24,8 @@ struct fixture {
     char path[96], include[96];
     struct config_values values;
     struct option_set *set;
+    struct sources *sources; /* NULL: not looked at */
+    struct clock clock;
     struct errtext err;
 };
 
@@ -44,6 +47,7 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
     option_set_destroy(f->set);
+    sources_destroy(f->sources);
     (void)unlink(f->path);
     (void)unlink(f->include);
     assert_int_equal(rmdir(f->folder), 0); /* nothing is left behind */
@@ -88,7 +92,7 @@ static void set(struct fixture *f, const char *name, const char *value)
 
 static void rewrites_to(struct fixture *f, const char *expected)
 {
-    if (config_rewrite(f->path, f->set, &f->err) != 0) {
+    if (config_rewrite(f->path, f->set, f->sources, &f->err) != 0) {
         fail_msg("%s", f->err.text);
     }
     assert_file(f->path, expected);
@@ -162,7 +166,7 @@ static void rewrite__values_are_quoted_where_they_must_be(void **state)
     set(f, "logfile", "a \"b\" \\ \t#");
     set(f, "bind", "127.0.0.1 ::1");
     set(f, "latency-tracking-info-percentiles", "");
-    if (config_rewrite(f->path, f->set, &f->err) != 0) {
+    if (config_rewrite(f->path, f->set, f->sources, &f->err) != 0) {
         fail_msg("%s", f->err.text);
     }
     struct fixture again = *f;
@@ -207,12 +211,165 @@ static void rewrite__failures_leave_the_file(void **state)
     struct fixture *f = *state;
     start(f, "timeout 1\n");
     set(f, "timeout", "2");
-    assert_int_equal(config_rewrite("/nonexistent/tarn.conf", f->set, &f->err), -1);
+    assert_int_equal(config_rewrite("/nonexistent/tarn.conf", f->set, NULL, &f->err), -1);
     assert_string_equal(f->err.text, "No such file or directory");
     write_file(f->path, "timeout nonsense\n");
-    assert_int_equal(config_rewrite(f->path, f->set, &f->err), -1);
+    assert_int_equal(config_rewrite(f->path, f->set, f->sources, &f->err), -1);
     assert_non_null(strstr(f->err.text, "tarn.conf:1"));
     assert_file(f->path, "timeout nonsense\n");
+}
+
+/* ---- sources and maps ---- */
+
+#define SHOP "source shop mock \"a b\" pool 3\n"
+#define USER "map user shop user:{id:int} \"SELECT $id\"\n"
+#define MARK "\n# Written by CONFIG REWRITE\n"
+
+/* A server that was started with this file, its sources included. */
+static void start_sources(struct fixture *f, const char *text)
+{
+    struct config config = {.options = f->set};
+    write_file(f->path, text);
+    f->clock.mono_ms = 1;
+    assert_int_equal(sources_create(&f->sources, NULL, NULL, &f->clock, &f->err), 0);
+    if (config_load_stream(&config, fopen(f->path, "r"), f->path, &f->err) != CONFIG_OK ||
+        config_apply_directives(&config, f->sources, &f->err) != CONFIG_OK) {
+        fail_msg("%s", f->err.text);
+    }
+    config_fini(&config);
+}
+
+/* Words are separated by '|'. */
+static void change(struct fixture *f, const char *directive, const char *line)
+{
+    struct strview words[16];
+    int count = 0;
+    while (*line != '\0') {
+        const size_t len = strcspn(line, "|");
+        words[count++] = strview_of(line, len);
+        line += len + (line[len] == '|');
+    }
+    if (sources_change(f->sources, directive, words, count, &f->err) != 0) {
+        fail_msg("%s", f->err.text);
+    }
+}
+
+static void delete (struct fixture *f, const char *name)
+{
+    assert_int_equal(sources_delete(f->sources, strview_str(name), &f->err), 0);
+}
+
+static void refuses(struct fixture *f, const char *part)
+{
+    assert_int_equal(config_rewrite(f->path, f->set, f->sources, &f->err), -1);
+    if (strstr(f->err.text, part) == NULL) {
+        fail_msg("'%s' does not say '%s'", f->err.text, part);
+    }
+}
+
+static void rewrite__sources_that_did_not_change_stay_to_the_byte(void **state)
+{
+    struct fixture *f = *state;
+    const char *text = "# mine\nsource shop mock 'a b'   pool 3\nsource-set shop max-queue 7\n"
+                       "map user shop user:{id:int} 'SELECT $id' ttl 60\nmap-set user ttl 300s\n";
+    start_sources(f, text);
+    rewrites_to(f, text);
+    change(f, "map-set", "user|ttl|5m");
+    rewrites_to(f, text);
+}
+
+static void rewrite__options_of_sources_and_maps_get_a_line_each(void **state)
+{
+    struct fixture *f = *state;
+    start_sources(f, SHOP USER "port 0\n");
+    change(f, "map-set", "user|ttl|10m|stale-ttl|1m");
+    change(f, "source-set", "shop|max-queue|5");
+    rewrites_to(f, SHOP USER "port 0\n" MARK "source-set shop max-queue 5\nmap-set user ttl 10m\n"
+                             "map-set user stale-ttl 1m\n");
+    change(f, "map-set", "user|ttl|20m");
+    change(f, "source-set", "shop|breaker|1 50% 10s");
+    rewrites_to(f, SHOP USER "port 0\n" MARK "source-set shop max-queue 5\nmap-set user ttl 20m\n"
+                             "map-set user stale-ttl 1m\nsource-set shop breaker \"1 50% 10s\"\n");
+}
+
+static void rewrite__an_option_that_is_set_among_others_is_set_again(void **state)
+{
+    struct fixture *f = *state;
+    start_sources(f, SHOP USER "map-set user ttl 1s\nmap-set user ttl 2s jitter 0%\n");
+    change(f, "map-set", "user|ttl|3s");
+    rewrites_to(f, SHOP USER "map-set user ttl 1s\nmap-set user ttl 2s jitter 0%\n" MARK
+                             "map-set user ttl 3s\n");
+}
+
+static void rewrite__what_is_new_comes_at_the_end(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const expected = SHOP USER MARK
+        "source other mock x max-queue 9\nmap a shop a:{id:int} \"SELECT '$id', $id\"\n"
+        "map b other b:{id:int} $id ttl 1s\n";
+    start_sources(f, SHOP USER);
+    change(f, "map", "a|shop|a:{id:int}|SELECT '$id', $id");
+    change(f, "source", "other|mock|x");
+    change(f, "map", "b|other|b:{id:int}|$id");
+    change(f, "map-set", "b|ttl|1s");
+    change(f, "source-set", "other|max-queue|9");
+    rewrites_to(f, expected);
+    rewrites_to(f, expected);
+    delete (f, "b");
+    delete (f, "other");
+    rewrites_to(f, SHOP USER MARK "map a shop a:{id:int} \"SELECT '$id', $id\"\n");
+}
+
+static void rewrite__lines_of_what_is_gone_go(void **state)
+{
+    struct fixture *f = *state;
+    start_sources(f,
+                  "# a\n" SHOP "source-set shop max-queue 9\n# b\n" USER "map-set user ttl 1s\r\n"
+                  "MAP-SET user ttl 2s\nmap users shop users:{id:int} $id\n# c");
+    delete (f, "user");
+    rewrites_to(f, "# a\n" SHOP "source-set shop max-queue 9\n# b\n"
+                   "map users shop users:{id:int} $id\n# c");
+    delete (f, "users");
+    delete (f, "shop");
+    rewrites_to(f, "# a\n# b\n# c");
+}
+
+static void rewrite__what_was_made_anew_replaces_what_was(void **state)
+{
+    struct fixture *f = *state;
+    start_sources(f, SHOP "source-set shop max-queue 9\n# between\n" USER
+                          "map page shop page:{id:int} $id\nmap-set user ttl 1s\n");
+    delete (f, "user");
+    delete (f, "page");
+    delete (f, "shop");
+    change(f, "source", "shop|mock|elsewhere");
+    change(f, "map", "page|shop|page:{id:int}|$id");
+    change(f, "map", "user|shop|user:{id:uint}|SELECT $id|ttl|5s");
+    rewrites_to(f, "source shop mock elsewhere\n# between\nmap page shop page:{id:int} $id\n" MARK
+                   "map user shop user:{id:uint} \"SELECT $id\" ttl 5s\n");
+}
+
+static void rewrite__what_an_included_file_defines_cannot_go(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const text = SHOP "include more.conf\n" USER;
+    write_file(f->include, "map page shop page:{id:int} $id\nmap-set page ttl 1s\n");
+    start_sources(f, text);
+    change(f, "map-set", "page|ttl|2s");
+    rewrites_to(f, SHOP "include more.conf\n" USER MARK "map-set page ttl 2s\n");
+    delete (f, "page");
+    refuses(f, "map 'page' is defined in an included file");
+}
+
+static void rewrite__a_file_that_would_be_refused_is_not_written(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const text = SHOP USER "include more.conf\n";
+    write_file(f->include, "map-set user ttl 1s\n");
+    start_sources(f, text);
+    delete (f, "user");
+    refuses(f, "the new file would be refused");
+    assert_file(f->path, text);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -230,6 +387,14 @@ int main(void)
         CASE(rewrite__passwords_are_written_as_their_digest),
         CASE(rewrite__keeps_the_mode_and_follows_links),
         CASE(rewrite__failures_leave_the_file),
+        CASE(rewrite__sources_that_did_not_change_stay_to_the_byte),
+        CASE(rewrite__options_of_sources_and_maps_get_a_line_each),
+        CASE(rewrite__an_option_that_is_set_among_others_is_set_again),
+        CASE(rewrite__what_is_new_comes_at_the_end),
+        CASE(rewrite__lines_of_what_is_gone_go),
+        CASE(rewrite__what_was_made_anew_replaces_what_was),
+        CASE(rewrite__what_an_included_file_defines_cannot_go),
+        CASE(rewrite__a_file_that_would_be_refused_is_not_written),
     };
     return cmocka_run_group_tests_name("server/config_rewrite", tests, NULL, NULL);
 }

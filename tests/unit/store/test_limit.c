@@ -117,6 +117,36 @@ static void limit__lowered_is_reached_in_slices(void **state)
     fixture_fini(&f);
 }
 
+/* A write gives back pages for what it takes; for the rest there is upkeep. */
+static void limit__write_pays_only_for_itself(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 0, "allkeys-adaptive");
+    for (unsigned n = 0; store_used_memory(f.s) < (size_t)4 * LIMIT; n++) {
+        assert_int_equal(fixture_set_n(&f, n, 100, 0), STORE_OK);
+    }
+    store_flush(f.s, 0);
+    for (unsigned i = 0; i < 2 * LIMIT / FIXTURE_SEGMENT_BYTES; i++) {
+        (void)store_tick(f.s, 0); /* one segment is emptied, none given back yet */
+    }
+    f.options.maxmemory = LIMIT;
+    struct errtext err;
+    assert_int_equal(store_apply_options(f.s, &err), 0);
+    size_t before = store_used_memory(f.s);
+    assert_true(before > 2 * LIMIT);
+    for (unsigned n = 0; n < 1000; n++) {
+        assert_int_equal(fixture_set_n(&f, n, 100, 0), STORE_OK);
+        const size_t now = store_used_memory(f.s);
+        assert_true(now <= before);
+        assert_true(before - now <= (size_t)4 * FIXTURE_SEGMENT_BYTES);
+        before = now;
+    }
+    fixture_settle(&f);
+    assert_true(store_used_memory(f.s) <= limit_with_slack(&f));
+    fixture_fini(&f);
+}
+
 static size_t other_bytes(void *ctx)
 {
     return *(const size_t *)ctx;
@@ -225,6 +255,7 @@ int main(void)
         cmocka_unit_test(limit__volatile_policies_spare_entries_without_expiry),
         cmocka_unit_test(limit__lowered_is_reached_in_slices),
         cmocka_unit_test(limit__lowered_without_eviction_holds_at_once),
+        cmocka_unit_test(limit__write_pays_only_for_itself),
         cmocka_unit_test(limit__counts_what_others_hold),
         cmocka_unit_test(limit__value_beyond_it_evicts_nothing),
         cmocka_unit_test(limit__hundred_kilobytes_are_enough_to_work),
