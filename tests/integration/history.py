@@ -92,7 +92,7 @@ class OnSqlite:
         self.source = f"source shop sqlite {self.path} invalidate changelog changes"
         # The row first, then the work: what comes between is not seen any more.
         self.slow = ("WITH RECURSIVE r AS MATERIALIZED (SELECT n FROM counter WHERE id = $id), w(x) AS (SELECT n FROM r "
-                     "UNION ALL SELECT x + 1 FROM w WHERE x < (SELECT n FROM r) + 8000) SELECT min(x) FROM w")
+                     "UNION ALL SELECT x + 1 FROM w WHERE x < (SELECT n FROM r) + 3000) SELECT min(x) FROM w")
 
     def connect(self):
         self.db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
@@ -148,7 +148,7 @@ def write(tarn, database, seed, done, results):
                 database.tell("mark:1")
                 until(lambda: c.cmd("SOURCE", "GET", "mark:1", "CACHEONLY") is None, "the notice", 60)
                 syncs.append(Sync(len(commits), time.monotonic()))
-            time.sleep(rng.random() * 0.002)  # the pace of the writes; nothing is waited for
+            time.sleep(rng.random() * 0.004)  # the pace of the writes; nothing is waited for
     results.put((commits, syncs))
 
 

@@ -12,12 +12,12 @@ import time
 import unittest
 
 from database import check_at_rest, fields
+from driver_case import OriginCase
 from origins import MariaDBOrigin, PostgresOrigin, SqliteOrigin
 from proxy import Proxy
 from redis_origin import RedisOrigin
 from resp import Error, encode
 from tarn import until
-from test_drivers import OriginCase
 
 AT_ONCE = 0.4  # seconds: nothing was waited for; the rest is a busy machine
 MAPS = {"cold": "load-timeout 300ms error-hold 0",
