@@ -122,7 +122,7 @@ def read(tarn, operations, seed, results):
     with tarn.connect(timeout=60) as c:
         while len(ops) < operations:
             wanted = [rng.choice(keys) for _ in range(rng.choice((1, 1, 1, 8)))]
-            words = [("DEL" if rng.random() < 0.05 and not is_aged(key) else "GET", key) for key in wanted]
+            words = [("DEL" if rng.random() < 0.1 and not is_aged(key) else "GET", key) for key in wanted]
             start = time.monotonic()
             c.send(b"".join(f"{word} {key}\r\n".encode() for word, key in words))
             for word, key in words:

@@ -3,7 +3,7 @@ import unittest
 
 from history import LOAD_TIMEOUT_MS, STALE_MS, TTL_MS, Commit, OnPostgres, OnSqlite, Op, Sync, check, record
 
-OPERATIONS = 6000
+OPERATIONS = 12000
 
 
 class Histories(unittest.TestCase):
