@@ -92,7 +92,7 @@ class OnSqlite:
         self.source = f"source shop sqlite {self.path} invalidate changelog changes"
         # The row first, then the work: what comes between is not seen any more.
         self.slow = ("WITH RECURSIVE r AS MATERIALIZED (SELECT n FROM counter WHERE id = $id), w(x) AS (SELECT n FROM r "
-                     "UNION ALL SELECT x + 1 FROM w WHERE x < (SELECT n FROM r) + 8000) SELECT min(x) FROM w")
+                     "UNION ALL SELECT x + 1 FROM w WHERE x < (SELECT n FROM r) + 3000) SELECT min(x) FROM w")
 
     def connect(self):
         self.db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
@@ -122,7 +122,7 @@ def read(tarn, operations, seed, results):
     with tarn.connect(timeout=60) as c:
         while len(ops) < operations:
             wanted = [rng.choice(keys) for _ in range(rng.choice((1, 1, 1, 8)))]
-            words = [("DEL" if rng.random() < 0.05 and not is_aged(key) else "GET", key) for key in wanted]
+            words = [("DEL" if rng.random() < 0.1 and not is_aged(key) else "GET", key) for key in wanted]
             start = time.monotonic()
             c.send(b"".join(f"{word} {key}\r\n".encode() for word, key in words))
             for word, key in words:
@@ -148,7 +148,7 @@ def write(tarn, database, seed, done, results):
                 database.tell("mark:1")
                 until(lambda: c.cmd("SOURCE", "GET", "mark:1", "CACHEONLY") is None, "the notice", 60)
                 syncs.append(Sync(len(commits), time.monotonic()))
-            time.sleep(rng.random() * 0.002)  # the pace of the writes; nothing is waited for
+            time.sleep(rng.random() * 0.004)  # the pace of the writes; nothing is waited for
     results.put((commits, syncs))
 
 
