@@ -27,8 +27,9 @@ VACUUM ANALYZE item;
 CONFIG = """
 source shop postgres "{dsn}"
 source-set shop pool {pool}
-map item shop "item:{{id:int}}" "SELECT version || ':' || body FROM item WHERE id = $id" as string ttl 10m
+map item shop "item:{{id:int}}" "SELECT version || ':' || body FROM item WHERE id = $id" as string ttl 10m {bulk}
 """
+BULK = """bulk id bulk-query "SELECT id, version || ':' || body FROM item WHERE id = ANY($id[])" """
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -45,11 +46,11 @@ def run_bare(program, database, rows, depth):
     return [float(word) for word in out.split()]
 
 
-def run_tarn(database, rows, pool, depth):
+def run_tarn(database, rows, pool, depth, bulk=""):
     """`depth` GETs are sent, their answers awaited, and so on."""
     requests = [[f"item:{i}" for i in range(first, min(first + depth, rows))] for first in range(0, rows, depth)]
     requests = [(b"".join(encode("GET", key) for key in keys), len(keys)) for keys in requests]
-    with Tarn(config=CONFIG.format(dsn=database.dsn, pool=pool)) as tarn, tarn.connect() as c:
+    with Tarn(config=CONFIG.format(dsn=database.dsn, pool=pool, bulk=bulk)) as tarn, tarn.connect() as c:
         cpu, began = tarn.cpu_seconds(), time.monotonic()
         for request, count in requests:
             c.send(request)
@@ -75,7 +76,8 @@ def main():
                 ("Tarn, one GET at a time", lambda: run_tarn(database, args.rows, 1, 1)),
                 ("Tarn, 16 GETs in a pipeline, 1 connection", lambda: run_tarn(database, args.rows, 1, 16)),
                 ("Tarn, 100 GETs in a pipeline, 1 connection", lambda: run_tarn(database, args.rows, 1, 100)),
-                ("Tarn, 100 GETs in a pipeline, 8 connections", lambda: run_tarn(database, args.rows, 8, 100))]
+                ("Tarn, 100 GETs in a pipeline, 8 connections", lambda: run_tarn(database, args.rows, 8, 100)),
+                ("the same with a bulk query", lambda: run_tarn(database, args.rows, 8, 100, BULK))]
         print("| | loads/s | CPU per load, us | PostgreSQL's, us |\n|---|---|---|---|")
         for name, measure in runs:
             before = sessions_cpu(database)

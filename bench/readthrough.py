@@ -38,6 +38,7 @@ CONFIG = """
 source shop postgres "{dsn} application_name=cache"
 source-set shop invalidate notify cache_inval
 map item shop "item:{{id:int}}" "SELECT version || ':' || body FROM item WHERE id = $id" as string table item {item}
+map-set item bulk id bulk-query "SELECT id, version || ':' || body FROM item WHERE id = ANY($id[])"
 map report shop "report:{{name:enum(top)}}" "SELECT '0:' || sum(length(body)) FROM item WHERE id < 100000 AND $name <> ''" ttl {report_ttl}
 """
 # What is compared: a name, how the application is written, and options of the map where Tarn reads.

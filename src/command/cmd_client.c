@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "loads.h"
 #include "reply.h"
 #include "table.h"
 #include "handler.h"
@@ -143,6 +144,21 @@ static void append_flags(struct buf *out, const struct session *s)
     }
 }
 
+/* The map whose row a suspended client waits for, if that is what it waits for. */
+static void append_awaited_map(struct cmd_ctx *ctx, struct buf *out, const struct session *s)
+{
+    const struct session_load *load = loads_first_pending(s->loads);
+    if (load == NULL || load->db >= STORE_DATABASES) {
+        return;
+    }
+    const struct source_map *map = sources_match(ctx->env->sources,
+                                                 strview_of(load->key, load->key_len));
+    if (map != NULL) {
+        buf_append_str(out, " map=");
+        buf_append_view(out, source_map_name(map));
+    }
+}
+
 static void append_client(struct cmd_ctx *ctx, struct buf *out, const struct session *s)
 {
     size_t query = 0, query_free = 0, output = 0, memory = 0, words = 0;
@@ -174,8 +190,10 @@ static void append_client(struct cmd_ctx *ctx, struct buf *out, const struct ses
     }
     const bool is_tracking = (s->flags & SESSION_TRACKING) != 0;
     const long long redirect = is_tracking ? (long long)s->interests->tracking.redirect : -1LL;
-    buf_printf(out, " user=default redir=%lld resp=%d lib-name=%s lib-ver=%s\n", redirect,
+    buf_printf(out, " user=default redir=%lld resp=%d lib-name=%s lib-ver=%s", redirect,
                s->resp_version, s->lib_name ? s->lib_name : "", s->lib_ver ? s->lib_ver : "");
+    append_awaited_map(ctx, out, s);
+    buf_append_char(out, '\n');
 }
 
 void cmd_client_info(struct cmd_ctx *ctx)

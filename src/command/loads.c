@@ -42,6 +42,18 @@ void loads_forget(struct session_loads *loads, const struct store_key *k)
     }
 }
 
+const struct session_load *loads_first_pending(const struct session_loads *loads)
+{
+    for (size_t i = 0; loads != NULL && loads->pending > 0 && i < loads->buckets_count; i++) {
+        for (const struct session_load *l = loads->buckets[i]; l != NULL; l = l->next) {
+            if (!l->is_done) {
+                return l;
+            }
+        }
+    }
+    return NULL;
+}
+
 /* Keeps a copy of what the source layer lends. */
 static void keep_result(struct session_load *load, const struct load_result *r)
 {

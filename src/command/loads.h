@@ -62,6 +62,9 @@ struct session_load *loads_find(const struct session_loads *loads, const struct 
  * more. Views of the result stay good until the command is done. */
 void loads_forget(struct session_loads *loads, const struct store_key *k);
 
+/* One that is not done; NULL: none (`loads` may be NULL). */
+const struct session_load *loads_first_pending(const struct session_loads *loads);
+
 /* Asks the source; `wants_new`: an old value will not do. The load may be done when this returns.
  * NULL without memory. */
 struct session_load *loads_start(struct cmd_ctx *ctx, struct source_map *m,

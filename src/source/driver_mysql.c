@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <ev.h>
 #include <mysql.h>
@@ -23,7 +22,8 @@
 #include "mysql_feed.h"
 #include "tarn/base/clock.h"
 
-#define PROBE_ID UINT64_MAX
+#define PROBE_ID    UINT64_MAX
+#define MYSQL_FORMS (1 + MYSQL_LISTS) /* of a statement; each has a number of its own */
 
 struct upstream {
     struct upstream_config config;
@@ -32,7 +32,7 @@ struct upstream {
     struct mysql_feed *feed;          /* NULL: none */
     struct mysql_conn *conns;         /* owned, config.connections of them */
     void **states;                    /* owned; the same as pointers */
-    struct statement_list statements; /* struct mysql_statement */
+    struct statement_list statements; /* struct statement */
     enum driver_state state;
     ev_timer retry;  /* until the next probe, or until a probe is given up */
     bool is_probing; /* a job of our own is under way */
@@ -98,6 +98,8 @@ static void on_done(void *ctx, struct worker_job *base)
                                        .status = job->status,
                                        .rows = job->rows,
                                        .detail = job->detail,
+                                       .changed = job->changed,
+                                       .is_unknown = job->is_unknown,
                                        .is_lost = job->is_lost};
         u->config.events.done(u->config.events.ctx, &result);
     }
@@ -105,27 +107,94 @@ static void on_done(void *ctx, struct worker_job *base)
     drop(base);
 }
 
+/* ---- statements ------------------------------------------------------------------------------ */
+
+/* A statement and, made when they are first needed, its forms for lists. */
+struct statement {
+    char *marked; /* owned */
+    size_t marked_len;
+    struct mysql_statement *plain;              /* owned */
+    struct mysql_statement *lists[MYSQL_LISTS]; /* owned; NULL: not made yet */
+};
+
+static void free_statement(void *statement)
+{
+    struct statement *s = statement;
+    for (unsigned i = 0; i < MYSQL_LISTS; i++) {
+        mysql_statement_destroy(s->lists[i]);
+    }
+    mysql_statement_destroy(s->plain);
+    free(s->marked);
+    free(s);
+}
+
+/* The form for so many values; NULL: out of memory. */
+static const struct mysql_statement *list_form(const struct upstream *u, unsigned number,
+                                               unsigned count)
+{
+    struct statement *s = u->statements.items[number];
+    const unsigned step = mysql_list_step(count);
+    if (s->lists[step] == NULL) {
+        s->lists[step] = mysql_statement_create(strview_of(s->marked, s->marked_len),
+                                                number * MYSQL_FORMS + 1 + step, 1U << step);
+    }
+    return s->lists[step];
+}
+
+static int add_statement(struct upstream *u, struct strview sql, unsigned params_count)
+{
+    (void)params_count;
+    struct statement *s = malloc(sizeof(*s));
+    if (s == NULL) {
+        return -ENOMEM;
+    }
+    *s = (struct statement){.marked = strndup(sql.data, sql.len), .marked_len = sql.len};
+    int r = -ENOMEM;
+    if (s->marked != NULL) {
+        s->plain = mysql_statement_create(sql, u->statements.count * MYSQL_FORMS, 0);
+        r = s->plain != NULL ? statement_list_add(&u->statements, s) : -errno;
+    }
+    if (r < 0) {
+        free_statement(s);
+    }
+    return r;
+}
+
 /* ---- requests -------------------------------------------------------------------------------- */
+
+static const struct mysql_statement *form_of(const struct upstream *u,
+                                             const struct driver_request *r)
+{
+    const struct statement *s = u->statements.items[r->statement];
+    return r->takes_list ? list_form(u, r->statement, r->params_count) : s->plain;
+}
 
 static struct mysql_job *make_job(const struct upstream *u, const struct driver_request *r)
 {
-    const unsigned params_count = r->task == DRIVER_LOAD ? r->params_count : 0;
-    const size_t memory = sizeof(struct mysql_job) + driver_values_bytes(r->params, params_count);
-    struct mysql_job *job = malloc(memory);
+    const bool has_params = r->task == DRIVER_LOAD || r->task == DRIVER_WRITE;
+    const unsigned params_count = has_params ? r->params_count : 0;
+    const size_t params_bytes = params_count * sizeof(struct driver_value);
+    const size_t memory = sizeof(struct mysql_job) + params_bytes +
+                          driver_values_bytes(r->params, params_count);
+    const struct mysql_statement *s = r->task == DRIVER_PING ? NULL : form_of(u, r);
+    struct mysql_job *job = s != NULL || r->task == DRIVER_PING ? malloc(memory) : NULL;
     if (job == NULL) {
         return NULL;
     }
+    const int64_t limit_ms = r->task == DRIVER_WRITE ? driver_write_limit_ms(r->timeout_ms)
+                                                     : r->timeout_ms;
     *job = (struct mysql_job){
         .base = {.id = r->id, .bytes = memory},
         .task = r->task,
-        .statement = r->task == DRIVER_PING ? NULL : u->statements.items[r->statement],
-        .deadline_us = clock_now_us() + r->timeout_ms * 1000,
+        .statement = s,
+        .deadline_us = clock_now_us() + limit_ms * 1000,
         .row_bytes_max = r->row_bytes_max,
         .rows_max = r->rows_max > 0 ? r->rows_max : 1,
         .is_refused = u->state == DRIVER_STATE_DOWN || u->state == DRIVER_STATE_AUTH,
         .params_count = params_count,
+        .params = (struct driver_value *)(void *)(job + 1),
     };
-    driver_values_copy(job->params, r->params, params_count, job->bytes);
+    driver_values_copy(job->params, r->params, params_count, (char *)(job + 1) + params_bytes);
     return job;
 }
 
@@ -177,88 +246,6 @@ static void settle(struct upstream *u, int64_t wait_ms)
 static size_t memory(const struct upstream *u)
 {
     return worker_pool_memory(u->pool);
-}
-
-/* ---- statements ------------------------------------------------------------------------------ */
-
-/* Puts a ? for each marked number; text needs no more room than before. -EINVAL: too many. */
-static int take_places(struct mysql_statement *s, struct strview sql)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < sql.len;) {
-        if (sql.data[i] != MYSQL_PLACEHOLDER) {
-            s->sql[len++] = sql.data[i++];
-            continue;
-        }
-        unsigned number = 0;
-        for (i++; i < sql.len && sql.data[i] >= '0' && sql.data[i] <= '9'; i++) {
-            number = number * 10 + (unsigned)(sql.data[i] - '0');
-        }
-        if (s->places_count == DRIVER_PARAMS_MAX) {
-            return -EINVAL;
-        }
-        assert(number >= 1);
-        s->places[s->places_count++] = (unsigned char)(number - 1);
-        s->sql[len++] = '?';
-    }
-    s->sql[len] = '\0';
-    return 0;
-}
-
-/* Skips blanks, parentheses and comments, and looks at the first word. The session refuses to
- * write; this refuses at start what could only ever fail, or returns rows of something else. */
-static bool begins_like_query(const char *sql)
-{
-    static const char *const words[] = {"select", "with", "values", "table"};
-    for (;;) {
-        sql += strspn(sql, " \t\r\n(");
-        const char *end = NULL;
-        if (strncmp(sql, "/*", 2) == 0) {
-            end = strstr(sql, "*/");
-            end = end != NULL ? end + 2 : NULL;
-        } else if (strncmp(sql, "--", 2) == 0 || sql[0] == '#') {
-            end = strchr(sql, '\n');
-        } else {
-            break;
-        }
-        if (end == NULL) {
-            return false;
-        }
-        sql = end;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        size_t len = strlen(words[i]);
-        if (strncasecmp(sql, words[i], len) == 0 && strchr(" \t\r\n(/*'\"`@+-", sql[len]) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void free_statement(void *statement)
-{
-    struct mysql_statement *s = statement;
-    free(s->sql);
-    free(s);
-}
-
-static int add_statement(struct upstream *u, struct strview sql, unsigned params_count)
-{
-    (void)params_count;
-    struct mysql_statement *s = malloc(sizeof(*s));
-    if (s == NULL) {
-        return -ENOMEM;
-    }
-    *s = (struct mysql_statement){.sql = strndup(sql.data, sql.len), .number = u->statements.count};
-    int r = s->sql != NULL ? take_places(s, sql) : -ENOMEM;
-    if (r == 0) {
-        s->is_query = begins_like_query(s->sql);
-        r = statement_list_add(&u->statements, s);
-    }
-    if (r < 0) {
-        free_statement(s);
-    }
-    return r;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -351,7 +338,8 @@ const struct source_driver driver_mysql = {
     .name = "mysql",
     .help = "a MySQL or MariaDB server",
     .connections_default = 8,
-    .abilities = DRIVER_CAN_LOG_IN | DRIVER_CAN_CHANGELOG | DRIVER_FEED_IS_LOOSE,
+    .abilities = DRIVER_CAN_LOG_IN | DRIVER_CAN_CHANGELOG | DRIVER_FEED_IS_LOOSE | DRIVER_CAN_BULK |
+                 DRIVER_CAN_WRITE,
     .placeholder = MYSQL_PLACEHOLDER,
     .open = open_upstream,
     .close = close_upstream,

@@ -3,13 +3,9 @@
  *
  *     load() ──> struct redis_request ──> waiting ──> redis_link (pipeline) ──> finished ──> done()
  *
- * This file makes requests, decides which connection gets them and when to connect, and keeps the
- * deadlines. All that happens in one place, on_kick(), which libev calls in the same turn as
- * whatever asked for it: no event of a connection ever runs into the layer above.
- *
- * Connections are made when requests need them. While none is up, requests wait for the first
- * attempt and fail at once after it; one connection keeps trying, ever less often, so that the
- * state comes back without anybody asking.
+ * This file makes requests and reports how they ended; redis_conns.c has the connections. All that
+ * happens in one place, on_kick(), which libev calls in the same turn as whatever asked for it: no
+ * event of a connection ever runs into the layer above.
  */
 #include "tarn/source/driver.h"
 
@@ -18,50 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <ev.h>
-
-#include "driver_support.h"
-#include "redis_dsn.h"
-#include "redis_link.h"
-#include "redis_request.h"
 #include "redis_statement.h"
-#include "resolve.h"
+#include "redis_upstream.h"
 #include "tarn/base/clock.h"
 
-#define RETRY_SECONDS_MIN 0.05 /* between attempts to connect, doubled up to: */
-#define RETRY_SECONDS_MAX 2.0
-#define STABLE_US         (1000 * 1000) /* a connection that lived so long was no failed attempt */
-#define SWEEP_SECONDS_MIN 0.005         /* deadlines are kept to this */
-#define CANCEL_SLACK_US   (20 * 1000)   /* before its deadline a request counts as cancelled */
-
-struct upstream {
-    struct upstream_config config;
-    struct redis_dsn dsn;
-    struct redis_target target;
-    struct resolver *resolver;
-    struct redis_link *links;         /* owned, config.connections of them */
-    struct statement_list statements; /* struct redis_statement */
-    struct list waiting, finished;    /* struct redis_request::link */
-    unsigned requests;                /* taken and not yet reported */
-    size_t memory;                    /* of requests and their rows */
-    int64_t sweep_at_us;              /* when the next deadline is looked at; 0: there is none */
-    ev_timer sweep, retry;
-    double retry_seconds;
-    bool has_failed; /* the last attempt to connect did, and none succeeded since */
-    bool was_cut;    /* a connection was cut before it was up, since the last one that came up */
-    struct errtext problem;
-    enum driver_state state, reported_state;
-    ev_prepare kick; /* never started, only fed */
-};
-
-static void kick(struct upstream *u)
-{
-    ev_feed_event(u->config.loop, &u->kick, EV_CUSTOM);
-}
+#define CANCEL_SLACK_US (20 * 1000) /* before its deadline a request counts as cancelled */
 
 /* ---- the end of a request -------------------------------------------------------------------- */
 
-static void finish(struct upstream *u, struct redis_request *r)
+void redis_finish(struct upstream *u, struct redis_request *r)
 {
     if (r->status != DRIVER_OK) {
         free(r->rows);
@@ -75,14 +36,14 @@ static void finish(struct upstream *u, struct redis_request *r)
         redis_request_fail(r, DRIVER_BUSY, "results take all the memory they may");
     }
     list_push_back(&u->finished, &r->link);
-    kick(u);
+    redis_kick(u);
 }
 
-static void fail(struct upstream *u, struct redis_request *r, enum driver_status status,
-                 const char *detail)
+void redis_fail(struct upstream *u, struct redis_request *r, enum driver_status status,
+                const char *detail)
 {
     redis_request_fail(r, status, detail);
-    finish(u, r);
+    redis_finish(u, r);
 }
 
 static void free_request(struct upstream *u, struct redis_request *r)
@@ -114,242 +75,19 @@ static void report(struct upstream *u)
     }
 }
 
-/* ---- connections ----------------------------------------------------------------------------- */
-
-static bool has_link(const struct upstream *u, bool is_up)
-{
-    for (unsigned i = 0; i < u->config.connections; i++) {
-        const enum redis_link_state state = u->links[i].state;
-        if (is_up ? state == REDIS_LINK_UP : state != REDIS_LINK_UP && state != REDIS_LINK_CLOSED) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Opens one more connection, unless one is on its way or it is too soon after a failure. */
-static void open_link(struct upstream *u)
-{
-    if (ev_is_active(&u->retry) || has_link(u, false)) {
-        return;
-    }
-    for (unsigned i = 0; i < u->config.connections; i++) {
-        if (u->links[i].state == REDIS_LINK_CLOSED) {
-            redis_link_open(&u->links[i]);
-            return;
-        }
-    }
-}
-
-static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    struct upstream *u = container_of(timer, struct upstream, retry);
-    (void)events;
-    ev_timer_stop(loop, timer);
-    if (!has_link(u, true)) {
-        open_link(u);
-    }
-    kick(u);
-}
-
-static void wait_to_retry(struct upstream *u)
-{
-    ev_timer_set(&u->retry, u->retry_seconds, 0.0);
-    ev_timer_start(u->config.loop, &u->retry);
-    u->retry_seconds = u->retry_seconds * 2 < RETRY_SECONDS_MAX ? u->retry_seconds * 2
-                                                                : RETRY_SECONDS_MAX;
-}
-
-static void on_up(void *ctx, struct redis_link *l)
-{
-    struct upstream *u = ctx;
-    (void)l;
-    u->state = DRIVER_STATE_UP;
-    u->has_failed = false;
-    u->was_cut = false;
-    ev_timer_stop(u->config.loop, &u->retry);
-    kick(u);
-}
-
-/* A connection broke: others may have, too, so that a request tried once more is not lost again. */
-static void close_dead(struct upstream *u)
-{
-    for (unsigned i = 0; i < u->config.connections; i++) {
-        struct redis_link *l = &u->links[i];
-        if (l->state == REDIS_LINK_UP && redis_link_is_dead(l)) {
-            redis_link_close(l);
-        }
-    }
-}
-
-static void on_down(void *ctx, struct redis_link *l, enum redis_failure failure, const char *text)
-{
-    struct upstream *u = ctx;
-    const bool was_good = l->up_us != 0 &&
-                          (l->answers > 0 || clock_now_us() - l->up_us > STABLE_US);
-    errtext_set(&u->problem, "%s", text);
-    close_dead(u);
-    const bool was_there = failure == REDIS_FAILURE_CUT && !u->was_cut; /* one is an accident */
-    u->was_cut = u->was_cut || (!was_good && failure == REDIS_FAILURE_CUT);
-    if (was_good || was_there) {
-        u->retry_seconds = was_good ? RETRY_SECONDS_MIN : u->retry_seconds;
-        if (!has_link(u, true)) {
-            open_link(u); /* to know how it is */
-        }
-    } else {
-        wait_to_retry(u);
-        if (!has_link(u, true)) {
-            u->has_failed = true;
-            u->state = failure == REDIS_FAILURE_AUTH ? DRIVER_STATE_AUTH : DRIVER_STATE_DOWN;
-        }
-    }
-    kick(u);
-}
-
-static void on_finished(void *ctx, struct redis_request *r)
-{
-    finish(ctx, r);
-}
-
-static void on_lost(void *ctx, struct redis_request *r)
-{
-    r->is_lost = true;
-    r->status = DRIVER_OK; /* what a part of its replies said does not count */
-    fail(ctx, r, DRIVER_DOWN, "the connection broke");
-}
-
-/* The connection with the least to do, of those that have room; NULL: none has. */
-static struct redis_link *pick_link(const struct upstream *u)
-{
-    struct redis_link *best = NULL;
-    for (unsigned i = 0; i < u->config.connections; i++) {
-        struct redis_link *l = &u->links[i];
-        if (redis_link_has_room(l) && (best == NULL || l->slots_count < best->slots_count)) {
-            best = l;
-        }
-    }
-    return best;
-}
-
-static void send_waiting(struct upstream *u)
-{
-    while (!list_is_empty(&u->waiting)) {
-        struct redis_link *l = pick_link(u);
-        if (l == NULL || l->slots_count > 0) {
-            open_link(u);
-        }
-        if (l == NULL) {
-            break;
-        }
-        struct list *link = list_pop_front(&u->waiting);
-        redis_link_send(l, container_of(link, struct redis_request, link));
-    }
-    for (unsigned i = 0; i < u->config.connections; i++) {
-        redis_link_flush(&u->links[i]);
-    }
-}
-
 static void on_kick(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
     struct upstream *u = container_of(watcher, struct upstream, kick);
     (void)loop;
     (void)events;
-    send_waiting(u);
-    if (u->has_failed && !has_link(u, true)) {
+    redis_conns_send(u);
+    if (u->has_failed && !redis_conns_are_up(u)) {
         for (struct list *link; (link = list_pop_front(&u->waiting)) != NULL;) {
-            fail(u, container_of(link, struct redis_request, link), DRIVER_DOWN, u->problem.text);
+            redis_fail(u, container_of(link, struct redis_request, link), DRIVER_DOWN,
+                       u->problem.text);
         }
     }
     report(u);
-}
-
-/* ---- deadlines ------------------------------------------------------------------------------- */
-
-static void arm_sweep(struct upstream *u, int64_t deadline_us)
-{
-    if (u->sweep_at_us != 0 && u->sweep_at_us <= deadline_us) {
-        return;
-    }
-    const double seconds = (double)(deadline_us - clock_now_us()) / 1e6;
-    u->sweep_at_us = deadline_us;
-    ev_timer_stop(u->config.loop, &u->sweep);
-    ev_timer_set(&u->sweep, seconds > SWEEP_SECONDS_MIN ? seconds : SWEEP_SECONDS_MIN, 0.0);
-    ev_timer_start(u->config.loop, &u->sweep);
-}
-
-static int64_t min_us(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Ends what is late on this connection. True: nothing came since one of those was sent. */
-static bool sweep_link(struct upstream *u, struct redis_link *l, int64_t now_us, int64_t *next_us)
-{
-    bool is_silent = false;
-    for (unsigned i = 0; i < l->slots_count; i++) {
-        struct redis_slot *slot = &l->slots[(l->slots_at + i) % l->slots_cap];
-        struct redis_request *r = slot->request;
-        if (r == NULL) {
-            continue;
-        }
-        if (r->deadline_us > now_us) {
-            *next_us = min_us(*next_us, r->deadline_us);
-            continue;
-        }
-        is_silent = is_silent || (!r->is_cancelled && l->read_us < r->sent_us);
-        slot->request = NULL;
-        fail(u, r, DRIVER_TIMEOUT, "no reply in time");
-    }
-    return is_silent;
-}
-
-static void give_up(struct upstream *u, struct redis_link *l)
-{
-    redis_link_close(l);
-    on_down(u, l, REDIS_FAILURE_LINK, "no reply in time");
-}
-
-/* The server may be gone without a word. Then idle connections are worth nothing either, and a new
- * one will tell. */
-static void sweep_links(struct upstream *u, int64_t now_us, int64_t *next_us)
-{
-    bool is_silent = false;
-    for (unsigned i = 0; i < u->config.connections; i++) {
-        struct redis_link *l = &u->links[i];
-        if (sweep_link(u, l, now_us, next_us)) {
-            is_silent = true;
-            give_up(u, l);
-        }
-    }
-    for (unsigned i = 0; i < u->config.connections && is_silent; i++) {
-        struct redis_link *l = &u->links[i];
-        if (l->state == REDIS_LINK_UP && l->slots_count == 0) {
-            give_up(u, l);
-        }
-    }
-}
-
-static void on_sweep(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    struct upstream *u = container_of(timer, struct upstream, sweep);
-    const int64_t now_us = clock_now_us();
-    int64_t next_us = INT64_MAX;
-    (void)loop;
-    (void)events;
-    u->sweep_at_us = 0;
-    sweep_links(u, now_us, &next_us);
-    list_for_each_safe (it, &u->waiting) {
-        struct redis_request *r = container_of(it, struct redis_request, link);
-        if (r->deadline_us <= now_us) {
-            list_remove(&r->link);
-            fail(u, r, DRIVER_TIMEOUT, "no connection in time");
-        } else {
-            next_us = min_us(next_us, r->deadline_us);
-        }
-    }
-    if (next_us != INT64_MAX) {
-        arm_sweep(u, next_us);
-    }
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -370,13 +108,13 @@ static unsigned load(struct upstream *u, const struct driver_request *requests, 
         u->requests++;
         u->memory += r->memory;
         if (s != NULL && s->problem.text[0] != '\0') {
-            fail(u, r, DRIVER_ERROR, s->problem.text);
+            redis_fail(u, r, DRIVER_ERROR, s->problem.text);
             continue;
         }
         list_push_back(&u->waiting, &r->link);
-        arm_sweep(u, r->deadline_us);
+        redis_conns_watch(u, r->deadline_us);
     }
-    kick(u);
+    redis_kick(u);
     return taken;
 }
 
@@ -404,7 +142,7 @@ static void cancel(struct upstream *u, uint64_t id)
     if (r != NULL) {
         r->is_cancelled = r->deadline_us - now_us > CANCEL_SLACK_US;
         r->deadline_us = now_us;
-        arm_sweep(u, now_us);
+        redis_conns_watch(u, now_us);
     }
 }
 
@@ -468,36 +206,15 @@ static bool close_upstream(struct upstream *u, int64_t wait_ms)
     if (u == NULL) {
         return true;
     }
-    for (unsigned i = 0; i < u->config.connections && u->links != NULL; i++) {
-        redis_link_fini(&u->links[i]);
-    }
+    redis_conns_fini(u);
     resolver_destroy(u->resolver, wait_ms);
-    ev_timer_stop(u->config.loop, &u->sweep);
-    ev_timer_stop(u->config.loop, &u->retry);
     ev_clear_pending(u->config.loop, &u->kick);
     drop_requests(u, &u->waiting);
     drop_requests(u, &u->finished);
     statement_list_fini(&u->statements, free_statement);
-    free(u->links);
     redis_dsn_fini(&u->dsn);
     free(u);
     return true;
-}
-
-static int init_links(struct upstream *u)
-{
-    const struct redis_link_events events = {
-        .ctx = u, .up = on_up, .finished = on_finished, .lost = on_lost, .down = on_down};
-    u->links = calloc(u->config.connections, sizeof(u->links[0]));
-    if (u->links == NULL) {
-        return -ENOMEM;
-    }
-    int r = 0;
-    for (unsigned i = 0; i < u->config.connections; i++) {
-        const int code = redis_link_init(&u->links[i], &u->target, &events);
-        r = r != 0 ? r : code;
-    }
-    return r;
 }
 
 static int open_upstream(struct upstream **out, const struct upstream_config *config,
@@ -508,19 +225,17 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
         errtext_set(err, "out of memory");
         return -ENOMEM;
     }
-    *u = (struct upstream){.config = *config, .retry_seconds = RETRY_SECONDS_MIN};
+    *u = (struct upstream){.config = *config};
     u->target = (struct redis_target){
         .dsn = &u->dsn, .options = config->options, .loop = config->loop};
     list_init(&u->waiting);
     list_init(&u->finished);
-    ev_init(&u->sweep, on_sweep);
-    ev_init(&u->retry, on_retry);
     ev_prepare_init(&u->kick, on_kick);
     int r = redis_dsn_parse(&u->dsn, config->dsn, err);
     if (r == 0) {
         r = resolver_create(&u->resolver, config->loop);
         u->target.resolver = u->resolver;
-        r = r == 0 ? init_links(u) : r;
+        r = r == 0 ? redis_conns_init(u) : r;
         if (r != 0) {
             errtext_set(err, "cannot start: %s", strerror(-r));
         }
@@ -537,7 +252,7 @@ const struct source_driver driver_redis = {
     .name = "redis",
     .help = "another cache: Redis, Valkey or Tarn",
     .connections_default = 2,
-    .abilities = DRIVER_CAN_PIPELINE,
+    .abilities = DRIVER_CAN_LOG_IN | DRIVER_CAN_PIPELINE,
     .takes_words = true,
     .open = open_upstream,
     .close = close_upstream,

@@ -9,7 +9,7 @@
 
 #include <ev.h>
 
-#define WRITE_MARGIN 20 /* 1/20 */
+#define WRITE_MARGIN 10 /* 1/10 */
 
 int statement_list_add(struct statement_list *l, void *statement)
 {

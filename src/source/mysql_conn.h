@@ -1,5 +1,5 @@
 /*
- * One read-only connection to a MySQL or MariaDB server, used by one helper thread.
+ * One connection to a MySQL or MariaDB server, used by one helper thread.
  */
 #ifndef TARN_SOURCE_MYSQL_CONN_H
 #define TARN_SOURCE_MYSQL_CONN_H
@@ -11,26 +11,16 @@
 #include <stdint.h>
 
 #include "mysql_dsn.h"
+#include "mysql_statement.h"
+#include "tarn/base/compiler.h"
 #include "tarn/base/hash.h"
 #include "tarn/source/driver.h"
 #include "worker.h"
 
 #define MYSQL_DETAIL_MAX 256
 
-/* The mark of a parameter in a statement as the engine hands it over: no SQL has this byte. */
-#define MYSQL_PLACEHOLDER '\1'
-
 struct st_mysql;
 struct st_mysql_stmt;
-
-/* Of the upstream; never changed after it was made. */
-struct mysql_statement {
-    char *sql; /* owned, NUL-terminated, with a ? for each place */
-    unsigned number;
-    unsigned char places[DRIVER_PARAMS_MAX]; /* the parameter of each ? */
-    unsigned places_count;
-    bool is_query; /* begins like one */
-};
 
 struct mysql_job {
     struct worker_job base;
@@ -42,14 +32,15 @@ struct mysql_job {
     bool is_probe;   /* the driver's own: no request belongs to it */
     bool is_refused; /* the server is known to be out of reach */
     unsigned params_count;
-    struct driver_value params[DRIVER_PARAMS_MAX]; /* views into `bytes` */
+    struct driver_value *params; /* behind the job, and views into bytes behind them */
     /* The answer: */
     enum driver_status status;
     bool is_unreachable, is_auth; /* no connection could be made */
     bool is_lost;                 /* as in struct driver_result */
     struct rows *rows;            /* owned */
+    int64_t changed;              /* by a write */
+    bool is_unknown;              /* of a write that failed: whether it did */
     char detail[MYSQL_DETAIL_MAX];
-    char bytes[];
 };
 
 /* What all connections of an upstream share. */
@@ -89,6 +80,16 @@ void mysql_conn_close(struct mysql_conn *c);
 
 /* The thread's work: does the job and writes the answer into it. Never fails otherwise. */
 void mysql_conn_run(void *conn, struct worker_job *job);
+
+/* For mysql_open.c and mysql_write.c: pieces of a load. Those that fail note why in the job. */
+bool mysql_conn_ensure_open(struct mysql_conn *c, struct mysql_job *job);
+/* NULL: the statement did not run, or failed. */
+struct st_mysql_stmt *mysql_conn_execute(struct mysql_conn *c, struct mysql_job *job);
+bool mysql_job_must_end(const struct mysql_job *job);
+void mysql_job_fail(struct mysql_job *job, enum driver_status status, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+void mysql_note_db_error(struct mysql_conn *c, struct mysql_job *job);
+void mysql_note_stmt_error(struct mysql_conn *c, struct mysql_job *job, struct st_mysql_stmt *stmt);
 
 /* From any thread: what the connection is doing ends soon, and the connection with it. */
 void mysql_conn_interrupt(void *conn);

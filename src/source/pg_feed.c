@@ -131,9 +131,19 @@ static bool take_results(struct pg_feed *f)
     return is_fine;
 }
 
+static void take_notices(struct pg_feed *f)
+{
+    (void)PQisBusy(f->wire.pg); /* parses what has arrived */
+    for (PGnotify *n; f->is_listening && (n = PQnotifies(f->wire.pg)) != NULL;) {
+        driver_feed_notice(&f->events, strview_str(n->extra));
+        PQfreemem(n);
+    }
+}
+
 static void on_readable(void *ctx)
 {
     struct pg_feed *f = ctx;
+    take_notices(f); /* first: the result may be the server's last words */
     if (!take_results(f)) {
         drop(f, PQerrorMessage(f->wire.pg));
         return;
@@ -144,14 +154,7 @@ static void on_readable(void *ctx)
         f->backoff = (struct backoff){0};
         say(f, FEED_UP);
     }
-    if (!f->is_listening) {
-        return; /* notices before that belong to the gap */
-    }
-    (void)PQisBusy(f->wire.pg); /* parses what has arrived */
-    for (PGnotify *n; (n = PQnotifies(f->wire.pg)) != NULL;) {
-        driver_feed_notice(&f->events, strview_str(n->extra));
-        PQfreemem(n);
-    }
+    take_notices(f);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */

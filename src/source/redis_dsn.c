@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/un.h>
 
 #include "tarn/base/num.h"
@@ -139,6 +142,13 @@ int redis_dsn_parse(struct redis_dsn *out, const char *text, struct errtext *err
     redis_dsn_fini(out);
     errtext_set(err, "%s", usage);
     return -EINVAL;
+}
+
+bool redis_dsn_has_address(const struct redis_dsn *d)
+{
+    unsigned char bytes[sizeof(struct in6_addr)];
+    return d->path[0] != '\0' || inet_pton(AF_INET, d->host, bytes) == 1 ||
+           inet_pton(AF_INET6, d->host, bytes) == 1;
 }
 
 void redis_dsn_fini(struct redis_dsn *d)

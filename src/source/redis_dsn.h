@@ -28,6 +28,8 @@ struct redis_dsn {
 
 /* 0, -EINVAL with a text that has no secrets in it, or -ENOMEM with text. */
 int redis_dsn_parse(struct redis_dsn *out, const char *text, struct errtext *err) WARN_UNUSED;
+/* Is its host no name that has to be looked up? */
+bool redis_dsn_has_address(const struct redis_dsn *d);
 /* Accepts a zeroed one. */
 void redis_dsn_fini(struct redis_dsn *d);
 

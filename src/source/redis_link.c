@@ -18,8 +18,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "redis_greeting.h"
 #include "tarn/base/clock.h"
-#include "tarn/base/num.h"
 
 #define READ_BYTES     (64 * 1024)
 #define READS_PER_TURN 8            /* so that one server cannot keep the loop */
@@ -28,6 +28,12 @@
 #define OUT_KEEP_BYTES (64 * 1024)
 
 /* ---- the end --------------------------------------------------------------------------------- */
+
+static void forget_login(struct redis_link *l)
+{
+    explicit_bzero(l->user, sizeof(l->user));
+    explicit_bzero(l->password, sizeof(l->password));
+}
 
 static void close_socket(struct redis_link *l)
 {
@@ -54,7 +60,9 @@ void redis_link_close(struct redis_link *l)
         l->ticket = 0;
     }
     close_socket(l);
+    forget_login(l);
     l->state = REDIS_LINK_CLOSED;
+    l->is_worn = false;
     while (l->slots_count > 0) {
         struct redis_request *r = l->slots[l->slots_at].request;
         l->slots_at = (l->slots_at + 1) % l->slots_cap;
@@ -88,6 +96,7 @@ static bool take_greeting(struct redis_link *l, const redisReply *reply)
     if (l->greetings == 0) {
         l->state = REDIS_LINK_UP;
         l->up_us = clock_now_us();
+        forget_login(l);
         l->answers = 0;
         ev_timer_stop(l->target->loop, &l->deadline);
         l->events.up(l->events.ctx, l);
@@ -282,33 +291,10 @@ struct redis_request *redis_link_find(const struct redis_link *l, uint64_t id)
 
 /* ---- connecting ------------------------------------------------------------------------------ */
 
-static void append_words(struct buf *out, const char *const *words, unsigned count)
-{
-    buf_printf(out, "*%u\r\n", count);
-    for (unsigned i = 0; i < count; i++) {
-        buf_printf(out, "$%zu\r\n%s\r\n", strlen(words[i]), words[i]);
-    }
-}
-
 static void greet(struct redis_link *l)
 {
-    const struct redis_dsn *d = l->target->dsn;
-    char database[NUM_I64_CHARS + 1] = {0};
-    (void)num_format_u64(database, d->database);
-    l->greetings = 1;
-    l->is_auth_awaited = d->password[0] != '\0';
-    if (l->is_auth_awaited && d->user[0] != '\0') {
-        append_words(&l->out, (const char *const[]){"AUTH", d->user, d->password}, 3);
-        l->greetings++;
-    } else if (l->is_auth_awaited) {
-        append_words(&l->out, (const char *const[]){"AUTH", d->password}, 2);
-        l->greetings++;
-    }
-    if (d->database != 0) {
-        append_words(&l->out, (const char *const[]){"SELECT", database}, 2);
-        l->greetings++;
-    }
-    append_words(&l->out, (const char *const[]){"PING"}, 1);
+    const struct redis_login files = {.user = l->user, .password = l->password};
+    l->greetings = redis_greeting_write(&l->out, l->target->dsn, &files, &l->is_auth_awaited);
     if (l->out.failed || !make_reader(l)) {
         break_link(l, REDIS_FAILURE_LINK, "out of memory");
         return;
@@ -431,8 +417,12 @@ static void on_resolved(void *ctx, const struct resolve_result *result)
         break_link(l, REDIS_FAILURE_LINK, result->problem.text);
         return;
     }
-    l->addresses_count = result->addresses_count;
-    memcpy(l->addresses, result->addresses, sizeof(l->addresses));
+    if (result->addresses_count > 0) {
+        l->addresses_count = result->addresses_count;
+        memcpy(l->addresses, result->addresses, sizeof(l->addresses));
+    }
+    memcpy(l->user, result->user, sizeof(l->user));
+    memcpy(l->password, result->password, sizeof(l->password));
     begin(l);
 }
 
@@ -444,34 +434,41 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     if ((events & EV_CUSTOM) == 0) {
         break_link(l, REDIS_FAILURE_LINK, "no answer within connect-timeout");
-    } else if (l->state == REDIS_LINK_RESOLVING && l->addresses_count > 0) {
+    } else if (l->state == REDIS_LINK_RESOLVING && l->ticket == 0 && l->addresses_count > 0) {
         begin(l);
     } else if (l->state == REDIS_LINK_RESOLVING && l->ticket == 0) {
         break_link(l, REDIS_FAILURE_LINK, "out of memory");
     }
 }
 
-static bool is_literal(const char *host)
+/* Asks the helper thread for what only blocking can tell. */
+static void look_up(struct redis_link *l, const char *host)
 {
-    unsigned char bytes[sizeof(struct in6_addr)];
-    return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
+    const struct resolve_query query = {.hosts = host,
+                                        .user_file = l->target->options->user_file,
+                                        .password_file = l->target->options->password_file};
+    l->ticket = resolver_start(l->target->resolver, &query, on_resolved, l);
+    if (l->ticket == 0) {
+        l->addresses_count = 0; /* and so it cannot begin */
+    }
 }
 
 void redis_link_open(struct redis_link *l)
 {
     const struct redis_dsn *d = l->target->dsn;
+    const struct driver_options *o = l->target->options;
+    const bool is_known = redis_dsn_has_address(d);
     assert(l->state == REDIS_LINK_CLOSED);
     l->state = REDIS_LINK_RESOLVING;
-    l->addresses_count = 0;
+    l->addresses_count = is_known;
     l->up_us = 0;
-    if (d->path[0] != '\0' || is_literal(d->host)) {
+    if (is_known) {
         l->addresses[0] = (struct resolve_address){0};
         memcpy(l->addresses[0].text, d->host,
                size_min(strlen(d->host), sizeof(l->addresses[0].text) - 1));
-        l->addresses_count = 1;
-    } else {
-        const struct resolve_query query = {.hosts = d->host, .user_file = "", .password_file = ""};
-        l->ticket = resolver_start(l->target->resolver, &query, on_resolved, l);
+    }
+    if (!is_known || o->user_file[0] != '\0' || o->password_file[0] != '\0') {
+        look_up(l, is_known ? "" : d->host);
     }
     const double seconds = (double)l->target->options->connect_timeout_ms / 1000;
     ev_timer_set(&l->deadline, seconds, 0.0);

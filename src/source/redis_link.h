@@ -84,6 +84,8 @@ struct redis_link {
     bool is_array_too_long;
     size_t reply_bytes;     /* read of the present reply */
     int64_t up_us, read_us; /* when it came up, when last something was read */
+    int64_t ends_us;        /* when it is to be replaced; its owner's */
+    bool is_worn;           /* takes no further requests */
     uint64_t answers;       /* since it is up */
     unsigned greetings;     /* replies to come before it is up */
     bool is_auth_awaited;   /* the first of them is AUTH's */
@@ -94,6 +96,7 @@ struct redis_link {
     uint64_t ticket;   /* of the resolver, in RESOLVING */
     struct resolve_address addresses[RESOLVE_ADDRESSES_MAX];
     unsigned addresses_count, address_at;
+    char user[SECRET_MAX], password[SECRET_MAX]; /* from files, until it is up */
 };
 
 /* -ENOMEM: nothing is held. */
@@ -109,7 +112,7 @@ void redis_link_close(struct redis_link *l);
 
 static inline bool redis_link_has_room(const struct redis_link *l)
 {
-    return l->state == REDIS_LINK_UP && l->slots_count < l->slots_cap;
+    return l->state == REDIS_LINK_UP && !l->is_worn && l->slots_count < l->slots_cap;
 }
 
 /* Queues the request, which is the link's until an event gives it back. The link has room. */

@@ -32,6 +32,7 @@ map below shop "below:{id:int}" "SELECT id, name FROM item WHERE id > 0 AND id <
         check_at_rest(self)
 
     def test_a_pipeline_of_misses_is_one_batch(self):
+        """Rule 7."""
         # One send of a few kilobytes arrives as a whole, so the server meets all of them in one turn.
         self.c.send(b"".join(encode("GET", f"name:{i}") for i in range(1000, 1100)))
         for i in range(1000, 1100):
@@ -40,6 +41,7 @@ map below shop "below:{id:int}" "SELECT id, name FROM item WHERE id > 0 AND id <
         self.assertEqual((stats["batches"], stats["loads"]), (1, 100))
 
     def test_mget_of_10000_with_5000_cold(self):
+        """Rule 42."""
         warm = [f"name:{i}" for i in range(1000, 6000)]
         self.c.cmd("MGET", *warm)
         before = self.stats("name")["batches"]

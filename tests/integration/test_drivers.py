@@ -53,6 +53,7 @@ class Shapes(OriginCase):
         self.assertEqual(self.state(), b"up")
 
     def test_text_parameters_are_only_ever_values(self):
+        """Rule 32."""
         for text in ("'", '"', "''; DROP TABLE item; --", "\\", "$1", "%s", "?", "x" * 256, "\u00e9\U0001f600"):
             with self.subTest(text=text):
                 self.assertIsNone(self.c.cmd("GET", "text:" + text))
@@ -60,17 +61,20 @@ class Shapes(OriginCase):
         self.assertEqual(self.c.cmd("GET", "text:" + EMOJI), b"4")
 
     def test_two_rows_are_an_error_of_that_key(self):
+        """Rule 36."""
         self.assertEqual(self.c.cmd("GET", "many:4"), EMOJI.encode())
         self.error("many:1", "SOURCEERR")
         self.assertEqual(self.c.cmd("GET", "name:1"), b"one")
 
     def test_what_does_not_match_the_pattern_asks_nobody(self):
+        """Rule 33."""
         before = fields(self.c.cmd("SOURCE", "INFO", "shop"))["loads"]
         for key in ("name:01", "name: 1", "name:1x", "name:", "name:99999999999999999999"):
             self.assertIsNone(self.c.cmd("GET", key))
         self.assertEqual(fields(self.c.cmd("SOURCE", "INFO", "shop"))["loads"], before)
 
     def test_a_large_row_is_answered_and_a_huge_one_is_an_error(self):
+        """Rule 45."""
         self.assertEqual(self.c.cmd("GET", "large:2000000"), b"x" * 2000000)
         self.assertEqual(self.c.cmd("EXISTS", "large:9"), 1)
         before = int(self.info("memory")["used_memory"])
@@ -90,6 +94,7 @@ class Shapes(OriginCase):
         self.assertEqual(replies, replies[:200] * 10)
 
     def test_a_mistake_in_the_query_refuses_the_start(self):
+        """Rule 34."""
         for sql, problem in (("SELECT name FROM nosuch WHERE id = $id", "nosuch"),
                              ("SELECT name FROM item WHERE id = $id; SELECT 1", ""),
                              ("DELETE FROM item WHERE id = $id", ""),
@@ -106,6 +111,7 @@ class Shapes(OriginCase):
         self.assertEqual(self.c.cmd("GET", "name:1"), b"one", "the row is still there")
 
     def test_alter_table_is_not_noticed(self):
+        """Rule 35."""
         self.addCleanup(self.origin.restore)
         self.assertEqual(self.c.cmd("GET", "whole:3")[:8], b'{"id":3,')
         keys = [b"GET whole:1", b"GET name:1", b"GET qty:3"]
@@ -119,6 +125,7 @@ class Shapes(OriginCase):
         self.assertEqual(fields(self.c.cmd("SOURCE", "INFO", "shop"))["errors"], 0)
 
     def test_a_dropped_column_is_an_error_of_its_map_alone(self):
+        """Rule 35."""
         self.addCleanup(self.origin.restore)
         self.assertEqual(self.c.cmd("GET", "gone:1"), b"extra")
         self.origin.execute("ALTER TABLE item DROP COLUMN extra")
@@ -128,6 +135,58 @@ class Shapes(OriginCase):
         self.origin.execute("ALTER TABLE item ADD COLUMN extra varchar(20) DEFAULT 'again'")
         until(lambda: self.c.cmd("GET", "gone:1") == b"again", "the map to recover")
         self.assertEqual(self.state(), b"up")
+
+
+class Absence(OriginCase):
+    """Rule 31. NULL, an empty string, no row and a row without any value are four cases. Rows 2 (all NULL), 3 (all empty) and
+    99 (none) of the maps below, from the database and then from memory."""
+
+    def tearDown(self):
+        check_at_rest(self)
+
+    def test_strings(self):
+        for key, value, exists, stored in (("name:2", None, 0, "negatives"), ("name:3", b"", 1, "fills"),
+                                           ("name:99", None, 0, "negatives")):
+            with self.subTest(key=key):
+                before = fields(self.c.cmd("SOURCE", "INFO", "name"))[stored]
+                for _ in range(2):
+                    self.assertEqual(self.c.cmd("GET", key), value)
+                    self.assertEqual(self.c.cmd("EXISTS", key), exists)
+                    self.assertEqual(self.c.cmd("STRLEN", key), 0)
+                    self.assertEqual(self.c.cmd("TYPE", key), "string" if exists else "none")
+                self.assertEqual(fields(self.c.cmd("SOURCE", "INFO", "name"))[stored], before + 1)
+
+    def test_null_as_empty_or_as_an_error(self):
+        for _ in range(2):
+            self.assertEqual(self.c.cmd("GET", "filled:2"), b"" if self.origin.tells_null else None)
+            self.assertEqual(self.c.cmd("EXISTS", "filled:2"), int(self.origin.tells_null))
+        for name in ("filled", "wanted"):
+            self.assertEqual(self.c.cmd("GET", name + ":3"), b"")
+            self.assertIsNone(self.c.cmd("GET", name + ":99"))
+        if self.origin.tells_null:
+            self.error("wanted:2", "SOURCEERR")
+        else:
+            self.assertIsNone(self.c.cmd("GET", "wanted:2"))
+
+    def test_hashes(self):
+        empty = [b"name", b"", b"picture", b""] if self.origin.tells_null else [b"name", b""]
+        for key, pairs, exists in (("fields:2", [], int(self.origin.tells_null)), ("fields:3", empty, 1), ("fields:99", [], 0)):
+            with self.subTest(key=key):
+                for _ in range(2):
+                    self.assertEqual(self.c.cmd("HGETALL", key), pairs)
+                    self.assertEqual(self.c.cmd("EXISTS", key), exists)
+                    self.assertEqual(self.c.cmd("HLEN", key), len(pairs) // 2)
+                    self.assertEqual(self.c.cmd("HGET", key, "name"), b"" if pairs else None)
+                    self.assertEqual(self.c.cmd("HEXISTS", key, "name"), int(bool(pairs)))
+                    self.assertEqual(self.c.cmd("TYPE", key), "hash" if exists else "none")
+
+    def test_objects(self):
+        null = b'{"name":null,"picture":null}' if self.origin.tells_null else None
+        empty = b'{"name":"","picture":""}' if self.origin.tells_null else b'{"name":"","picture":null}'
+        for key, value in (("object:2", null), ("object:3", empty), ("object:99", None)):
+            for _ in range(2):
+                self.assertEqual(self.c.cmd("GET", key), value)
+                self.assertEqual(self.c.cmd("EXISTS", key), int(value is not None))
 
 
 class Failures(OriginCase):
@@ -143,6 +202,7 @@ class Failures(OriginCase):
         check_at_rest(self)
 
     def test_down_at_start_and_up_without_traffic(self):
+        """Rule 46."""
         self.origin.halt()
         try:
             with Tarn(config=self.config) as tarn, tarn.connect() as c:
@@ -155,6 +215,23 @@ class Failures(OriginCase):
                 if self.origin.has_network:
                     until(lambda: self.state(c) == b"up", "the state to be up again, without a load", 30)
                 self.recovers(c)
+        finally:
+            if not self.is_up():
+                self.origin.start()
+
+    def test_a_wrong_query_is_told_when_the_database_is_up_at_last(self):
+        """Rule 34. It could not be checked at the start: the map is checked with its first load, the others go on."""
+        config = f'{self.config}\nmap wrong shop "wrong:{{id:int}}" "SELECT nosuch FROM item WHERE id = $id" error-hold 0'
+        self.origin.halt()
+        try:
+            with Tarn(config=config) as tarn, tarn.connect() as c:
+                self.error("wrong:1", "SOURCEDOWN", c=c)
+                self.origin.start()
+                self.recovers(c)
+                for _ in range(2):
+                    self.error("wrong:1", "SOURCEERR", c=c)
+                self.assertEqual(self.state(c), b"up")
+                self.assertEqual(c.cmd("GET", "name:3"), b"")
         finally:
             if not self.is_up():
                 self.origin.start()
@@ -202,6 +279,7 @@ class Failures(OriginCase):
         self.recovers()
 
     def test_plain_keys_do_not_notice_a_query_that_hangs(self):
+        """Rule 37."""
         release = self.origin.hold_table()
         try:
             with self.tarn.connect() as c:
@@ -221,6 +299,7 @@ class Failures(OriginCase):
         self.recovers()
 
     def test_shutdown_with_loads_running(self):
+        """Rule 49."""
         config = "shutdown-timeout 1\n" + self.config.replace("load-timeout 400ms", "load-timeout 30s")
         with Tarn(config=config) as tarn:
             with tarn.connect() as c:
@@ -274,7 +353,7 @@ class NetworkFailures(OriginCase):
         self.recovers(key="name:3", value=b"")
 
     def test_frozen_server(self):
-        """SIGSTOP: the kernel still accepts connections, nobody answers."""
+        """Rule 37. SIGSTOP: the kernel still accepts connections, nobody answers."""
         self.assertEqual(self.c.cmd("GET", "name:1"), b"one")
         thaw = self.origin.freeze()
         try:
@@ -293,6 +372,7 @@ class NetworkFailures(OriginCase):
         self.recovers(key="name:3", value=b"")
 
     def test_refused(self):
+        """Rule 47."""
         self.age()
         self.proxy.refuse()
         self.proxy.cut()
@@ -313,6 +393,7 @@ class NetworkFailures(OriginCase):
         until(lambda: self.origin.running() == count, "the query to run")
 
     def test_a_connection_that_breaks_under_a_load_is_replaced_once(self):
+        """Rule 48."""
         with self.tarn.connect() as c:
             c.send(b"GET slow:1\r\n")
             self.wait_running()
@@ -320,6 +401,7 @@ class NetworkFailures(OriginCase):
             self.assertNotIsInstance(c.reply(), Error)
 
     def test_the_second_break_is_an_error_at_once(self):
+        """Rule 48."""
         with self.tarn.connect() as c:
             c.send(b"GET slow:7\r\n")
             self.wait_running()
@@ -387,7 +469,7 @@ def make_cases():
     """One class for each origin and family of cases, by name: Shapes_postgres."""
     cases = {}
     for origin in [*ORIGINS, RedisOrigin]:
-        families = [Shapes, Failures, Writes, Bulk]
+        families = [Shapes, Absence, Failures, Writes, Bulk]
         families += [NetworkFailures, NetworkWrites] if origin.has_network else []
         families += [Accounts] if origin.has_accounts else []
         for family in families:

@@ -51,6 +51,7 @@ class Flights(TarnCase):
         return clients
 
     def test_a_thousand_clients_make_one_query(self):
+        """Rules 1 and 2."""
         self.gate("HOLD")
         clients = [self.connect() for _ in range(1000)]
         for n, c in enumerate(clients):
@@ -77,7 +78,7 @@ class Flights(TarnCase):
         self.assertEqual(self.stats("item")["loads"], 2)
 
     def void_in_flight(self, *event):
-        """An event while a load is in the air: its waiters are answered, nothing is stored, the next GET loads."""
+        """Rules 8 and 10. An event while a load is in the air: its waiters are answered, nothing is stored, the next GET loads."""
         self.gate("HOLD")
         old = self.waiting("item:1", 5)
         self.assertNotIsInstance(self.c.cmd(*event), Error)
@@ -125,6 +126,7 @@ class Flights(TarnCase):
         self.assertEqual(self.stats("item")["loads"], 1)
 
     def test_a_reader_after_del_starts_a_new_load(self):
+        """Rule 9."""
         self.gate("HOLD")
         (before,) = self.waiting("item:1")
         self.c.cmd("DEL", "item:1")
@@ -139,6 +141,7 @@ class Flights(TarnCase):
         self.assertEqual(self.c.cmd("EXISTS", "item:1"), 1)
 
     def test_a_held_load_times_out_for_each_waiter_at_its_own_deadline(self):
+        """Rule 3."""
         self.gate("HOLD")
         start = time.monotonic()
         (c,) = self.waiting("quick:1")
@@ -153,6 +156,7 @@ class Flights(TarnCase):
         until(lambda: isinstance(self.c.cmd("GET", "quick:1"), bytes), "a load after the timeout")
 
     def test_more_waiters_than_allowed_are_refused_at_once(self):
+        """Rule 6."""
         self.gate("HOLD")
         clients = self.waiting("few:1", 5)
         reply = self.c.cmd("GET", "few:1")
@@ -163,6 +167,7 @@ class Flights(TarnCase):
             self.assertIsInstance(c.reply(), bytes)
 
     def test_one_failure_answers_all_waiters(self):
+        """Rule 5."""
         self.gate("HOLD")
         clients = self.waiting("item:1", 20)
         self.gate("FAIL", "down")
@@ -181,7 +186,7 @@ class Flights(TarnCase):
             c.close()
 
     def test_waiting_clients_may_leave(self):
-        """A client that closed may have closed its writing half only: it is kept until its reply can be tried."""
+        """Rule 38. A client that closed may have closed its writing half only: it is kept until its reply can be tried."""
         self.gate("HOLD")
         clients = self.waiting("item:1", 11)
         self.leave(clients[:10])
@@ -192,6 +197,7 @@ class Flights(TarnCase):
         self.assertEqual(self.stats("item")["loads"], 1)
 
     def test_all_waiting_clients_may_leave(self):
+        """Rule 38."""
         self.gate("HOLD")
         self.leave(self.waiting("item:1", 10))
         self.gate("RELEASE")
@@ -201,6 +207,7 @@ class Flights(TarnCase):
         self.assertEqual(self.stats("item")["loads"], 1)
 
     def test_client_kill_and_list_work_on_a_waiting_client(self):
+        """Rule 39."""
         self.gate("HOLD")
         victim = self.connect()
         number = victim.cmd("CLIENT", "ID")
@@ -208,10 +215,83 @@ class Flights(TarnCase):
         until(lambda: self.info("clients")["blocked_clients"] == "1", "a waiting client")
         line = self.c.cmd("CLIENT", "LIST", "ID", number).decode()
         self.assertRegex(line, r" flags=[A-Zx]*b")
+        self.assertIn(" cmd=get ", line)
+        self.assertTrue(line.endswith(" map=item\n"), line)
         self.assertEqual(self.c.cmd("CLIENT", "KILL", "ID", number), 1)
         self.assertEqual(victim.until_closed(), b"")
 
+    def test_reset_and_quit_behind_a_waiting_request_wait_their_turn(self):
+        """Rule 39. What came before them is answered first."""
+        self.gate("HOLD")
+        c = self.connect()
+        c.send(encode("SELECT", "5") + encode("GET", "item:1") + encode("RESET") + encode("SET", "plain", "p") +
+               encode("GET", "item:2") + encode("QUIT") + encode("SET", "plain", "never"))
+        until(lambda: self.info("clients")["blocked_clients"] == "1", "a waiting client")
+        self.gate("RELEASE")
+        select, first, reset, plain, second = c.replies(5)
+        self.assertEqual((select, reset, plain), ("OK", "RESET", "OK"))
+        self.assertIsInstance(first, bytes)
+        self.assertIsInstance(second, bytes)
+        self.assertEqual(c.until_closed(), b"+OK\r\n")
+        self.assertEqual(self.c.cmd("GET", "plain"), b"p", "RESET chose database 0 again, QUIT ended it")
+
+    def test_timeout_spares_who_waits(self):
+        """Rule 39. A client that waits for its row is not idle; one that waits for nothing is."""
+        self.assertEqual(self.c.cmd("CONFIG", "SET", "timeout", "1"), "OK")
+        self.addCleanup(lambda: self.connect().cmd("CONFIG", "SET", "timeout", "0"))
+        self.gate("HOLD")
+        idle = self.connect()
+        (waiting,) = self.waiting("item:1")
+        self.assertEqual(idle.until_closed(), b"")
+        with self.tarn.connect() as c:
+            self.assertEqual(c.cmd("PING"), "PONG")
+        self.gate("RELEASE")
+        self.assertIsInstance(waiting.reply(), bytes)
+        self.c = self.connect()
+
+    def test_output_limit_ends_who_waits(self):
+        """Rule 39. Messages pile up behind a reply that is awaited; beyond the limit the client goes, and its load stays."""
+        self.assertEqual(self.c.cmd("CONFIG", "SET", "client-output-buffer-limit", "normal 1mb 0 0"), "OK")
+        self.addCleanup(self.c.cmd, "CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0")
+        self.gate("HOLD")
+        c = self.connect()
+        c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        c.cmd("HELLO", "3")
+        c.cmd("CLIENT", "TRACKING", "ON", "BCAST")
+        c.send(encode("GET", "item:1"))
+        until(lambda: self.info("clients")["blocked_clients"] == "1", "a waiting client")
+
+        def is_gone():
+            self.c.cmd("MSET", *(word for i in range(200) for word in ("k" * 10000 + str(i), "v")))
+            return self.info("clients")["blocked_clients"] == "0"
+        until(is_gone, "the client to be closed")
+        self.gate("RELEASE")
+        until(lambda: self.c.cmd("EXISTS", "item:1") == 1, "the load to be stored")
+        self.assertEqual(self.stats("item")["loads"], 1)
+
+    def test_mget_is_answered_however_little_memory_there_is(self):
+        """Rule 44. Rows of one MGET, of more bytes than maxmemory: each is answered, none evicts another before it is
+        sent; and while they are on their way their bytes are used memory."""
+        before = int(self.info("memory")["used_memory"])
+        self.assertEqual(self.c.cmd("CONFIG", "SET", "maxmemory", str(before + 3000000)), "OK")
+        self.addCleanup(self.c.cmd, "CONFIG", "SET", "maxmemory", "0")
+        self.gate("BYTES", "200000")
+        self.addCleanup(self.gate, "RESET")
+        self.gate("HOLD")
+        c = self.connect()
+        c.send(encode("MGET", *(f"item:{i}" for i in range(50))))
+
+        def half():
+            if self.stats("item")["loads"] < 40:
+                self.gate("RELEASE", "1")
+            return int(self.info("memory")["used_memory"]) > before + 5000000
+        until(half, "the bytes of the rows that are there to be counted")
+        self.gate("RELEASE")
+        self.assertEqual([len(value) for value in c.reply()], [200000] * 50)
+        until(lambda: int(self.info("memory")["used_memory"]) < before + 3500000, "the memory to come back")
+
     def test_requests_behind_a_waiting_one_wait_too(self):
+        """Rule 41."""
         self.gate("HOLD")
         c = self.connect()
         c.send(encode("GET", "item:1") + encode("SET", "plain", "late"))
@@ -223,6 +303,7 @@ class Flights(TarnCase):
         self.assertEqual(self.c.cmd("GET", "plain"), b"late")
 
     def test_hits_go_on_while_loads_hang(self):
+        """Rule 37."""
         self.c.cmd("GET", "item:5")
         self.c.cmd("SET", "plain", "p")
         self.gate("HOLD")
@@ -237,6 +318,7 @@ class Flights(TarnCase):
             self.assertIsInstance(c.reply(), bytes)
 
     def test_mget_waits_for_all_its_keys(self):
+        """Rule 42."""
         self.gate("HOLD")
         c = self.connect()
         c.send(encode("MGET", "item:1", "item:2", "item:1"))
@@ -250,6 +332,7 @@ class Flights(TarnCase):
 
 class Ending(unittest.TestCase):
     def test_shutdown_with_loads_in_the_air(self):
+        """Rule 49."""
         with Tarn("--enable-debug-command", "yes", config=CONFIG) as tarn:
             with tarn.connect() as c, tarn.connect() as waiter:
                 c.cmd("DEBUG", "SOURCE", "m", "HOLD")

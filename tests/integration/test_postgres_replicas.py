@@ -9,6 +9,7 @@ from tarn import Tarn, until
 
 MAPS = """
 map name shop "name:{id:int}" "SELECT name FROM item WHERE id = $id" error-hold 20ms ttl 0
+map own shop "own:{id:int}" "SELECT name FROM item WHERE id = $id" ttl 1h writes through on-set "UPDATE item SET name = $value WHERE id = $id"
 map where shop "where:{id:int}" "SELECT CASE WHEN pg_is_in_recovery() THEN 'replica' ELSE 'primary' END WHERE $id > 0" ttl 0 error-hold 20ms
 """
 
@@ -114,6 +115,16 @@ class Lag(Pair):
                 self.c.cmd("DEL", "name:1")
                 self.assertEqual(self.c.cmd("GET", "name:1"), b"written %d" % i)
                 self.assertEqual(self.connect().cmd("GET", "name:1"), b"written %d" % i)
+        finally:
+            self.replica.execute("SELECT pg_wal_replay_resume()")
+
+
+    def test_writes_go_to_the_primary_and_are_read_from_there(self):
+        self.replica.execute("SELECT pg_wal_replay_pause()")
+        try:
+            for i in range(3):
+                self.assertEqual(self.c.cmd("SET", "own:1", f"own {i}"), "OK")
+                self.assertEqual(self.c.cmd("GET", "own:1"), b"own %d" % i)
         finally:
             self.replica.execute("SELECT pg_wal_replay_resume()")
 

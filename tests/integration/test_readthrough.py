@@ -4,7 +4,7 @@ import json
 from case import TarnCase
 from database import DatabaseCase, check_at_rest, fields
 from resp import Error, encode
-from tarn import until
+from tarn import Tarn, until
 
 
 class ReadThrough(DatabaseCase):
@@ -41,6 +41,7 @@ map noexists shop "noexists:{id:int}" "SELECT name FROM item WHERE id = $id" as 
         self.assertEqual(self.stats("shop")["loads"], 1)
 
     def test_a_missing_row_is_nil_and_asked_once_per_negative_ttl(self):
+        """Rule 27."""
         for _ in range(5):
             self.assertIsNone(self.c.cmd("GET", "brief:99"))
         self.assertEqual(self.counts("brief", "loads", "negatives", "negative_hits"), (1, 1, 4))
@@ -56,6 +57,7 @@ map noexists shop "noexists:{id:int}" "SELECT name FROM item WHERE id = $id" as 
         self.assertEqual(self.counts("never", "loads", "negative_hits"), (3, 0))
 
     def test_a_negative_entry_is_invisible(self):
+        """Rule 30."""
         self.assertIsNone(self.c.cmd("GET", "name:99"))
         self.assertEqual(self.c.cmd("DBSIZE"), 0)
         self.assertEqual(self.c.cmd("KEYS", "*"), [])
@@ -68,6 +70,7 @@ map noexists shop "noexists:{id:int}" "SELECT name FROM item WHERE id = $id" as 
         self.assertEqual(self.stats("name")["loads"], 1)
 
     def test_only_the_canonical_spelling_of_a_key_is_mapped(self):
+        """Rule 33."""
         for key in ("item:042", "item: 1", "item:+1", "item:-0", "item:1.0", "item:1e0", "item:", "item:0x1", "item:1 ",
                     "item:99999999999999999999", "item:9223372036854775808", "item:1\x00", "field:name:-1",
                     "field:other:1", "page:", "page:a b", "page:" + "x" * 129, "any:", "any:" + "x" * 257):
@@ -81,6 +84,7 @@ map noexists shop "noexists:{id:int}" "SELECT name FROM item WHERE id = $id" as 
         self.assertEqual(self.stats("item")["loads"], 4)
 
     def test_key_bytes_are_only_ever_values(self):
+        """Rule 32."""
         for text in ("it's; -- $slug", "'; DROP TABLE page; --", "$1", "?1", '"', "%", "\\", "é😀", "home' OR '1'='1"):
             reply = self.c.cmd("GET", "any:" + text)
             self.assertEqual(reply, b"tricky" if text == "it's; -- $slug" else None, text)
@@ -106,6 +110,7 @@ map noexists shop "noexists:{id:int}" "SELECT name FROM item WHERE id = $id" as 
         self.assertEqual(json.loads(self.c.cmd("GET", "item:5"))["name"], 'quo"te\\ \x01\n é 😀')
 
     def test_a_result_of_the_wrong_shape_is_an_error(self):
+        """Rule 36."""
         for key in ("doc:2", "many:3"):  # no JSON; two rows for one value
             reply = self.c.cmd("GET", key)
             self.assertIsInstance(reply, Error)
@@ -114,6 +119,7 @@ map noexists shop "noexists:{id:int}" "SELECT name FROM item WHERE id = $id" as 
         self.assertEqual(self.c.cmd("DBSIZE"), 0)
 
     def test_mget_keeps_order_and_duplicates(self):
+        """Rule 42."""
         self.c.cmd("SET", "plain", "p")
         self.c.cmd("GET", "name:1")
         reply = self.c.cmd("MGET", "name:2", "plain", "name:1", "name:99", "name:2", "none", "item:042")
@@ -121,6 +127,7 @@ map noexists shop "noexists:{id:int}" "SELECT name FROM item WHERE id = $id" as 
         self.assertEqual(self.counts("name", "loads", "fills", "negatives"), (3, 2, 1))
 
     def test_mget_fails_as_a_whole(self):
+        """Rule 42."""
         reply = self.c.cmd("MGET", "name:1", "many:3", "name:2")
         self.assertIsInstance(reply, Error)
         self.assertTrue(reply.startswith("SOURCEERR "), reply)
@@ -155,6 +162,7 @@ map noexists shop "noexists:{id:int}" "SELECT name FROM item WHERE id = $id" as 
         self.assertTrue(88000 <= ttl <= 100000, ttl)  # 100 s, at most 10 % less by jitter
 
     def test_jitter_only_shortens(self):
+        """Rule 14."""
         self.c.cmd("MGET", *(f"count:{i}" for i in range(500)))
         lives = [self.c.cmd("PTTL", f"count:{i}") for i in range(500)]
         self.assertLessEqual(max(lives), 300000)
@@ -191,6 +199,7 @@ map noexists shop "noexists:{id:int}" "SELECT name FROM item WHERE id = $id" as 
         self.assertEqual(self.c.cmd("GET", "name:1"), b"one")
 
     def test_del_forgets_and_the_next_get_sees_the_commit(self):
+        """Rule 16."""
         self.assertEqual(self.c.cmd("GET", "page:home"), b"<h1>Home</h1>")
         self.change("UPDATE page SET body = 'new' WHERE slug = 'home'")
         self.addCleanup(self.change, "UPDATE page SET body = '<h1>Home</h1>' WHERE slug = 'home'")
@@ -200,6 +209,7 @@ map noexists shop "noexists:{id:int}" "SELECT name FROM item WHERE id = $id" as 
             self.assertEqual(other.cmd("GET", "page:home"), b"new")
 
     def test_insert_then_del_shows_the_new_row(self):
+        """Rules 16 and 29."""
         self.assertIsNone(self.c.cmd("GET", "page:later"))
         self.change("INSERT INTO page VALUES ('later', 'here')")
         self.addCleanup(self.change, "DELETE FROM page WHERE slug = 'later'")
@@ -231,6 +241,7 @@ map noexists shop "noexists:{id:int}" "SELECT name FROM item WHERE id = $id" as 
         self.assertEqual(self.stats("name")["loads"], 2)
 
     def test_a_pipeline_of_everything_answers_in_order(self):
+        """Rule 41."""
         self.c.send(encode("GET", "name:1") + encode("SET", "plain", "p") + encode("GET", "name:99") +
                     encode("GET", "many:3") + encode("GET", "plain") + encode("NOSUCH") + encode("GET", "name:1") +
                     encode("SET", "name:2", "x") + encode("GET", "name:2") + encode("PING"))
@@ -277,6 +288,49 @@ map noexists shop "noexists:{id:int}" "SELECT name FROM item WHERE id = $id" as 
         self.c.cmd("GET", "name:1")
         stats = self.info("stats")
         self.assertEqual((stats["keyspace_hits"], stats["keyspace_misses"]), ("1", "1"))
+
+
+class Restart(DatabaseCase):
+    """Rule 53. What was read from the database in another life of the server, or in another server, is never served as fresh."""
+    source_options = "load-timeout 30s"
+    maps = """
+map name shop "name:{id:int}" "SELECT name FROM item WHERE id = $id" ttl 1h
+map item shop "item:{id:int}" "SELECT id, name FROM item WHERE id = $id" as hash ttl 1h
+"""
+
+    def test_after_a_restart_everything_is_loaded_again(self):
+        keys = {"name:1": b"one", "name:2": b"two", "name:99": None}
+        with Tarn(config=self.config) as tarn, tarn.connect() as c:
+            for key, value in keys.items():
+                self.assertEqual(c.cmd("GET", key), value)
+        self.change("UPDATE item SET name = 'changed' WHERE id = 1")
+        self.addCleanup(self.change, "UPDATE item SET name = 'one' WHERE id = 1")
+        with Tarn(config=self.config) as tarn, tarn.connect() as c:
+            self.assertEqual(c.cmd("DBSIZE"), 0)
+            for key in keys:
+                self.assertIsNone(c.cmd("SOURCE", "GET", key, "CACHEONLY"))
+            self.assertEqual(c.cmd("GET", "name:1"), b"changed")
+            self.assertEqual(fields(c.cmd("SOURCE", "INFO", "name"))["loads"], 1)
+
+    def test_a_dump_of_a_row_is_not_restored_as_one(self):
+        self.assertEqual(self.c.cmd("GET", "name:1"), b"one")
+        self.assertEqual(self.c.cmd("HGET", "item:1", "name"), b"one")
+        dumps = {key: self.c.cmd("DUMP", key) for key in ("name:1", "item:1")}
+        self.assertEqual(self.c.cmd("FLUSHALL"), "OK")
+        for key, dump in dumps.items():
+            for more in ((), ("REPLACE",), ("REPLACE", "ABSTTL")):
+                reply = self.c.cmd("RESTORE", key, 0, dump, *more)
+                self.assertIsInstance(reply, Error, key)
+                self.assertTrue(reply.startswith("SOURCEWRITE "), reply)
+            self.assertEqual(self.c.cmd("EXISTS", "copy:" + key), 0)
+            self.assertEqual(self.c.cmd("RESTORE", "copy:" + key, 0, dump), "OK")
+        self.assertEqual(self.c.cmd("GET", "copy:name:1"), b"one")
+        self.assertTrue(self.c.cmd("RENAME", "copy:name:1", "name:1").startswith("SOURCEWRITE "))
+        self.assertTrue(self.c.cmd("COPY", "copy:name:1", "name:1").startswith("SOURCEWRITE "))
+        self.assertEqual(self.c.cmd("TTL", "copy:name:1"), -1, "an ordinary key, which no map answers for")
+        before = self.stats("name")["loads"]
+        self.assertEqual(self.c.cmd("GET", "name:1"), b"one")
+        self.assertEqual(self.stats("name")["loads"], before + 1)
 
 
 class NoSources(TarnCase):

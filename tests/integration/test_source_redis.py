@@ -229,6 +229,90 @@ class LogIn(OriginCase):
                 self.assertNotIn("wrong", tarn.log())
 
 
+class Files(unittest.TestCase):
+    """password-file, user-file, and the ages of connections."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.redis = Redis()
+        cls.addClassCleanup(cls.redis.stop)
+        cls.folder = tempfile.mkdtemp(prefix="tarn-redis-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.o = redis.Redis(port=cls.redis.port)
+        cls.addClassCleanup(cls.o.close)
+        cls.o.set("user:1", "v")
+        for user in ("reader", "other"):
+            cls.o.acl_setuser(user, enabled=True, passwords=[f"+{user}'s"], keys=["user:*"], commands=["+get", "+pttl", "+ping"])
+
+    def write(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return path
+
+    def serve(self, dsn, options):
+        tarn = Tarn(config=f"source shop redis {dsn} pool 2 {options}\n{MAPS}")
+        self.addCleanup(tarn.stop)
+        c = tarn.connect()
+        self.addCleanup(c.close)
+        return tarn, c
+
+    def users(self):
+        """Of the connections from elsewhere."""
+        return [client["user"] for client in self.o.client_list() if client["id"] != str(self.o.client_id())]
+
+    def test_user_and_password_from_files(self):
+        files = f"user-file {self.write('user', 'reader')} password-file {self.write('password', chr(39).join(('reader', 's')))}"
+        for host in ("127.0.0.1", "localhost", "nobody:nothing@127.0.0.1"):
+            with self.subTest(host=host):
+                tarn, c = self.serve(f"redis://{host}:{self.redis.port}", files)
+                self.assertEqual(c.cmd("GET", "user:1"), b"v")
+                self.assertEqual(set(self.users()), {"reader"})
+                self.assertNotIn("reader's", tarn.log())
+                tarn.stop()
+
+    def test_a_changed_password_is_read_at_the_next_connect(self):
+        path = self.write("changing", "wrong\n")
+        tarn, c = self.serve(f"redis://other:unused@127.0.0.1:{self.redis.port}", f"password-file {path}")
+        self.assertEqual(c.cmd("GET", "user:1").split()[0], "SOURCEDOWN")
+        self.assertEqual(fields(c.cmd("SOURCE", "INFO", "shop"))["state"], b"auth")
+        self.write("changing", "other's\r\n")
+        until(lambda: fields(c.cmd("SOURCE", "INFO", "shop"))["state"] == b"up", "the file to be read again", 20)
+        until(lambda: c.cmd("GET", "user:1") == b"v", "a load")
+
+    def test_a_file_that_is_not_there(self):
+        path = os.path.join(self.folder, "nowhere")
+        tarn, c = self.serve(f"redis://127.0.0.1:{self.redis.port}", f"password-file {path}")
+        self.assertEqual(c.cmd("GET", "user:1").split()[0], "SOURCEDOWN")
+        self.assertIn(path, tarn.log())
+
+    def test_idle_timeout_closes_what_nobody_uses(self):
+        tarn, c = self.serve(f"redis://127.0.0.1:{self.redis.port}", "idle-timeout 100ms")
+        self.assertEqual(c.cmd("GET", "user:1"), b"v")
+        until(lambda: self.users() == [], "the connections to be closed")
+        self.assertEqual(fields(c.cmd("SOURCE", "INFO", "shop"))["state"], b"up")
+        self.assertIsNone(c.cmd("GET", "user:2"))
+        self.assertEqual(fields(c.cmd("SOURCE", "INFO", "shop"))["errors"], 0)
+
+    def test_max_lifetime_replaces_a_connection_under_traffic(self):
+        tarn, c = self.serve(f"redis://127.0.0.1:{self.redis.port}", "max-lifetime 100ms idle-timeout 0 pool 1")
+        seen = set()
+
+        def load():
+            self.assertIsNone(c.cmd("GET", f"user:{time.monotonic_ns()}"))
+            seen.update(client["id"] for client in self.o.client_list())
+            return len(seen) >= 3 + 1  # and our own
+        until(load, "two replacements")
+        self.assertEqual(fields(c.cmd("SOURCE", "INFO", "shop"))["errors"], 0)
+
+    def test_connections_stay_without_limits(self):
+        tarn, c = self.serve(f"redis://127.0.0.1:{self.redis.port}", "max-lifetime 0 idle-timeout 0")
+        self.assertEqual(c.cmd("GET", "user:1"), b"v")
+        before = {client["id"] for client in self.o.client_list()}
+        until(lambda: max(int(client["age"]) for client in self.o.client_list()) >= 2, "two ticks of upkeep")
+        self.assertEqual({client["id"] for client in self.o.client_list()}, before)
+
+
 class Ways(unittest.TestCase):
     """By a name, through a Unix socket, to another Tarn."""
 
@@ -340,6 +424,7 @@ class Failures(OriginCase):
         self.recovers("user:2", b"x")
 
     def test_killed_in_the_middle_of_loads(self):
+        """Rule 48."""
         self.redis.signal(signal.SIGSTOP)
         waiting = [self.connect() for _ in range(40)]
         for i, c in enumerate(waiting):

@@ -288,6 +288,7 @@ map item m "item:{id:int}" "SELECT $id" as string load-timeout 30s
         self.t.cmd("HELLO", "3")
 
     def test_a_loaded_row_is_tracked_and_its_invalidation_told(self):
+        """Rule 26."""
         self.assertEqual(self.t.cmd("CLIENT", "TRACKING", "ON"), "OK")
         for words in (("DEL", "item:1"), ("SOURCE", "INVALIDATE", "KEY", "item:1")):
             self.t.cmd("GET", "item:1")

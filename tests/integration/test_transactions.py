@@ -319,6 +319,7 @@ map quick m "quick:{id:int}" "SELECT $id" as string load-timeout 300ms error-hol
         until(lambda: int(self.info("clients")["blocked_clients"]) == count, f"{count} blocked clients")
 
     def test_keys_are_loaded_first_and_together(self):
+        """Rule 40."""
         other = self.connect()
         self.queue(other, "SET before 1", "GET item:1", "MGET item:2 plain item:1", "SELECT 1", "GET item:3")
         self.gate("HOLD")

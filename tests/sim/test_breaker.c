@@ -168,6 +168,7 @@ static void breaker__opening_fails_what_waits_in_the_queue(void **state)
     world_turn(w);
 }
 
+/* Rule 47. */
 static void breaker__probe_closes_it_without_traffic(void **state)
 {
     struct world *w = *state;
@@ -183,6 +184,7 @@ static void breaker__probe_closes_it_without_traffic(void **state)
     assert_int_equal(r.status, LOAD_FOUND);
 }
 
+/* Rule 47. */
 static void breaker__probes_one_at_a_time_and_ever_later(void **state)
 {
     struct world *w = *state;
@@ -243,6 +245,7 @@ static void breaker__ping_goes_through(void **state)
 
 /* ---- other limits on the way to a database --------------------------------------------------- */
 
+/* Rule 48. */
 static void breaker__lost_connection_is_tried_once_more(void **state)
 {
     struct world *w = *state;
@@ -291,6 +294,7 @@ static void breaker__low_priority_reloads_when_nobody_waits(void **state)
     world_turn(w);
 }
 
+/* Rule 30. */
 static void breaker__missing_rows_stay_within_their_share(void **state)
 {
     struct world *w = *state;

@@ -55,6 +55,7 @@ static void bulk__keys_that_wait_together_go_in_one_query(void **state)
     assert_int_equal(world_map_stat(w, "user", "hits"), 1);
 }
 
+/* Rule 42. */
 static void bulk__batches_have_at_most_128_keys(void **state)
 {
     struct world *w = *state;
@@ -126,6 +127,7 @@ static void bulk__rows_are_matched_byte_for_byte(void **state)
     assert_int_equal(world_map_stat(w, "user", "bulk_orphans"), 2);
 }
 
+/* Rule 36. */
 static void bulk__two_rows_for_a_key_are_its_own_error(void **state)
 {
     struct world *w = *state;
@@ -167,6 +169,7 @@ static void bulk__database_that_goes_away_fails_them_all_once(void **state)
     assert_int_equal(world_map_stat(w, "user", "errors"), 3);
 }
 
+/* Rule 8. */
 static void bulk__event_voids_one_of_a_batch(void **state)
 {
     struct world *w = *state;

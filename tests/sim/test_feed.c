@@ -75,6 +75,7 @@ static bool is_hit(struct world *w, const char *key)
     return is_hit;
 }
 
+/* Rule 17. */
 static void feed__key_that_changed_is_forgotten_and_told(void **state)
 {
     struct world *w = *state;
@@ -91,6 +92,7 @@ static void feed__key_that_changed_is_forgotten_and_told(void **state)
     assert_string_equal(heard.keys, "user:1=1;user:5=0;");
 }
 
+/* Rule 8. */
 static void feed__event_voids_the_load_in_the_air(void **state)
 {
     struct world *w = *state;
@@ -127,6 +129,7 @@ static void feed__notice_names_keys_and_maps(void **state)
     assert_string_equal(heard.maps, "user;user;page;");
 }
 
+/* Rule 20. */
 static void feed__first_up_and_every_other_is_a_gap(void **state)
 {
     struct world *w = *state;
@@ -144,6 +147,7 @@ static void feed__first_up_and_every_other_is_a_gap(void **state)
     assert_int_equal(world_source_stat(w, "m", "feed_gaps"), 2);
 }
 
+/* Rule 20. */
 static void feed__gap_voids_loads_from_before(void **state)
 {
     struct world *w = *state;

@@ -1,6 +1,7 @@
 /*
  * Old values: who is given one, for how long, and how it is replaced. A value lives 10 s here; the
- * mock numbers its queries, so an answer says which query it is from.
+ * mock numbers its queries, so an answer says which query it is from. Rule 56 of the options of a
+ * map, which are changed one by one.
  */
 #include "world.h"
 
@@ -64,6 +65,7 @@ static void freshness__stale_value_is_answered_at_once(void **state)
     assert_int_equal(world_life(w, "user:1"), TTL);
 }
 
+/* Rule 12. */
 static void freshness__stale_window_ends(void **state)
 {
     struct world *w = *state;
@@ -79,6 +81,7 @@ static void freshness__stale_window_ends(void **state)
     assert_answer(&r, "mock:2:4");
 }
 
+/* Rule 15. */
 static void freshness__without_windows_nothing_old_is_answered(void **state)
 {
     struct world *w = *state;
@@ -186,6 +189,7 @@ static void freshness__who_wants_a_new_value_gets_the_error(void **state)
     assert_error(&r, "SOURCEDOWN");
 }
 
+/* Rule 12. */
 static void freshness__error_window_ends(void **state)
 {
     struct world *w = *state;
@@ -204,6 +208,7 @@ static void freshness__error_window_ends(void **state)
     assert_false(world_has(w, "user:1")); /* the store has let it go */
 }
 
+/* Rule 24. */
 static void freshness__failing_reload_keeps_the_old_value(void **state)
 {
     struct world *w = *state;
@@ -388,6 +393,7 @@ static void freshness__refresh_ahead_zero_waits_for_the_end(void **state)
     assert_int_equal(world_mock(w, "QUERIES"), 1);
 }
 
+/* Rule 23. */
 static void freshness__reload_slower_than_its_interval_lands(void **state)
 {
     struct world *w = *state;
@@ -409,6 +415,7 @@ static void freshness__reload_slower_than_its_interval_lands(void **state)
     world_turn(w);
 }
 
+/* Rule 8. */
 static void freshness__event_voids_a_background_load(void **state)
 {
     struct world *w = *state;
@@ -461,6 +468,7 @@ static void count_fill(void *ctx, const struct store_key *k, bool was_there)
     counts[was_there]++;
 }
 
+/* Rule 22. */
 static void freshness__same_bytes_change_only_the_age(void **state)
 {
     struct world *w = *state;

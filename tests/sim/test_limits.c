@@ -13,6 +13,7 @@
 
 /* ---- deadlines ------------------------------------------------------------------------------- */
 
+/* Rules 3 and 4. */
 static void limits__hung_source_times_out(void **state)
 {
     struct world *w = *state;
@@ -37,6 +38,7 @@ static void limits__hung_source_times_out(void **state)
     assert_answer(&third, "mock:a:2");
 }
 
+/* Rule 3. */
 static void limits__waiter_from_earlier_has_its_own_deadline(void **state)
 {
     struct world *w = *state;
@@ -59,6 +61,7 @@ static void limits__waiter_from_earlier_has_its_own_deadline(void **state)
     assert_error(&early, "SOURCETIMEOUT");
 }
 
+/* Rules 3 and 4. */
 static void limits__queued_load_times_out_in_the_queue(void **state)
 {
     struct world *w = *state;
@@ -80,6 +83,7 @@ static void limits__queued_load_times_out_in_the_queue(void **state)
     assert_int_equal(world_source_stat(w, "m", "queue"), 0);
 }
 
+/* Rule 5. */
 static void limits__error_is_held_for_a_moment(void **state)
 {
     struct world *w = *state;
@@ -123,6 +127,7 @@ static void limits__event_ends_the_hold(void **state)
 
 /* ---- limits ---------------------------------------------------------------------------------- */
 
+/* Rule 6. */
 static void limits__limits_answer_at_once(void **state)
 {
     struct world *w = *state;
@@ -156,6 +161,7 @@ static void limits__limits_answer_at_once(void **state)
     }
 }
 
+/* Rule 6. */
 static void limits__inflight_memory_is_bounded(void **state)
 {
     struct world *w = *state;
@@ -177,6 +183,7 @@ static void limits__inflight_memory_is_bounded(void **state)
     assert_true(sources_memory(w->sources) <= after);
 }
 
+/* Rule 45. */
 static void limits__large_values_are_answered_not_stored(void **state)
 {
     struct world *w = *state;
@@ -197,6 +204,7 @@ static void limits__large_values_are_answered_not_stored(void **state)
     assert_error(&r, "SOURCEBIG");
 }
 
+/* Rule 43. */
 static void limits__full_store_still_answers(void **state)
 {
     struct world *w = *state;
@@ -267,7 +275,7 @@ static int count_kept(struct world *w, const char *name, int count)
     return kept;
 }
 
-/* Rows give way to rows. Keys that nobody can bring back are what a volatile policy spares. */
+/* Rows give way to rows. Keys that nobody can bring back are what a volatile policy spares. Rule 50. */
 static void limits__fills_alone_evict_no_plain_key(void **state)
 {
     static const char *const policies[] = {"volatile-lru", "volatile-lfu", "volatile-ttl",
@@ -318,6 +326,7 @@ static void limits__low_priority_is_evicted_first(void **state)
 
 /* ---- clients that leave ---------------------------------------------------------------------- */
 
+/* Rule 38. */
 static void limits__queued_load_without_waiters_is_dropped(void **state)
 {
     struct world *w = *state;
@@ -337,6 +346,7 @@ static void limits__queued_load_without_waiters_is_dropped(void **state)
     load_waiter_cancel(&unused);
 }
 
+/* Rule 38. */
 static void limits__sent_load_without_waiters_fills(void **state)
 {
     struct world *w = *state;
@@ -399,6 +409,7 @@ static void limits__answers_may_cancel_and_load(void **state)
 
 /* ---- end ------------------------------------------------------------------------------------- */
 
+/* Rule 49. */
 static void limits__stop_answers_everybody(void **state)
 {
     struct world *w = *state;

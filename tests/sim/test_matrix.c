@@ -101,6 +101,7 @@ static void read_all(struct world *w, const struct failure *f, size_t i)
     assert_error(&cold, f->word);
 }
 
+/* Rules 12, 24 and 28. */
 static void matrix__every_failure(void **state)
 {
     struct world *w = *state;

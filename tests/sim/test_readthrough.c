@@ -17,6 +17,7 @@
 
 /* ---- coalescing ------------------------------------------------------------------------------ */
 
+/* Rules 1 and 2. */
 static void readthrough__herd_makes_one_query(void **state)
 {
     struct world *w = *state;
@@ -44,6 +45,7 @@ static void readthrough__herd_makes_one_query(void **state)
     free(herd);
 }
 
+/* Rule 5. */
 static void readthrough__herd_shares_one_failure(void **state)
 {
     struct world *w = *state;
@@ -65,6 +67,7 @@ static void readthrough__herd_shares_one_failure(void **state)
     assert_false(world_has(w, "user:1"));
 }
 
+/* Rule 1. */
 static void readthrough__same_key_in_two_databases_is_two_keys(void **state)
 {
     struct world *w = *state;
@@ -84,6 +87,7 @@ static void readthrough__same_key_in_two_databases_is_two_keys(void **state)
     assert_answer(&b, "mock:1:2");
 }
 
+/* Rule 7. */
 static void readthrough__single_miss_is_sent_in_its_turn(void **state)
 {
     struct world *w = *state;
@@ -99,6 +103,7 @@ static void readthrough__single_miss_is_sent_in_its_turn(void **state)
     assert_answer(&r, "mock:1:1");
 }
 
+/* Rule 7. */
 static void readthrough__batches_go_out_without_waiting(void **state)
 {
     struct world *w = *state;
@@ -127,6 +132,7 @@ static void readthrough__batches_go_out_without_waiting(void **state)
 
 /* ---- age ------------------------------------------------------------------------------------- */
 
+/* Rule 11. */
 static void readthrough__age_counts_from_the_query(void **state)
 {
     struct world *w = *state;
@@ -146,6 +152,7 @@ static void readthrough__age_counts_from_the_query(void **state)
     world_turn(w);
 }
 
+/* Rule 11. */
 static void readthrough__waiting_in_the_queue_is_not_age(void **state)
 {
     struct world *w = *state;
@@ -165,6 +172,7 @@ static void readthrough__waiting_in_the_queue_is_not_age(void **state)
     assert_int_equal(world_life(w, "user:0"), 3000);
 }
 
+/* Rule 13. */
 static void readthrough__load_slower_than_the_ttl_is_answered_only(void **state)
 {
     struct world *w = *state;
@@ -181,6 +189,7 @@ static void readthrough__load_slower_than_the_ttl_is_answered_only(void **state)
     assert_int_equal(world_map_stat(w, "user", "nofill"), 1);
 }
 
+/* Rule 13. */
 static void readthrough__ttl_zero_is_never_stored(void **state)
 {
     struct world *w = *state;
@@ -198,6 +207,7 @@ static void readthrough__ttl_zero_is_never_stored(void **state)
     assert_int_equal(world_map_stat(w, "user", "nofill"), 2);
 }
 
+/* Rule 14. */
 static void readthrough__jitter_spreads_and_never_lengthens(void **state)
 {
     struct world *w = *state;
@@ -221,6 +231,7 @@ static void readthrough__jitter_spreads_and_never_lengthens(void **state)
     assert_true(last - first >= TTL * 9 / 100);
 }
 
+/* Rule 25. */
 static void readthrough__lowered_ttl_counts_at_once(void **state)
 {
     struct world *w = *state;
@@ -237,6 +248,7 @@ static void readthrough__lowered_ttl_counts_at_once(void **state)
 
 /* ---- absent rows ----------------------------------------------------------------------------- */
 
+/* Rules 27 and 30. */
 static void readthrough__missing_row_is_one_query_per_negative_ttl(void **state)
 {
     struct world *w = *state;
@@ -260,6 +272,7 @@ static void readthrough__missing_row_is_one_query_per_negative_ttl(void **state)
     assert_int_equal(world_map_stat(w, "user", "negative_hits"), 49);
 }
 
+/* Rule 29. */
 static void readthrough__event_removes_a_negative_entry(void **state)
 {
     struct world *w = *state;
@@ -279,6 +292,7 @@ static void readthrough__event_removes_a_negative_entry(void **state)
     }
 }
 
+/* Rule 28. */
 static void readthrough__failures_are_never_absent(void **state)
 {
     static const char *const fails[][2] = {{"FAIL down", "SOURCEDOWN"},
@@ -299,6 +313,7 @@ static void readthrough__failures_are_never_absent(void **state)
     assert_int_equal(world_map_stat(w, "page", "errors"), 4);
 }
 
+/* Rules 31 and 36. */
 static void readthrough__null_is_absent_and_two_rows_are_an_error(void **state)
 {
     struct world *w = *state;
@@ -319,6 +334,7 @@ static void readthrough__null_is_absent_and_two_rows_are_an_error(void **state)
 
 /* ---- keys ------------------------------------------------------------------------------------ */
 
+/* Rule 33. */
 static void readthrough__other_spellings_are_ordinary_keys(void **state)
 {
     static const char *const spellings[] = {"user:042",    "user: 42", "user:+42",

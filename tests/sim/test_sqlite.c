@@ -170,6 +170,7 @@ static void sqlite__locked_file_times_out_within_the_deadline(void **state)
     assert_int_equal(sqlite3_close(writer), SQLITE_OK);
 }
 
+/* Rule 46. */
 static void sqlite__start_with_locked_file_does_not_hang(void **state)
 {
     struct fixture *f = *state;
@@ -258,6 +259,7 @@ static void sqlite__endless_query_ends_at_the_deadline(void **state)
     assert_int_equal(world_source_stat(&f->w, "shop", "busy"), 0);
 }
 
+/* Rule 49. */
 static void sqlite__hung_queries_do_not_delay_the_stop(void **state)
 {
     struct fixture *f = *state;
@@ -392,6 +394,7 @@ static void sqlite__large_row_is_answered_or_refused(void **state)
     assert_int_equal(sources_memory(f->w.sources), before);
 }
 
+/* Rule 13. */
 static void sqlite__ttl_column_rules_the_entry(void **state)
 {
     struct fixture *f = *state;
@@ -419,6 +422,39 @@ static void sqlite__ttl_column_rules_the_entry(void **state)
     assert_true(world_get(&f->w, "page:home", &r));
 }
 
+/* Rule 13. The moment is Unix time or a timestamp; what has ended is answered only. */
+static void sqlite__expires_at_column_ends_the_entry(void **state)
+{
+    struct fixture *f = *state;
+    struct reader r = {0};
+    sql_at(f->path, "CREATE TABLE ends (slug TEXT, body TEXT, at TEXT); INSERT INTO ends VALUES "
+                    "('50', 'Ann', '2023-11-14 22:13:50'), ('19', 'Ann', '2023-11-14 22:13:19'), "
+                    "('soon', 'Ann', 'soon')");
+    add_source(f);
+    world_line(&f->w,
+               "map ends shop ends:{at:int} 'SELECT name, $at AS ends FROM users WHERE id = 1' "
+               "expires-at-column ends jitter 0% ttl 100s");
+    world_line(&f->w, "map text shop text:{s:slug} 'SELECT body, at FROM ends WHERE slug = $s' "
+                      "expires-at-column at jitter 0% ttl 100s");
+    world_start(&f->w);
+    assert_reads(f, "ends:1700000060", "Ann"); /* the clock says 1700000000 */
+    assert_int_equal(world_life(&f->w, "ends:1700000060"), 60000);
+    assert_reads(f, "ends:1700000500", "Ann");
+    assert_int_equal(world_life(&f->w, "ends:1700000500"), 100000); /* never beyond the ttl */
+    assert_reads(f, "text:50", "Ann");
+    assert_int_equal(world_life(&f->w, "text:50"), 30000);
+    static const char *const ended[] = {"ends:1700000000", "ends:1600000000", "ends:-1",
+                                        "ends:0",          "text:19",         "text:soon"};
+    for (size_t i = 0; i < sizeof(ended) / sizeof(ended[0]); i++) {
+        assert_reads(f, ended[i], "Ann");
+        assert_false(world_has(&f->w, ended[i]));
+    }
+    world_pass(&f->w, 60000);
+    assert_false(world_get(&f->w, "ends:1700000060", &r));
+    world_await(&f->w, &r);
+}
+
+/* Rule 32. */
 static void sqlite__hostile_keys_are_only_values(void **state)
 {
     struct fixture *f = *state;
@@ -452,6 +488,7 @@ static void refuses_map(struct fixture *f, const char *sql, const char *part)
     world_close(&w);
 }
 
+/* Rule 34. */
 static void sqlite__refuses_what_is_not_one_reading_query(void **state)
 {
     struct fixture *f = *state;
@@ -485,6 +522,7 @@ static void sqlite__accepts_reading_in_many_forms(void **state)
     assert_reads(f, "d:12", "12");
 }
 
+/* Rule 35. */
 static void sqlite__schema_changes_are_followed(void **state)
 {
     struct fixture *f = *state;
@@ -567,6 +605,7 @@ int main(void)
         CASE(rows_are_one_unless_said_otherwise),
         CASE(large_row_is_answered_or_refused),
         CASE(ttl_column_rules_the_entry),
+        CASE(expires_at_column_ends_the_entry),
         CASE(hostile_keys_are_only_values),
         CASE(refuses_what_is_not_one_reading_query),
         CASE(accepts_reading_in_many_forms),

@@ -15,6 +15,7 @@
 
 /* ---- the void rule --------------------------------------------------------------------------- */
 
+/* Rules 8, 9 and 10. */
 static void void__event_voids_a_sent_load(void **state)
 {
     struct world *w = *state;
@@ -45,6 +46,7 @@ static void void__event_voids_a_sent_load(void **state)
     }
 }
 
+/* Rule 8. */
 static void void__answer_already_on_its_way_is_voided_too(void **state)
 {
     struct world *w = *state;
@@ -81,6 +83,7 @@ static void void__event_does_not_void_a_queued_load(void **state)
     assert_int_equal(world_map_stat(w, "user", "voided"), 0);
 }
 
+/* Rule 8. */
 static void void__old_answer_after_the_new_one_changes_nothing(void **state)
 {
     struct world *w = *state;
@@ -104,6 +107,7 @@ static void void__old_answer_after_the_new_one_changes_nothing(void **state)
     assert_answer(&hit, "mock:a:2");
 }
 
+/* Rule 8. */
 static void void__overwrite_wins_over_the_load(void **state)
 {
     struct world *w = *state;
@@ -238,7 +242,7 @@ static void check_answers(struct walk *k)
 
 /* One row, one writer, many readers: nobody who came after an event sees an answer from before it.
  * The mock's answers carry the number of the query, and queries are numbered in the order they were
- * sent. */
+ * sent. Rules 8, 9 and 10. */
 static void void__random_walk_shows_nobody_the_past(void **state)
 {
     struct world *w = *state;

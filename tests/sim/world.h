@@ -80,7 +80,7 @@ int64_t world_mock(struct world *w, const char *line);
 int64_t world_map_stat(struct world *w, const char *map, const char *name);
 int64_t world_source_stat(struct world *w, const char *source, const char *name);
 
-/* The sums that hold for every map at rest. */
+/* Rule 54. The sums that hold for every map at rest. */
 void world_check_identities(struct world *w);
 
 /* The reader was answered once, with this value; with an error that begins with this word. */

@@ -68,7 +68,7 @@ def fields(reply):
 
 
 def check_identities(case, stats):
-    """What must add up at rest, whatever happened before."""
+    """Rule 54. What must add up at rest, whatever happened before."""
     case.assertEqual(stats["loads"], sum(stats[k] for k in ("fills", "negatives", "voided", "nofill", "errors",
                                                             "timeouts")), stats)
     for name, value in stats.items():

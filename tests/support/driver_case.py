@@ -10,7 +10,8 @@ from tarn import until
 PATTERNS = {"text": "{text:str}", "large": "{size:uint}"}
 OPTIONS = {"stale": "ttl 100ms refresh-ahead 0 stale-ttl 1m stale-error-ttl 0",
            "old": "ttl 100ms refresh-ahead 0 soft-timeout 50ms stale-error-ttl 1m",
-           "whole": "as json", "hash": "as hash", "rows": "as jsonrows max-rows 3", "large": "max-row 4mb max-value 1kb load-timeout 20s", "slow": "load-timeout 400ms"}
+           "whole": "as json", "hash": "as hash", "filled": "null empty", "wanted": "null error", "fields": "as hash",
+           "object": "as json", "rows": "as jsonrows max-rows 3", "large": "max-row 4mb max-value 1kb load-timeout 20s", "slow": "load-timeout 400ms"}
 
 
 def maps(origin, **options):

@@ -31,8 +31,9 @@ class Origin:
     has_accounts = True  # users and passwords
     families = None      # names of the only classes of cases that it can serve
     without = ()         # cases of those that it cannot
-    sneaky = None        # a query that writes
+    sneaky = None        # a query that writes after make_sneaky(True)
     bulk = ("id IN ($id[])", "name IN ($text[])")  # conditions of bulk queries
+    grants = "SELECT (id, name), INSERT (id, name), UPDATE (name), DELETE"  # of the recipes in docs/read-through.md
     upsert = "ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING upper(name) AS name"
     query = {
         "name": "SELECT name FROM item WHERE id = $id",
@@ -47,13 +48,21 @@ class Origin:
         "gone": "SELECT extra FROM item WHERE id = $id",
         "stale": "SELECT name FROM item WHERE id = $id",
         "old": "SELECT name FROM item WHERE id = $id",
+        "filled": "SELECT name FROM item WHERE id = $id",
+        "wanted": "SELECT name FROM item WHERE id = $id",
+        "fields": "SELECT name, picture FROM item WHERE id = $id",
+        "object": "SELECT name, picture FROM item WHERE id = $id",
     }
+    tells_null = True  # a row whose columns are all NULL differs from no row
 
     def execute(self, sql):
         raise NotImplementedError
 
     def stop(self):
         raise NotImplementedError
+
+    def make_sneaky(self, does_write):
+        """A query that would write from the beginning is refused at start in some places."""
 
     def break_statements(self):
         """Each query is an error of its own, until restore()."""
@@ -168,8 +177,8 @@ class PostgresOrigin(Origin):
         self.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{password}'")
         self.grant(user)
 
-    def grant(self, user):
-        self.execute(f"GRANT SELECT ON item TO {user}")
+    def grant(self, user, what="SELECT"):
+        self.execute(f"GRANT {what} ON item TO {user}")
 
     def drop_user(self, user):
         self.execute(f"DROP OWNED BY {user}")
@@ -208,13 +217,16 @@ class PostgresOrigin(Origin):
         db.cursor().execute("LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
         return db.close
 
+    def are_waiting(self):
+        """Does somebody wait for what hold_rows() holds?"""
+        return len(self.server.sessions("wait_event_type = 'Lock'")) > 0
+
     def running(self):
         return len(self.server.sessions("application_name = 'tarn' AND state = 'active'"))
 
 
 class MariaDBOrigin(Origin):
     name, driver = "mariadb", "mysql"
-    families = ("Shapes", "Failures", "NetworkFailures", "Accounts")
     schema = ("CREATE TABLE item (id bigint PRIMARY KEY, name text, qty bigint, price decimal(30, 3), doc json, "
               "picture blob, active boolean, extra varchar(20) DEFAULT 'extra')")
     query = {
@@ -226,12 +238,13 @@ class MariaDBOrigin(Origin):
     whole = ('{"id":1,"name":"one","qty":9007199254740993,"price":12345678901234567890.125,"doc":{"a": [1, 2]},'
              '"picture":"AP8NCgA=","active":true}')
 
-    sneaky = "SELECT NEXTVAL(sneaky) + $id"
+    sneaky = "SELECT sneaky($id)"
+    grants = "SELECT (id, name), INSERT (id, name), UPDATE (id, name), DELETE"
     upsert = "ON DUPLICATE KEY UPDATE name = VALUES(name) RETURNING upper(name) AS name"
 
     def __init__(self):
         self.server = MariaDB()
-        self.execute("CREATE SEQUENCE sneaky")
+        self.make_sneaky(False)
         self.restore()
 
     @property
@@ -255,8 +268,8 @@ class MariaDBOrigin(Origin):
         self.execute(f"CREATE USER {user}@'127.0.0.1' IDENTIFIED BY '{password}'")
         self.grant(user)
 
-    def grant(self, user):
-        self.execute(f"GRANT SELECT ON shop.item TO {user}@'127.0.0.1'")
+    def grant(self, user, what="SELECT"):
+        self.execute(f"GRANT {what} ON shop.item TO {user}@'127.0.0.1'")
 
     def drop_user(self, user):
         self.execute(f"DROP USER {user}@'127.0.0.1'")
@@ -282,6 +295,10 @@ class MariaDBOrigin(Origin):
     def kill_running(self):
         return self.kill_sessions("command IN ('Query', 'Execute')")
 
+    def make_sneaky(self, does_write):
+        action = "UPDATE item SET qty = x" if does_write else "DO 1"
+        self.execute(f"CREATE OR REPLACE FUNCTION sneaky(x bigint) RETURNS bigint BEGIN {action}; RETURN x; END")
+
     def hold_rows(self):
         db = self.server.connect()
         db.begin()
@@ -292,6 +309,9 @@ class MariaDBOrigin(Origin):
         db = self.server.connect()
         db.cursor().execute("LOCK TABLES item WRITE")
         return db.close
+
+    def are_waiting(self):
+        return len(self.execute("SELECT * FROM information_schema.innodb_lock_waits")) > 0
 
     def running(self):
         return len(self.execute("SELECT id FROM information_schema.processlist WHERE user NOT IN ('root', 'system user') "

@@ -10,16 +10,19 @@ from tarn import Redis
 
 class RedisOrigin(Origin):
     name = driver = "redis"
-    has_accounts = False  # no password-file
-    families = ("Failures", "NetworkFailures")  # it has no SQL, and shapes of its own in test_source_redis.py
+    families = ("Failures", "NetworkFailures", "Absence", "Accounts")  # no SQL; its shapes are in test_source_redis.py
     # No command of the driver takes as long as one likes.
     without = ("test_a_slow_query_is_ended_on_both_sides", "test_more_slow_queries_than_connections",
-               "test_shutdown_with_loads_running", "test_a_connection_that_breaks_under_a_load_is_replaced_once",
+               "test_shutdown_with_loads_running", "test_a_wrong_query_is_told_when_the_database_is_up_at_last", "test_a_connection_that_breaks_under_a_load_is_replaced_once",
                "test_the_second_break_is_an_error_at_once")
     query = {"name": "HGET item:$id name", "qty": "HGET item:$id qty", "price": "HGET item:$id price",
-             "stale": "HGET item:$id name", "old": "HGET item:$id name", "gone": "HGET item:$id extra"}
+             "stale": "HGET item:$id name", "old": "HGET item:$id name", "gone": "HGET item:$id extra",
+             "filled": "HGET item:$id name", "wanted": "HGET item:$id name", "fields": "HMGET item:$id name picture",
+             "object": "HMGET item:$id name picture"}
+    tells_null = False  # a field that is missing, of a hash that may be
 
     def __init__(self):
+        self.users = {}
         self.server = Redis()
         self.restore()
 
@@ -54,13 +57,22 @@ class RedisOrigin(Origin):
             for row in ITEMS:
                 db.set(f"item:{row[0]}", "of another type")
 
-    def demand_password(self):
+    def add_user(self, user, password):
+        self.users[user] = password
         with self.connect() as db:
-            db.config_set("requirepass", "wanted")
+            db.acl_setuser(user, enabled=True, reset=True, passwords=["+" + password], keys=["item:*"],
+                           commands=["+@read", "+ping", "+select"])
 
-    def demand_nothing(self):
-        with redis.Redis(port=self.server.port, password="wanted") as db:
-            db.config_set("requirepass", "")
+    def grant(self, user):
+        """Nothing of it went with the rows."""
+
+    def drop_user(self, user):
+        del self.users[user]
+        with self.connect() as db:
+            db.acl_deluser(user)
+
+    def dsn_for(self, user, port=None):
+        return f"redis://{user}:in-the-file@127.0.0.1:{port or self.server.port}/1"
 
     def halt(self):
         self.server.stop()
@@ -68,6 +80,8 @@ class RedisOrigin(Origin):
     def start(self):
         self.server = Redis(port=self.server.port)
         self.restore()
+        for user, password in self.users.items():
+            self.add_user(user, password)
 
     def stop(self):
         self.server.stop()

@@ -5,7 +5,7 @@
  * layer runs one query per key however many ask, writes the result into the store, and answers
  * every waiter. It knows neither commands nor connections: it calls back.
  *
- * Rules that every function here keeps (numbers as in docs/read-through.md):
+ * Rules that every function here keeps (all are in docs/read-through-rules.md):
  *  - at most one live flight per (database, key); a flight that was voided may answer those who
  *    waited before the event, and nothing else; readers who come later start a new one;
  *  - every waiter is answered exactly once, by its own deadline at the latest, and never from

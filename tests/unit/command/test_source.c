@@ -150,6 +150,14 @@ static void source__hot_and_slowlog(void **state)
     (void)client_run_again(f, &f->client);
     assert_begins(f, "SOURCE SLOWLOG",
                   "*1\r\n*4\r\n:1700000000\r\n:20000\r\n$4\r\nuser\r\n$6\r\nuser:2\r\n");
+    fixture_directive(f, "source-set shop slow-load 50ms");
+    fixture_mock(f, "HOLD");
+    (void)client_run(f, &f->client, "GET user:3");
+    fixture_turn(f);
+    fixture_advance(f, 20);
+    fixture_mock(f, "RELEASE");
+    (void)client_run_again(f, &f->client);
+    assert_begins(f, "SOURCE SLOWLOG", "*1\r\n"); /* it was not slow any more */
 }
 
 static void source__set_needs_leave(void **state)

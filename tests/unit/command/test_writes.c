@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+/* Rule 51. */
 static void writes__success_forgets_the_key(void **state)
 {
     struct fixture *f = *state;
@@ -14,6 +15,7 @@ static void writes__success_forgets_the_key(void **state)
     assert_answers(f, "GET acct:1", "$8\r\nmock:1:5\r\n");
 }
 
+/* Rule 51. */
 static void writes__returned_row_is_stored(void **state)
 {
     struct fixture *f = *state;
@@ -22,6 +24,7 @@ static void writes__returned_row_is_stored(void **state)
     assert_answers(f, "SOURCE GET acct:1 CACHEONLY", "$12\r\nmock:1:new:1\r\n");
 }
 
+/* Rule 51. */
 static void writes__definite_failure_changes_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -39,6 +42,7 @@ static void writes__definite_failure_changes_nothing(void **state)
     assert_answers(f, "SOURCE GET acct:1 CACHEONLY", "$8\r\nmock:1:1\r\n");
 }
 
+/* Rules 48 and 51. */
 static void writes__unknown_outcome_forgets_the_key(void **state)
 {
     struct fixture *f = *state;
@@ -59,6 +63,7 @@ static void writes__unknown_outcome_forgets_the_key(void **state)
     assert_true(strview_starts_with(reply, strview_str("-SOURCEUNKNOWN")));
 }
 
+/* Rule 8. */
 static void writes__loads_around_a_write_are_not_stored(void **state)
 {
     struct fixture *f = *state;

@@ -44,6 +44,7 @@ static void mysql_dsn__what_is_not_said_is_empty(void **state)
     assert_string_equal(d.user, "x");
 }
 
+/* Rule 55. */
 static void mysql_dsn__mistakes_are_refused_without_secrets(void **state)
 {
     static const char *const wrong[] = {

@@ -44,6 +44,7 @@ static void redis_dsn__parts(void **state)
     }
 }
 
+/* Rule 55. */
 static void redis_dsn__mistakes_are_refused_without_secrets(void **state)
 {
     static const char *const dsns[] = {

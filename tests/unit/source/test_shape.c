@@ -119,6 +119,7 @@ static void shape__raw_is_checked(void **state)
     assert_shapes(&s, "a:t=\"\xff\"", "\"\xef\xbf\xbd\"");
 }
 
+/* Rule 31. */
 static void shape__null_empty_and_absent_differ(void **state)
 {
     (void)state;
