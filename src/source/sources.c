@@ -485,6 +485,10 @@ int sources_change(struct sources *s, const char *directive, const struct strvie
 {
     const struct directive *d = find_directive(strview_str(directive));
     assert(d != NULL);
+    if (s->is_stopped) {
+        errtext_set(err, "the server is shutting down");
+        return -EINVAL;
+    }
     const int r = d->run(s, argv, argc, err);
     if (r != 0) {
         errtext_prefix(err, "%s %.*s", d->name,
