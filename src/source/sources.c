@@ -488,6 +488,10 @@ int sources_change(struct sources *s, const char *directive, const struct strvie
         errtext_set(err, "not a directive of sources and maps");
         return -EINVAL;
     }
+    if (s->is_stopped) {
+        errtext_set(err, "the server is shutting down");
+        return -EINVAL;
+    }
     const int r = d->run(s, argv, argc, err);
     if (r != 0) {
         errtext_prefix(err, "%s %.*s", d->name,

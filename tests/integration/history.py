@@ -26,6 +26,7 @@ from collections import namedtuple
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
 from database import fields    # noqa: E402
+from mariadb import MariaDB    # noqa: E402
 from postgres import Postgres  # noqa: E402
 from tarn import Tarn, until   # noqa: E402
 
@@ -106,6 +107,47 @@ class OnSqlite:
 
     def stop(self):
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class OnMariaDB:
+    """Beside the writer a second session takes numbers of the changelog and commits them late."""
+    name = "mariadb"
+    LATE = 7  # writes that overtake each of its commits
+
+    def __init__(self):
+        self.server = MariaDB()
+        for sql in ("CREATE TABLE counter (id int PRIMARY KEY, n bigint)",
+                    "CREATE TABLE changes (seq bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, `key` mediumtext)",
+                    "CREATE TRIGGER tell AFTER UPDATE ON counter FOR EACH ROW INSERT INTO changes (`key`) "
+                    "VALUES (CONCAT('fed:', NEW.id, CHAR(10), 'slow:', NEW.id))"):
+            self.server.execute(sql)
+        for i in range(ROWS):
+            self.server.execute(f"INSERT INTO counter VALUES ({i + 1}, 0)")
+        # One server: what is in the log can be read, so once is enough.
+        self.source = f'source shop mysql "{self.server.dsn}" invalidate changelog changes settle-ms 0'
+        self.slow = "SELECT n FROM counter WHERE id = $id AND SLEEP(0.003) = 0"
+
+    def connect(self):
+        self.cursor = self.server.connect().cursor()
+        self.other = self.server.connect()
+        self.other.autocommit(False)
+        self.writes = 0
+
+    def write(self, row, n):
+        if self.writes % self.LATE == 0:
+            self.other.commit()
+            self.other.cursor().execute("INSERT INTO changes (`key`) VALUES ('nobody:1')")
+        self.writes += 1
+        self.cursor.execute("UPDATE counter SET n = %s WHERE id = %s", (n, row))
+
+    def tell(self, key):
+        self.cursor.execute("INSERT INTO changes (`key`) VALUES (%s)", (key,))
+
+    def stop(self):
+        self.server.stop()
+
+
+DATABASES = {database.name: database for database in (OnPostgres, OnSqlite, OnMariaDB)}
 
 
 def is_aged(key):
@@ -252,12 +294,12 @@ def check(ops, commits, syncs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--database", choices=("postgres", "sqlite"), default="sqlite")
+    parser.add_argument("--database", choices=sorted(DATABASES), default="sqlite")
     parser.add_argument("--operations", type=int, default=100000)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     args = parser.parse_args()
-    database = OnPostgres() if args.database == "postgres" else OnSqlite()
+    database = DATABASES[args.database]()
     try:
         start = time.monotonic()
         ops, commits, syncs = record(database, args.operations, args.clients, args.seed)
