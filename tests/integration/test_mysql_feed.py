@@ -92,7 +92,7 @@ map word shop "word:{{word:str}}" "SELECT many FROM word WHERE word = $word" ttl
         self.until_value("word:h\u00fctte", b"1")
 
     def test_the_client_that_tracks_hears_of_it(self):
-        self.quiet()
+        self.quiet()  # what the case before did would be told to this client
         with self.tarn.connect() as c:
             c.cmd("HELLO", "3")
             c.cmd("CLIENT", "TRACKING", "ON")
