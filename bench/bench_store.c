@@ -100,16 +100,13 @@ static void in_batches(struct bench *b, uint32_t count,
                        void (*operation)(struct bench *b, const struct store_key *k))
 {
     struct key keys[BATCH];
+    struct store_key *pointers[BATCH];
     for (uint32_t done = 0; done < count; done += BATCH) {
         for (unsigned i = 0; i < BATCH; i++) {
             key_make(b, &keys[i], any_key(b));
+            pointers[i] = &keys[i].key;
         }
-        for (unsigned i = 0; i < BATCH; i++) {
-            store_prefetch(b->store, &keys[i].key);
-        }
-        for (unsigned i = 0; i < BATCH; i++) {
-            store_prefetch_entry(b->store, &keys[i].key);
-        }
+        store_prefetch(b->store, pointers, BATCH);
         for (unsigned i = 0; i < BATCH; i++) {
             operation(b, &keys[i].key);
         }

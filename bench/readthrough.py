@@ -85,11 +85,12 @@ class Cache:
 
 def sample(database, counts, is_over):
     """Once a second: how many queries there were so far. Nothing while the database is away."""
-    while not is_over.wait(1):
+    began = time.monotonic()
+    while not is_over.wait(max(0, began + len(counts) - time.monotonic())):
         try:
             counts.append(database.execute(f"SELECT sum(calls)::int FROM pg_stat_statements WHERE {LOADS}")[0][0] or 0)
         except psycopg2.Error:
-            counts.append(counts[-1] if counts else 0)
+            counts.append(counts[-1])
 
 
 def disturb(cache, database, application, seconds, say):
@@ -132,7 +133,7 @@ def run(variant, program, args, say):
         for statement in TABLES.format(rows=args.rows).strip().split(";\n"):
             database.execute(statement.rstrip(";"))
         cache = Cache(mode, item, database)
-        counts, is_over = [], threading.Event()
+        counts, is_over = [0], threading.Event()
         sampler = threading.Thread(target=sample, args=(database, counts, is_over))
         try:
             with subprocess.Popen(
@@ -217,9 +218,9 @@ def main():
         f.write(HEAD.format(lines="\n".join(lines), restart=int(RESTART_AT * args.seconds), stop=int(STOP_AT * args.seconds),
                             stop_for=STOP_FOR, plot=os.path.basename(args.out), report_ttl=REPORT_TTL, item_ttl=ITEM_TTL,
                             trusted=VARIANTS[1][2], **vars(args)))
-    series = [(name, [(i, max(1, n)) for i, n in enumerate(r["per_second"], 1)]) for name, r in results.items()]
+    series = [(name, list(enumerate(r["per_second"], 1))) for name, r in results.items()]
     svg.write(args.out + ".svg", svg.lines("Queries per second that reached the database", series, x="seconds",
-                                           y="queries", log_y=True))
+                                           y="queries"))
 
 
 if __name__ == "__main__":

@@ -46,14 +46,15 @@ void command_prepare(struct command_env *env, struct command_call *call)
 
 void command_prefetch(struct command_env *env, struct command_call *calls, unsigned count)
 {
+    struct store_key *keys[STORE_PREFETCH_MAX];
+    unsigned n = 0;
     for (unsigned i = 0; i < count; i++) {
         if (LIKELY(calls[i].has_key)) {
-            store_prefetch(env->store, &calls[i].key);
+            keys[n++] = &calls[i].key;
         }
-    }
-    for (unsigned i = 0; i < count; i++) {
-        if (LIKELY(calls[i].has_key)) {
-            store_prefetch_entry(env->store, &calls[i].key);
+        if (n == STORE_PREFETCH_MAX || i + 1 == count) {
+            store_prefetch(env->store, keys, n);
+            n = 0;
         }
     }
 }

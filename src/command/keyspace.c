@@ -37,16 +37,14 @@ struct store_key key_at(const struct cmd_ctx *ctx, int i)
 
 size_t key_batch(const struct cmd_ctx *ctx, int first, int step, struct store_key out[KEY_BATCH])
 {
-    const struct store *store = ctx->env->store;
-    size_t n = 0;
+    struct store_key *keys[KEY_BATCH];
+    unsigned n = 0;
     for (int i = first; i < ctx->argc && n < KEY_BATCH; i += step) {
         out[n] = key_at(ctx, i);
-        store_prefetch(store, &out[n]);
+        keys[n] = &out[n];
         n++;
     }
-    for (size_t i = 0; i < n; i++) {
-        store_prefetch_entry(store, &out[i]);
-    }
+    store_prefetch(ctx->env->store, keys, n);
     return n;
 }
 

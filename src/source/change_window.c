@@ -100,5 +100,7 @@ void change_window_age(struct change_window *w, int64_t now_ms, int64_t overlap_
     while (count < w->count && now_ms - w->holes[count].since_ms >= overlap_ms) {
         count++;
     }
-    remove_at(w, 0, count);
+    if (count > 0) {
+        remove_at(w, 0, count);
+    }
 }

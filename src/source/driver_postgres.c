@@ -169,6 +169,9 @@ static void report_state(struct upstream *u)
     enum driver_state state = pg_members_state(&u->members);
     if (state != u->state) {
         u->state = state;
+        if (state == DRIVER_STATE_UP) {
+            pg_feed_hurry(&u->feed);
+        }
         u->config.events.state(u->config.events.ctx, state);
     }
 }

@@ -293,6 +293,20 @@ void fill_from_write(struct flight *f, const struct rows *rows)
     buf_fini(&scratch);
 }
 
+/* The statement is one; are its columns what the map needs? */
+static void end_check(struct flight *f, const struct rows *rows)
+{
+    const bool is_bulk = f->statement_id == f->map->bulk_statement_id;
+    const struct shape shape = map_shape(f->map, is_bulk);
+    const char *problem = shape_check(&shape, rows);
+    if (problem != NULL) {
+        flight_fail(f, LOAD_ERROR_REFUSED, problem);
+        return;
+    }
+    f->map->stats.nofill++;
+    flight_finish(f, &(struct load_result){.status = LOAD_ABSENT});
+}
+
 void fill_from_result(struct flight *f, const struct driver_result *r)
 {
     assert(f->state == FLIGHT_SENT);
@@ -310,6 +324,10 @@ void fill_from_result(struct flight *f, const struct driver_result *r)
     if (f->purpose == FLIGHT_PING || f->purpose == FLIGHT_PROBE) {
         struct load_result pong = {.status = LOAD_FOUND, .value = strview_str("PONG")};
         flight_finish(f, &pong);
+        return;
+    }
+    if (f->purpose == FLIGHT_CHECK) {
+        end_check(f, r->rows);
         return;
     }
     if (f->purpose == FLIGHT_WARM) {

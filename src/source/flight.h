@@ -14,7 +14,7 @@ struct flight_plan {
     struct store_key key;
     int64_t started_ms, deadline_ms;
     enum flight_purpose purpose;
-    int statement_id;           /* of a WARM query, of a WRITE */
+    int statement_id;           /* of a WARM query, of a WRITE, of a CHECK */
     struct write_values *write; /* of a WRITE; becomes the flight's */
     bool is_background, is_admitted, is_warm;
 };

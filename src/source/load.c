@@ -306,6 +306,27 @@ enum load_start sources_test(struct sources *s, struct source_map *m, struct str
     return why.detail != NULL ? refuse(m->source, m, why.code, 0, why.detail, now) : LOAD_WAITS;
 }
 
+enum load_start sources_check(struct sources *s, struct source_map *m, bool is_bulk,
+                              struct load_waiter *w, struct load_result *now)
+{
+    struct source *src = m->source;
+    const int64_t now_ms = s->clock->mono_ms;
+    if (is_bulk && m->bulk_statement_id < 0) {
+        *now = (struct load_result){.status = LOAD_ABSENT};
+        return LOAD_AT_ONCE;
+    }
+    const struct flight_plan plan = {.source = src,
+                                     .map = m,
+                                     .started_ms = now_ms,
+                                     .deadline_ms = now_ms + src->options.driver.connect_timeout_ms,
+                                     .purpose = FLIGHT_CHECK,
+                                     .statement_id = is_bulk ? m->bulk_statement_id
+                                                             : m->statement_id};
+    struct flight *started;
+    const struct refusal why = start(&plan, w, INT64_MAX, &started);
+    return why.detail != NULL ? refuse(src, m, why.code, 0, why.detail, now) : LOAD_WAITS;
+}
+
 void sources_flush(struct sources *s)
 {
     for (size_t i = 0; i < s->sources_count; i++) {

@@ -61,7 +61,7 @@ static void add_key(struct buf *out, const struct driver_ddl *d, const char *row
 {
     buf_append_str(out, "IF(INSTR(");
     add_concat(out, d, row);
-    buf_printf(out, ", CHAR(10)) > 0, '!%s', ", d->map);
+    buf_printf(out, ", CHAR(10 USING utf8mb4)) > 0, '!%s', ", d->map);
     add_concat(out, d, row);
     buf_append_char(out, ')');
 }
@@ -91,7 +91,7 @@ static void add_trigger(struct buf *out, const struct driver_ddl *d, const char 
     mysql_append_name(out, strview_str(d->table));
     buf_append_str(out, " FOR EACH ROW\n  INSERT INTO ");
     mysql_append_name(out, strview_str(d->options->feed_name));
-    buf_append_str(out, " (`key`) VALUES (NULLIF(CONCAT_WS(CHAR(10),\n    ");
+    buf_append_str(out, " (`key`) VALUES (NULLIF(CONCAT_WS(CHAR(10 USING utf8mb4),\n    ");
     add_key(out, d, first);
     if (second != NULL) {
         buf_append_str(out, ",\n    ");

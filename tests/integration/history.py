@@ -26,6 +26,7 @@ from collections import namedtuple
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
 from database import fields    # noqa: E402
+from mariadb import MariaDB    # noqa: E402
 from postgres import Postgres  # noqa: E402
 from tarn import Tarn, until   # noqa: E402
 
@@ -92,7 +93,7 @@ class OnSqlite:
         self.source = f"source shop sqlite {self.path} invalidate changelog changes"
         # The row first, then the work: what comes between is not seen any more.
         self.slow = ("WITH RECURSIVE r AS MATERIALIZED (SELECT n FROM counter WHERE id = $id), w(x) AS (SELECT n FROM r "
-                     "UNION ALL SELECT x + 1 FROM w WHERE x < (SELECT n FROM r) + 8000) SELECT min(x) FROM w")
+                     "UNION ALL SELECT x + 1 FROM w WHERE x < (SELECT n FROM r) + 3000) SELECT min(x) FROM w")
 
     def connect(self):
         self.db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
@@ -106,6 +107,47 @@ class OnSqlite:
 
     def stop(self):
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class OnMariaDB:
+    """Beside the writer a second session takes numbers of the changelog and commits them late."""
+    name = "mariadb"
+    LATE = 7  # writes that overtake each of its commits
+
+    def __init__(self):
+        self.server = MariaDB()
+        for sql in ("CREATE TABLE counter (id int PRIMARY KEY, n bigint)",
+                    "CREATE TABLE changes (seq bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, `key` mediumtext)",
+                    "CREATE TRIGGER tell AFTER UPDATE ON counter FOR EACH ROW INSERT INTO changes (`key`) "
+                    "VALUES (CONCAT('fed:', NEW.id, CHAR(10), 'slow:', NEW.id))"):
+            self.server.execute(sql)
+        for i in range(ROWS):
+            self.server.execute(f"INSERT INTO counter VALUES ({i + 1}, 0)")
+        # One server: what is in the log can be read, so once is enough.
+        self.source = f'source shop mysql "{self.server.dsn}" invalidate changelog changes settle-ms 0'
+        self.slow = "SELECT n FROM counter WHERE id = $id AND SLEEP(0.003) = 0"
+
+    def connect(self):
+        self.cursor = self.server.connect().cursor()
+        self.other = self.server.connect()
+        self.other.autocommit(False)
+        self.writes = 0
+
+    def write(self, row, n):
+        if self.writes % self.LATE == 0:
+            self.other.commit()
+            self.other.cursor().execute("INSERT INTO changes (`key`) VALUES ('nobody:1')")
+        self.writes += 1
+        self.cursor.execute("UPDATE counter SET n = %s WHERE id = %s", (n, row))
+
+    def tell(self, key):
+        self.cursor.execute("INSERT INTO changes (`key`) VALUES (%s)", (key,))
+
+    def stop(self):
+        self.server.stop()
+
+
+DATABASES = {database.name: database for database in (OnPostgres, OnSqlite, OnMariaDB)}
 
 
 def is_aged(key):
@@ -122,7 +164,7 @@ def read(tarn, operations, seed, results):
     with tarn.connect(timeout=60) as c:
         while len(ops) < operations:
             wanted = [rng.choice(keys) for _ in range(rng.choice((1, 1, 1, 8)))]
-            words = [("DEL" if rng.random() < 0.05 and not is_aged(key) else "GET", key) for key in wanted]
+            words = [("DEL" if rng.random() < 0.1 and not is_aged(key) else "GET", key) for key in wanted]
             start = time.monotonic()
             c.send(b"".join(f"{word} {key}\r\n".encode() for word, key in words))
             for word, key in words:
@@ -148,7 +190,7 @@ def write(tarn, database, seed, done, results):
                 database.tell("mark:1")
                 until(lambda: c.cmd("SOURCE", "GET", "mark:1", "CACHEONLY") is None, "the notice", 60)
                 syncs.append(Sync(len(commits), time.monotonic()))
-            time.sleep(rng.random() * 0.002)  # the pace of the writes; nothing is waited for
+            time.sleep(rng.random() * 0.004)  # the pace of the writes; nothing is waited for
     results.put((commits, syncs))
 
 
@@ -252,12 +294,12 @@ def check(ops, commits, syncs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--database", choices=("postgres", "sqlite"), default="sqlite")
+    parser.add_argument("--database", choices=sorted(DATABASES), default="sqlite")
     parser.add_argument("--operations", type=int, default=100000)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     args = parser.parse_args()
-    database = OnPostgres() if args.database == "postgres" else OnSqlite()
+    database = DATABASES[args.database]()
     try:
         start = time.monotonic()
         ops, commits, syncs = record(database, args.operations, args.clients, args.seed)

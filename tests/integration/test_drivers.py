@@ -95,15 +95,18 @@ class Shapes(OriginCase):
 
     def test_a_mistake_in_the_query_refuses_the_start(self):
         """Rule 34."""
-        for sql, problem in (("SELECT name FROM nosuch WHERE id = $id", "nosuch"),
-                             ("SELECT name FROM item WHERE id = $id; SELECT 1", ""),
-                             ("DELETE FROM item WHERE id = $id", ""),
-                             ("INSERT INTO item (id) VALUES ($id)", ""),
-                             ("SELECT name, id FROM item WHERE id = $id", "one column")):
+        for sql, form, problem in (("SELECT name FROM nosuch WHERE id = $id", "string", "nosuch"),
+                                   ("SELECT name FROM item WHERE id = $id; SELECT 1", "string", ""),
+                                   ("DELETE FROM item WHERE id = $id", "string", ""),
+                                   ("INSERT INTO item (id) VALUES ($id)", "string", ""),
+                                   ("SELECT name, id FROM item WHERE id = $id", "string", "one column"),
+                                   ("SELECT name, name FROM item WHERE id = $id", "json", "the same name"),
+                                   ("SELECT name, qty AS name FROM item WHERE id = $id", "hash", "the same name"),
+                                   ("SELECT FROM item WHERE id = $id", "hash", "")):
             with self.subTest(sql=sql):
                 path = os.path.join(self.tarn.dir, "wrong.conf")
                 with open(path, "w", encoding="utf-8") as f:
-                    f.write(f'source shop {self.origin.driver} "{self.origin.dsn}"\nmap wrong shop "w:{{id:int}}" "{sql}"\n')
+                    f.write(f'source shop {self.origin.driver} "{self.origin.dsn}"\nmap wrong shop "w:{{id:int}}" "{sql}" as {form}\n')
                 done = run_tarn(path, "--port", "0", timeout=20)
                 self.assertEqual(done.returncode, 78, done.stderr)
                 self.assertIn("wrong", done.stderr)

@@ -12,12 +12,12 @@ import time
 import unittest
 
 from database import check_at_rest, fields
+from driver_case import OriginCase
 from origins import MariaDBOrigin, PostgresOrigin, SqliteOrigin
 from proxy import Proxy
 from redis_origin import RedisOrigin
 from resp import Error, encode
 from tarn import until
-from test_drivers import OriginCase
 
 AT_ONCE = 0.4  # seconds: nothing was waited for; the rest is a busy machine
 MAPS = {"cold": "load-timeout 300ms error-hold 0",
@@ -168,8 +168,9 @@ class MatrixCase(OriginCase):
         return reply, time.monotonic() - start
 
     def check_fault(self, fault, words, seconds, state):
-        """Rules 12, 24 and 28."""
+        """Rules 12, 24, 28 and 37."""
         self.age()
+        self.assertEqual(self.c.cmd("GET", "held:1"), b"one")
         with fault(self):
             for _ in range(3):
                 reply, took = self.timed("stale:1")
@@ -183,6 +184,7 @@ class MatrixCase(OriginCase):
             self.assertEqual(self.c.cmd("SOURCE", "GET", "cold:1", "CACHEONLY"), None, "an error is no missing row")
             if state is not None:
                 until(lambda: self.state() == state, f"the state to be {state}", 5)
+            self.assertEqual(self.c.cmd("GET", "held:1"), b"one", "what is cached and not old is served")
             self.plain_keys_work()
         self.recovers(key="cold:1")
 

@@ -1,7 +1,7 @@
 """Rules 8, 9, 12, 16 and 17 on recorded histories: some seconds of them; history.py makes longer ones."""
 import unittest
 
-from history import LOAD_TIMEOUT_MS, STALE_MS, TTL_MS, Commit, OnPostgres, OnSqlite, Op, Sync, check, record
+from history import LOAD_TIMEOUT_MS, STALE_MS, TTL_MS, Commit, OnMariaDB, OnPostgres, OnSqlite, Op, Sync, check, record
 
 OPERATIONS = 12000
 
@@ -17,6 +17,9 @@ class Histories(unittest.TestCase):
 
     def test_postgres(self):
         self.check_on(OnPostgres)
+
+    def test_mariadb(self):
+        self.check_on(OnMariaDB)
 
     def test_sqlite(self):
         self.check_on(OnSqlite)

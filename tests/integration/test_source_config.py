@@ -62,10 +62,21 @@ class AtRunTime(DatabaseCase):
             self.ok("DEL", "other")
             self.assertEqual([row[1] for row in self.c.cmd("SOURCE", "LIST")], [b"shop"], i)
 
-    def test_a_bad_query_is_told_by_a_test(self):
-        self.ok("MAP", "bad", "shop", "bad:{id:int}", "SELECT nothing FROM nowhere WHERE id = $id")
-        self.assertTrue(self.c.cmd("SOURCE", "TEST", "bad", "bad:1").startswith("SOURCEERR"))
+    def test_a_bad_query_is_refused(self):
+        for query in ("SELECT nothing FROM nowhere WHERE id = $id", "DELETE FROM item WHERE id = $id", "SELECT $id; SELECT 1"):
+            reply = self.c.cmd("SOURCE", "MAP", "bad", "shop", "bad:{id:int}", query)
+            self.assertTrue(reply.startswith("SOURCEERR"), reply)
+            self.assertIn("no map named", self.c.cmd("SOURCE", "TEST", "bad", "bad:1"))
+        self.assertTrue(self.c.cmd("SOURCE", "MAP", "bad", "shop", "bad:{id:int}", "SELECT id FROM item WHERE id = $id", "as", "hash",
+                                   "ttl-column", "none").startswith("SOURCEERR"))
+
+    def test_a_map_of_a_database_that_is_away_is_added(self):
+        away = self.path + ".away"
+        self.ok("ADD", "away", "sqlite", away)
+        self.ok("MAP", "bad", "away", "bad:{id:int}", ITEM)
+        self.assertTrue(self.c.cmd("GET", "bad:1").startswith("SOURCEDOWN"))
         self.ok("DEL", "bad")
+        self.ok("DEL", "away")
 
     def test_maps_come_and_go_under_readers(self):
         """Readers see the row, no row, or that the map went, and nothing else."""

@@ -50,7 +50,7 @@ int sources_directive(struct sources *s, const struct strview *argv, int argc,
                       struct errtext *err) WARN_UNUSED;
 
 /* The same with the directive apart: `argv` is what follows it. While the layer runs, too: a source is
- * opened, a map's statement is looked at by the database when it first loads. */
+ * opened; of maps, see sources_check(). */
 int sources_change(struct sources *s, const char *directive, const struct strview *argv, int argc,
                    struct errtext *err) WARN_UNUSED;
 
@@ -322,6 +322,11 @@ void sources_slow(const struct sources *s, size_t n, source_slow_fn each, void *
  */
 enum load_start sources_test(struct sources *s, struct source_map *m, struct strview key,
                              struct load_waiter *w, struct load_result *now) WARN_UNUSED;
+
+/* The database looks at the map's query, or its bulk-query: SOURCEERR when it refuses it or the
+ * columns are not what the map needs; other errors say nothing about the map. */
+enum load_start sources_check(struct sources *s, struct source_map *m, bool is_bulk,
+                              struct load_waiter *w, struct load_result *now) WARN_UNUSED;
 
 /* SOURCE PING: connects if need be and runs the driver's trivial query. */
 enum load_start sources_ping(struct sources *s, struct strview source, struct load_waiter *w,

@@ -10,9 +10,9 @@
  * is valid until the next call that takes a non-const store, or the return to the event loop,
  * whichever comes first: entries move. Whoever waits keeps the key, never the entry.
  *
- * The two-phase path. A caller that has several keys at hand first calls store_key_init() and
- * store_prefetch() for all, then store_prefetch_entry() for all, then the operations: look-ups then
- * find their lines in cache. Skipping the prefetches changes nothing but speed.
+ * Batches. A caller that has several keys at hand first calls store_key_init() for all, then
+ * store_prefetch(), then the operations: look-ups then find their lines in cache, and the waits for
+ * memory overlap. Skipping the prefetch changes nothing but speed.
  *
  * Expiry is exact: no call ever shows an entry whose expires_at_ms <= clock->mono_ms.
  *
@@ -70,8 +70,7 @@ struct store_key {
     struct strview key;
     uint64_t hash;
     unsigned db; /* < STORE_DATABASES; changed only by store_key_use_db() */
-    /* The store's: where the prefetches saw the key, and when; NULL: not looked for. */
-    struct index_bucket *home;
+    /* The store's: where store_prefetch() saw the key, and when; NULL: nowhere. */
     const uint64_t *slot;
     uint64_t slot_moves;
 };
@@ -160,15 +159,14 @@ static inline void store_key_use_db(struct store_key *k, unsigned db)
 {
     if (UNLIKELY(k->db != db)) {
         k->db = db;
-        k->home = NULL;
         k->slot = NULL;
     }
 }
 
-/* Both remember in the key what they find; whatever happens meanwhile, the operation that follows
- * does not rely on it. */
-void store_prefetch(const struct store *s, struct store_key *k);
-void store_prefetch_entry(const struct store *s, struct store_key *k);
+/* Asks memory for all that looking these keys up will touch, and notes in them where they were seen.
+ * Whatever happens meanwhile, the operation that follows does not rely on it. */
+#define STORE_PREFETCH_MAX 64 /* keys in one call; more than the memory system can overlap */
+void store_prefetch(const struct store *s, struct store_key *const *keys, unsigned count);
 
 /* The live entry; counts as a use for the policy. False: absent or expired. */
 bool store_find(struct store *s, const struct store_key *k, struct entry_view *out);

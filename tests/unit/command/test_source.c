@@ -199,6 +199,29 @@ static void source__maps_come_and_go(void **state)
     assert_begins(f, "SOURCE DEL n", "-ERR there is no source and no map");
 }
 
+static void source__map_that_the_database_refuses_is_not_added(void **state)
+{
+    struct fixture *f = *state;
+    f->options.enable_source_command = PERMISSION_YES;
+    fixture_mock(f, "FAIL err");
+    assert_begins(f, "SOURCE MAP page shop page:{id:int} 'SELECT $id'", "-SOURCEERR map 'page'");
+    assert_begins(f, "SOURCE DEL page", "-ERR there is no source and no map");
+    fixture_mock(f, "FAIL down"); /* nobody knows: as at a start */
+    assert_answers(f, "SOURCE MAP page shop page:{id:int} 'SELECT $id'", OK);
+    fixture_mock(f, "FAIL off");
+    assert_answers(f, "SOURCE DEL page", OK);
+    assert_begins(f, "SOURCE MAP page shop page:{id:int} 'SELECT $id' bulk id bulk-query nonsense",
+                  "-ERR map page: ");
+    assert_answers(f,
+                   "SOURCE MAP page shop page:{id:int} 'SELECT $id' bulk id bulk-query 'SELECT "
+                   "$id[]' jitter 0%",
+                   OK);
+    assert_begins(f, "GET page:1", "$");
+    assert_answers(f, "MULTI", OK);
+    assert_begins(f, "SOURCE MAP other shop other:{id:int} 'SELECT $id'", "-ERR");
+    assert_begins(f, "DISCARD", "+OK");
+}
+
 /* Who reads a deleted map's key gets an error, or what the key is without the map. */
 static void source__reader_of_a_map_that_is_deleted(void **state)
 {
@@ -284,6 +307,7 @@ int main(void)
         TEST(source__hot_and_slowlog),
         TEST(source__set_needs_leave),
         TEST(source__maps_come_and_go),
+        TEST(source__map_that_the_database_refuses_is_not_added),
         TEST(source__reader_of_a_map_that_is_deleted),
         TEST(source__local_is_for_this_machine),
         TEST(source__expire_voids_a_load),

@@ -27,12 +27,11 @@ static int teardown(void **state)
     return 0;
 }
 
-/* A key that was prefetched in both phases. */
+/* A key that was prefetched. */
 static struct store_key seen(struct fixture *f, const char *name)
 {
     struct store_key k = fixture_key(f, name);
-    store_prefetch(f->s, &k);
-    store_prefetch_entry(f->s, &k);
+    store_prefetch(f->s, (struct store_key *[]){&k}, 1);
     return k;
 }
 
