@@ -40,11 +40,7 @@ class ProgramCase(TarnCase):
         cls.reason = cls.unavailable()
         cls.found, cls.output = {}, []
         if cls.reason is None:
-            try:
-                cls.run_program()
-            except BaseException:
-                cls.tarn.stop(check=False)
-                raise
+            cls.run_program()
 
     @classmethod
     def run_program(cls):
