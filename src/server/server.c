@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <ev.h>
@@ -264,6 +265,18 @@ static void fill_host(struct server *s)
     }
 }
 
+static void warn_of_readable_secrets(const struct server *s)
+{
+    const char *file = s->args->config_file;
+    struct stat info;
+    if (file != NULL && sources_have_passwords(s->sources) && stat(file, &info) == 0 &&
+        (info.st_mode & S_IROTH) != 0) {
+        log_warning("%s holds a database's password and everybody may read it: chmod o-r, or use "
+                    "password-file",
+                    file);
+    }
+}
+
 static enum server_exit build_layers(struct server *s, struct errtext *err)
 {
     s->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
@@ -286,6 +299,7 @@ static enum server_exit build_layers(struct server *s, struct errtext *err)
     if (code != SERVER_EXIT_OK) {
         return code;
     }
+    warn_of_readable_secrets(s);
     s->env = (struct command_env){
         .store = s->store,
         .types = s->types,

@@ -335,6 +335,17 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
     return 0;
 }
 
+static void judge_dsn(const char *text, struct driver_dsn_facts *out)
+{
+    struct mysql_dsn dsn;
+    struct errtext err;
+    if (mysql_dsn_parse(&dsn, text, &err) == 0) {
+        out->has_password = dsn.password[0] != '\0';
+        out->is_exposed = dsn.ssl == MYSQL_SSL_OFF && !driver_host_is_near(dsn.host);
+        explicit_bzero(&dsn, sizeof(dsn));
+    }
+}
+
 const struct source_driver driver_mysql = {
     .name = "mysql",
     .help = "a MySQL or MariaDB server",
@@ -344,6 +355,7 @@ const struct source_driver driver_mysql = {
     .placeholder = MYSQL_PLACEHOLDER,
     .open = open_upstream,
     .close = close_upstream,
+    .judge_dsn = judge_dsn,
     .add_statement = add_statement,
     .load = load,
     .cancel = cancel,

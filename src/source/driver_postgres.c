@@ -325,6 +325,7 @@ const struct source_driver driver_postgres = {
     .placeholder = '$',
     .open = open_upstream,
     .close = close_upstream,
+    .judge_dsn = pg_dsn_judge,
     .add_statement = add_statement,
     .load = load,
     .cancel = cancel,

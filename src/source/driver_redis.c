@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "driver_support.h"
 #include "redis_statement.h"
 #include "redis_upstream.h"
 #include "tarn/base/clock.h"
@@ -248,6 +249,17 @@ static int open_upstream(struct upstream **out, const struct upstream_config *co
     return 0;
 }
 
+static void judge_dsn(const char *text, struct driver_dsn_facts *out)
+{
+    struct redis_dsn dsn;
+    struct errtext err;
+    if (redis_dsn_parse(&dsn, text, &err) == 0) {
+        out->has_password = dsn.password[0] != '\0';
+        out->is_exposed = !driver_host_is_near(dsn.host);
+        redis_dsn_fini(&dsn);
+    }
+}
+
 const struct source_driver driver_redis = {
     .name = "redis",
     .help = "another cache: Redis, Valkey or Tarn",
@@ -256,6 +268,7 @@ const struct source_driver driver_redis = {
     .takes_words = true,
     .open = open_upstream,
     .close = close_upstream,
+    .judge_dsn = judge_dsn,
     .add_statement = add_statement,
     .load = load,
     .cancel = cancel,

@@ -77,6 +77,12 @@ void driver_settle(struct ev_loop *loop, const unsigned *requests, int64_t wait_
     ev_timer_stop(loop, &over);
 }
 
+bool driver_host_is_near(const char *host)
+{
+    return host[0] == '\0' || host[0] == '/' || strcmp(host, "localhost") == 0 ||
+           strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
+}
+
 void driver_append_quoted(struct buf *out, struct strview text, char quote)
 {
     buf_append_char(out, quote);

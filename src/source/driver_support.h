@@ -27,6 +27,9 @@ int64_t driver_write_limit_ms(int64_t left_ms);
 /* source_driver.settle for a driver without threads: runs the loop until `*requests` is 0. */
 void driver_settle(struct ev_loop *loop, const unsigned *requests, int64_t wait_ms);
 
+/* Is the host this machine: none, a loopback address, or the folder of a Unix socket? */
+bool driver_host_is_near(const char *host);
+
 /* Appends the text in quotes, each quote in it doubled: an SQL string or identifier. */
 void driver_append_quoted(struct buf *out, struct strview text, char quote);
 

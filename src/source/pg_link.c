@@ -19,6 +19,7 @@
 
 #include <libpq-fe.h>
 
+#include "driver_support.h"
 #include "tarn/base/buf.h"
 
 #define PARAMS_MAX 64
@@ -26,6 +27,8 @@
 static const char session_options[] =
     "-c default_transaction_read_only=on -c TimeZone=UTC -c DateStyle=ISO "
     "-c IntervalStyle=postgres -c bytea_output=hex -c extra_float_digits=1";
+
+#define PG_HOST_MAX 256
 
 /* ---- the dsn --------------------------------------------------------------------------------- */
 
@@ -56,6 +59,44 @@ int pg_dsn_check(const char *dsn, struct errtext *err)
         return -EINVAL;
     }
     return 0;
+}
+
+static bool is_one_of(const char *word, const char *const *words)
+{
+    while (*words != NULL && strcmp(word, *words) != 0) {
+        words++;
+    }
+    return *words != NULL;
+}
+
+/* Are all hosts of the list this machine? */
+static bool are_near(const char *hosts)
+{
+    char host[PG_HOST_MAX];
+    for (const char *at = hosts; at != NULL;) {
+        const size_t len = strcspn(at, ",");
+        (void)snprintf(host, sizeof(host), "%.*s", (int)size_min(len, sizeof(host) - 1), at);
+        if (!driver_host_is_near(host)) {
+            return false;
+        }
+        at = at[len] == ',' ? at + len + 1 : NULL;
+    }
+    return true;
+}
+
+void pg_dsn_judge(const char *dsn, struct driver_dsn_facts *out)
+{
+    static const char *const safe_modes[] = {"require", "verify-ca", "verify-full", NULL};
+    PQconninfoOption *options = PQconninfoParse(dsn, NULL);
+    if (options == NULL) {
+        return;
+    }
+    const char *mode = option_value(options, "sslmode");
+    const char *address = option_value(options, "hostaddr");
+    const char *hosts = address != NULL ? address : option_value(options, "host");
+    out->has_password = option_value(options, "password") != NULL;
+    out->is_exposed = !are_near(hosts) && (mode == NULL || !is_one_of(mode, safe_modes));
+    PQconninfoFree(options);
 }
 
 /* What PQconnectStartParams() is called with. */

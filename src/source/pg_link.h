@@ -58,6 +58,7 @@ struct pg_link {
 
 /* Is it a dsn that can be used? 0 or -EINVAL with text. */
 int pg_dsn_check(const char *dsn, struct errtext *err) WARN_UNUSED;
+void pg_dsn_judge(const char *dsn, struct driver_dsn_facts *out);
 
 void pg_link_init(struct pg_link *l, const struct pg_target *target,
                   const struct pg_link_events *events);

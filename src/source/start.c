@@ -16,6 +16,7 @@
 #include "fence.h"
 #include "flight.h"
 #include "pump.h"
+#include "tarn/base/log.h"
 #include "write.h"
 
 static int make_slots(struct source *src, struct errtext *err)
@@ -36,8 +37,32 @@ static int make_slots(struct source *src, struct errtext *err)
     return 0;
 }
 
+static struct driver_dsn_facts facts_of(const struct source *src)
+{
+    struct driver_dsn_facts facts = {0};
+    if (src->driver->judge_dsn != NULL) {
+        src->driver->judge_dsn(src->dsn, &facts);
+    }
+    return facts;
+}
+
+bool sources_have_passwords(const struct sources *s)
+{
+    bool have = false;
+    for (size_t i = 0; i < s->sources_count && !have; i++) {
+        have = facts_of(s->sources[i]).has_password;
+    }
+    return have;
+}
+
 int source_start(struct source *src, struct errtext *err)
 {
+    if (facts_of(src).is_exposed) {
+        log_warning(
+            "source '%s': rows and passwords cross a network that others may read; make its "
+            "dsn insist on TLS, if the driver can",
+            src->name);
+    }
     int r = make_slots(src, err);
     if (r != 0) {
         return r;

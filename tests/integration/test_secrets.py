@@ -114,6 +114,17 @@ class Secrets(unittest.TestCase):
         self.refuses("mysql", f"{dsn} password={RIGHT} nosuch=1", query)
         self.refuses("mysql", f"{dsn} password={RIGHT}", "SELECT nosuch")
 
+    def test_a_file_with_a_password_that_everybody_may_read(self):
+        config = f'source shop redis redis://:{MARK}@127.0.0.1:1 \n{MAP % "GET row:$id"}\n'
+        for mode, is_told in ((0o644, True), (0o640, False)):
+            before = os.umask(0o777 & ~mode)
+            try:
+                tarn = Tarn(config=config)
+            finally:
+                os.umask(before)
+            with tarn:
+                self.assertEqual("everybody may read it" in tarn.log(), is_told)
+
     def test_redis(self):
         db = Redis("--requirepass", RIGHT)
         self.addCleanup(db.kill)

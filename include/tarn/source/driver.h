@@ -269,6 +269,12 @@ struct driver_ddl {
     unsigned parts_count;
 };
 
+/* What a dsn means for safety. */
+struct driver_dsn_facts {
+    bool has_password;
+    bool is_exposed; /* leads to another machine, without insisting on encryption */
+};
+
 /* What SOURCE INFO shows of an upstream. */
 struct driver_report {
     unsigned connections;            /* open now */
@@ -292,6 +298,9 @@ struct source_driver {
      * one cannot be ended and was left behind with all that it uses, what `config` points to
      * included. Accepts NULL. */
     bool (*close)(struct upstream *u, int64_t wait_ms);
+
+    /* Of a dsn that open() accepted; NULL: nothing is to be said of any. */
+    void (*judge_dsn)(const char *dsn, struct driver_dsn_facts *out);
 
     /* Copies the text, whose parameters are placeholders. The statement's number, or -errno. */
     int (*add_statement)(struct upstream *u, struct strview sql, unsigned params_count);

@@ -98,6 +98,9 @@ int sources_compare(struct sources *now, struct sources *before, sources_change_
 int sources_create_like(struct sources **out, const struct sources *s,
                         struct errtext *err) WARN_UNUSED;
 
+/* Does a dsn hold a password? What it was read from should then be nobody else's to read. */
+bool sources_have_passwords(const struct sources *s);
+
 /* False when no map is configured: the command layer then skips this layer altogether. */
 bool sources_has_maps(const struct sources *s);
 
