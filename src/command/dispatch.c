@@ -273,11 +273,18 @@ static ALWAYS_INLINE void account(struct cmd_ctx *ctx, struct command_stat *stat
     }
 }
 
-/* Does read-through do something in the handler's place? */
-static ALWAYS_INLINE bool takes_over(struct cmd_ctx *ctx)
+/* Runs the handler, unless read-through does something in its place. */
+static ALWAYS_INLINE void run_command(struct cmd_ctx *ctx, struct command_stat *stat)
 {
-    return (ctx->command->flags & CMD_WRITE) != 0 && UNLIKELY(keyspace_has_maps(ctx->env)) &&
-           keyspace_takes_over(ctx);
+    const bool may_be_mapped = (ctx->command->flags & CMD_WRITE) != 0 &&
+                               UNLIKELY(keyspace_has_maps(ctx->env));
+    if (UNLIKELY(may_be_mapped) && keyspace_takes_over(ctx)) {
+        return;
+    }
+    run_handler(ctx, stat);
+    if (UNLIKELY(may_be_mapped)) {
+        keyspace_bound_lives(ctx);
+    }
 }
 
 void dispatch_queued(struct cmd_ctx *exec, const struct queued *q)
@@ -293,9 +300,7 @@ void dispatch_queued(struct cmd_ctx *exec, const struct queued *q)
         .is_in_exec = true,
     };
     struct command_stat *stat = command_stat_of(ctx.env, q->command);
-    if (!takes_over(&ctx)) {
-        run_handler(&ctx, stat);
-    }
+    run_command(&ctx, stat);
     account(&ctx, stat);
     if (buf_len(ctx.reply->out) == ctx.reply_start) {
         resp_write_null(ctx.reply); /* CLIENT REPLY: the array needs its element */
@@ -348,9 +353,7 @@ static bool run(struct cmd_ctx *ctx)
         }
         return true;
     }
-    if (LIKELY(!takes_over(ctx))) {
-        run_handler(ctx, stat);
-    }
+    run_command(ctx, stat);
     if (UNLIKELY(ctx->loads_pending > 0 && ctx->load_error.len == 0)) {
         buf_truncate(s->out, ctx->reply_start);
         loads_suspend(s->loads);

@@ -160,4 +160,7 @@ bool keyspace_reads_first(const struct command *c, int argc);
  * database does it (and the reply is written), or because something has to be waited for. */
 bool keyspace_takes_over(struct cmd_ctx *ctx) WARN_UNUSED;
 
+/* After its handler: a value that was written in the cache alone lives no longer than a row. */
+void keyspace_bound_lives(struct cmd_ctx *ctx);
+
 #endif

@@ -204,3 +204,23 @@ bool keyspace_takes_over(struct cmd_ctx *ctx)
 {
     return (!ctx->is_in_exec && write_through(ctx)) || load_first(ctx);
 }
+
+void keyspace_bound_lives(struct cmd_ctx *ctx)
+{
+    const struct command *c = ctx->command;
+    const int last = command_last_key(c, ctx->argv, ctx->argc);
+    for (int i = c->keys.first; i > 0 && i <= last; i += c->keys.step) {
+        const struct source_map *map = sources_match(ctx->env->sources, ctx->argv[i]);
+        if (map == NULL || !source_map_is_local(map) || source_map_ttl_ms(map) <= 0) {
+            continue;
+        }
+        const struct store_key key = key_at(ctx, i);
+        const int64_t end_ms = ctx->env->clock->mono_ms + source_map_ttl_ms(map);
+        struct entry_view e;
+        if (store_peek(ctx->env->store, &key, &e) && e.aux == NULL && e.expires_at_ms > end_ms &&
+            store_set_expiry(ctx->env->store, &key, end_ms) != STORE_OK) {
+            (void)store_remove(ctx->env->store,
+                               &key); /* no memory: rather no value than for ever */
+        }
+    }
+}

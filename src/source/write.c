@@ -143,6 +143,11 @@ bool source_map_is_local(const struct source_map *m)
     return m->options.writes == WRITES_LOCAL;
 }
 
+int64_t source_map_ttl_ms(const struct source_map *m)
+{
+    return m->options.ttl_ms;
+}
+
 /* ---- beginning ------------------------------------------------------------------------------- */
 
 /* The values of a write, copied: they outlive the command's arguments. */

@@ -231,6 +231,8 @@ enum source_write { SOURCE_WRITE_SET, SOURCE_WRITE_HSET, SOURCE_WRITE_DEL };
 bool source_map_writes(const struct source_map *m, enum source_write kind);
 /* May commands write its keys in the cache alone (writes local)? */
 bool source_map_is_local(const struct source_map *m);
+/* Life of a row where nothing else says; 0: rows are not stored. */
+int64_t source_map_ttl_ms(const struct source_map *m);
 
 struct source_write_args {
     struct store_key key;

@@ -184,6 +184,25 @@ static void writes__local_changes_load_first(void **state)
     assert_answers(f, "RENAME a note:6", OK);
 }
 
+/* `ttl` is 5 minutes. */
+static void writes__local_values_live_no_longer_than_rows(void **state)
+{
+    struct fixture *f = *state;
+    assert_answers(f, "SET note:1 v", OK);
+    assert_answers(f, "PTTL note:1", ":300000\r\n");
+    assert_answers(f, "EXPIRE note:1 1000", ONE);
+    assert_answers(f, "PTTL note:1", ":300000\r\n");
+    assert_answers(f, "SET note:1 v EX 10", OK);
+    assert_answers(f, "PTTL note:1", ":10000\r\n");
+    assert_answers(f, "MSET note:2 v plain v", OK);
+    assert_answers(f, "PTTL note:2", ":300000\r\n");
+    assert_answers(f, "PTTL plain", ":-1\r\n");
+    assert_answers(f, "RENAME plain note:3", OK);
+    assert_answers(f, "PTTL note:3", ":300000\r\n");
+    fixture_advance(f, 300000);
+    assert_answers(f, "GET note:3", "$8\r\nmock:3:1\r\n");
+}
+
 /* What a transaction changes is loaded before its first command, like what it reads. */
 static void writes__local_changes_in_exec_load_first(void **state)
 {
@@ -268,6 +287,7 @@ int main(void)
         TEST(writes__fields_are_parameters),
         TEST(writes__that_cannot_be_one_statement_are_refused),
         TEST(writes__local_values_win),
+        TEST(writes__local_values_live_no_longer_than_rows),
         TEST(writes__local_changes_load_first),
         TEST(writes__local_changes_in_exec_load_first),
         TEST(writes__in_exec_a_change_ends_what_was_loaded),
