@@ -28,13 +28,14 @@
     (256 * 1024) /* requests of one turn; small enough to stay in the second-level cache */
 #define NET_OUT_SOFT_BYTES \
     (1024 * 1024) /* unsent output above which a connection's requests wait */
-#define NET_OUT_EARLY_BYTES     (64 * 1024) /* are sent before the turn ends */
-#define NET_OUT_STRANGER_BYTES  (64 * 1024) /* unsent output of a client before authentication */
-#define NET_HELD_IN_BYTES       (64 * 1024) /* input read for a connection whose requests wait */
-#define NET_TURN_REQUESTS       4096        /* of one connection per turn */
-#define NET_TURN_EARLY          (NET_OUT_SOFT_BYTES / NET_OUT_EARLY_BYTES) /* likewise, early sends */
-#define NET_TURN_US             500 /* after which the rest waits for the next turn */
-#define NET_ACCEPTS             64  /* per listener and turn */
+#define NET_OUT_EARLY_BYTES    (64 * 1024) /* are sent before the turn ends */
+#define NET_OUT_STRANGER_BYTES (64 * 1024) /* unsent output of a client before authentication */
+#define NET_HELD_IN_BYTES      (64 * 1024) /* input read for a connection whose requests wait */
+#define NET_TURN_REQUESTS      4096        /* of one connection per turn */
+#define NET_TURN_EARLY         (NET_OUT_SOFT_BYTES / NET_OUT_EARLY_BYTES) /* likewise, early sends */
+#define NET_TURN_US \
+    300 /* after which the rest waits for the next turn; 500 cost as much per request */
+#define NET_ACCEPTS             64 /* per listener and turn */
 #define NET_LISTENERS_MAX       32
 #define NET_LOCAL_ADDRESSES_MAX 64 /* that are told apart */
 #define NET_FDS_RESERVED        32 /* beside clients: listeners, logs, databases, the loop */
