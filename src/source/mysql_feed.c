@@ -274,11 +274,6 @@ static void report(struct mysql_feed *f)
     }
 }
 
-static void drop(struct worker_job *base)
-{
-    (void)base; /* the feed's */
-}
-
 static void on_done(void *ctx, struct worker_job *base)
 {
     struct mysql_feed *f = ctx;
@@ -347,8 +342,7 @@ int mysql_feed_open(struct mysql_feed **out, const struct upstream_config *confi
                                           .ctx = f,
                                           .run = run,
                                           .interrupt = interrupt,
-                                          .done = on_done,
-                                          .drop = drop};
+                                          .done = on_done};
     int r = f->job == NULL || f->table.failed ? -ENOMEM : 0;
     r = r != 0 ? r : worker_pool_create(&f->pool, &workers);
     if (r != 0) {

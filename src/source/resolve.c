@@ -100,11 +100,6 @@ static void run(void *state, struct worker_job *base)
                   secret_read(r->password, job->password_file, &r->problem);
 }
 
-static void interrupt(void *state)
-{
-    (void)state; /* getaddrinfo cannot be interrupted; who waits has a deadline */
-}
-
 /* ---- the loop's thread ----------------------------------------------------------------------- */
 
 static void drop(struct worker_job *base)
@@ -181,7 +176,6 @@ int resolver_create(struct resolver **out, struct ev_loop *loop)
         .bytes_max = SIZE_MAX,
         .ctx = r,
         .run = run,
-        .interrupt = interrupt,
         .done = on_done,
         .drop = drop,
     };

@@ -49,7 +49,7 @@ struct sqlite_feed {
     sqlite3 *db;
     sqlite3_stmt *version, *changes, *ends;
     int64_t seen_version, seen_change;
-    char select[2 * DRIVER_NAME_MAX + 128], select_ends[4 * DRIVER_NAME_MAX + 256];
+    struct buf select, select_ends;
 };
 
 /* ---- the thread ------------------------------------------------------------------------------ */
@@ -64,9 +64,9 @@ static void close_db(struct sqlite_feed *f)
     f->db = NULL;
 }
 
-static bool prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
+static bool prepare(sqlite3 *db, struct strview sql, sqlite3_stmt **out)
 {
-    return sqlite3_prepare_v2(db, sql, -1, out, NULL) == SQLITE_OK;
+    return sqlite3_prepare_v2(db, sql.data, (int)sql.len, out, NULL) == SQLITE_OK;
 }
 
 /* Runs a statement of one row and up to two numbers. */
@@ -93,13 +93,13 @@ static bool open_db(struct sqlite_feed *f)
     sqlite3_db_config(f->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(f->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_busy_timeout(f->db, BUSY_MS);
-    if (!prepare(f->db, "PRAGMA data_version", &f->version) ||
+    if (!prepare(f->db, strview_str("PRAGMA data_version"), &f->version) ||
         !read_numbers(f->version, &f->seen_version, &ignored)) {
         return false;
     }
-    return !has_table(f) ||
-           (prepare(f->db, f->select, &f->changes) && prepare(f->db, f->select_ends, &f->ends) &&
-            read_numbers(f->ends, &ignored, &f->seen_change));
+    return !has_table(f) || (prepare(f->db, buf_view(&f->select), &f->changes) &&
+                             prepare(f->db, buf_view(&f->select_ends), &f->ends) &&
+                             read_numbers(f->ends, &ignored, &f->seen_change));
 }
 
 static bool was_replaced(const struct sqlite_feed *f)
@@ -171,11 +171,6 @@ static void run(void *state, struct worker_job *base)
     if (!job->is_up) {
         close_db(f);
     }
-}
-
-static void interrupt(void *state)
-{
-    (void)state; /* every step is short, or ends by the busy timeout */
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
@@ -252,53 +247,49 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-/* A name in quotes, with room for each of its bytes twice. */
-static void quote(char *out, size_t size, const char *name, char mark)
+static bool write_questions(struct sqlite_feed *f)
 {
-    size_t at = 0;
-    out[at++] = mark;
-    for (; *name != '\0' && at + 3 < size; name++) {
-        if (*name == mark) {
-            out[at++] = mark;
-        }
-        out[at++] = *name;
-    }
-    out[at++] = mark;
-    out[at] = '\0';
+    const struct strview table = strview_str(f->config->options->feed_name);
+    buf_append_str(&f->select, "SELECT seq, key FROM ");
+    driver_append_quoted(&f->select, table, '"');
+    buf_append_str(&f->select, " WHERE seq > ?1 ORDER BY seq");
+    buf_append_str(&f->select_ends, "SELECT ifnull(min(seq), 0), ifnull((SELECT seq FROM "
+                                    "sqlite_sequence WHERE name = ");
+    driver_append_quoted(&f->select_ends, table, '\'');
+    buf_append_str(&f->select_ends, "), 0) FROM ");
+    driver_append_quoted(&f->select_ends, table, '"');
+    return !f->select.failed && !f->select_ends.failed;
+}
+
+static void free_feed(struct sqlite_feed *f)
+{
+    close_db(f);
+    buf_fini(&f->select);
+    buf_fini(&f->select_ends);
+    free(f);
 }
 
 int sqlite_feed_open(struct sqlite_feed **out, const struct upstream_config *config,
                      const char *path)
 {
     struct sqlite_feed *f = calloc(1, sizeof(*f));
-    char table[2 * DRIVER_NAME_MAX + 3];
-    char name[2 * DRIVER_NAME_MAX + 3];
     if (f == NULL) {
         return -ENOMEM;
     }
     f->config = config;
     f->path = path;
     f->state = f;
-    quote(table, sizeof(table), config->options->feed_name, '"');
-    quote(name, sizeof(name), config->options->feed_name, '\'');
-    (void)snprintf(f->select, sizeof(f->select),
-                   "SELECT seq, key FROM %s WHERE seq > ?1 ORDER BY seq", table);
-    (void)snprintf(f->select_ends, sizeof(f->select_ends),
-                   "SELECT ifnull(min(seq), 0), ifnull((SELECT seq FROM sqlite_sequence WHERE "
-                   "name = %s), 0) FROM %s",
-                   name, table);
     const struct worker_config workers = {.loop = config->loop,
                                           .count = 1,
                                           .states = &f->state,
                                           .bytes_max = SIZE_MAX,
                                           .ctx = f,
                                           .run = run,
-                                          .interrupt = interrupt,
                                           .done = on_done,
                                           .drop = drop};
-    const int r = worker_pool_create(&f->pool, &workers);
+    const int r = write_questions(f) ? worker_pool_create(&f->pool, &workers) : -ENOMEM;
     if (r != 0) {
-        free(f);
+        free_feed(f);
         return r;
     }
     ev_timer_init(&f->timer, on_timer, 0.0, 0.0);
@@ -316,8 +307,7 @@ bool sqlite_feed_close(struct sqlite_feed *f, int64_t wait_ms)
     if (!worker_pool_destroy(f->pool, wait_ms)) {
         return false;
     }
-    close_db(f);
-    free(f);
+    free_feed(f);
     return true;
 }
 

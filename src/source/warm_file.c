@@ -59,16 +59,6 @@ static void run(void *state, struct worker_job *job)
     f->is_end = n == 0;
 }
 
-static void interrupt(void *state)
-{
-    (void)state; /* a read of a file ends by itself, or never */
-}
-
-static void drop(struct worker_job *job)
-{
-    (void)job; /* part of the file */
-}
-
 static void on_done(void *ctx, struct worker_job *job)
 {
     struct warm_file *f = ctx;
@@ -95,10 +85,8 @@ int warm_file_open(struct warm_file **out, struct ev_loop *loop, const char *pat
                                           .states = &f->state,
                                           .bytes_max = SIZE_MAX,
                                           .ctx = f,
-                                          .run = run,
-                                          .interrupt = interrupt,
-                                          .done = on_done,
-                                          .drop = drop};
+                                          .run = run, /* ends by itself, or never */
+                                          .done = on_done};
     const int r = worker_pool_create(&f->pool, &workers);
     if (r != 0) {
         free(f);

@@ -147,7 +147,9 @@ void worker_pool_submit(struct worker_pool *p, struct worker_job *job)
 static void interrupt(struct worker *w)
 {
     atomic_store(&w->current->is_cancelled, true);
-    w->pool->config.interrupt(w->state);
+    if (w->pool->config.interrupt != NULL) {
+        w->pool->config.interrupt(w->state);
+    }
 }
 
 void worker_pool_cancel(struct worker_pool *p, uint64_t id)
@@ -268,7 +270,9 @@ static bool end_threads(struct worker_pool *p, int64_t wait_ms)
 static void drop_all(struct worker_pool *p, struct list *jobs)
 {
     for (struct list *link; (link = list_pop_front(jobs)) != NULL;) {
-        p->config.drop(job_of(link));
+        if (p->config.drop != NULL) {
+            p->config.drop(job_of(link));
+        }
     }
 }
 

@@ -41,9 +41,10 @@ struct worker_config {
     size_t bytes_max; /* of all jobs that were not freed yet */
     void *ctx;
     void (*run)(void *state, struct worker_job *job); /* on a helper thread */
-    void (*interrupt)(void *state);                   /* on any thread, while run() is under way */
-    void (*done)(void *ctx, struct worker_job *job);  /* on the loop's thread; takes the job */
-    void (*drop)(struct worker_job *job);             /* the pool ends: frees a job */
+    /* On any thread, while run() is under way; NULL: it cannot be. */
+    void (*interrupt)(void *state);
+    void (*done)(void *ctx, struct worker_job *job); /* on the loop's thread; takes the job */
+    void (*drop)(struct worker_job *job); /* the pool ends: frees a job; NULL: its owner does */
 };
 
 int worker_pool_create(struct worker_pool **out, const struct worker_config *config) WARN_UNUSED;
