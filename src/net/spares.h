@@ -1,7 +1,8 @@
 /*
  * Memory of buffers between two uses, for replies and large requests of all connections. The one
  * given back last is taken first: it is still in the cache. Those that nobody took for a while are
- * freed, so an idle server keeps none.
+ * freed, so an idle server keeps none; and since one small block that lives on keeps everything below
+ * it in the heap, the heap is told to give back its holes.
  */
 #ifndef TARN_NET_SPARES_H
 #define TARN_NET_SPARES_H
@@ -21,6 +22,7 @@ struct spares {
     unsigned count;
     unsigned low; /* the smallest count since the last trim: so many were never taken */
     size_t bytes;
+    size_t freed;                /* bytes that may still lie in the heap */
     struct buf bufs[SPARES_MAX]; /* empty, with memory */
 };
 
@@ -55,28 +57,14 @@ static inline void spares_give(struct spares *s, struct buf *b)
         s->bufs[s->count++] = *b;
         buf_init(b);
     } else {
+        s->freed += b->cap;
         buf_fini(b);
     }
 }
 
-/* Frees the one that was unused for longest, if it was not needed since the last call. */
-static inline void spares_trim(struct spares *s)
-{
-    if (s->low > 0) {
-        s->bytes -= s->bufs[0].cap;
-        buf_fini(&s->bufs[0]);
-        s->count--;
-        memmove(&s->bufs[0], &s->bufs[1], s->count * sizeof(s->bufs[0]));
-    }
-    s->low = s->count;
-}
-
-static inline void spares_fini(struct spares *s)
-{
-    for (unsigned i = 0; i < s->count; i++) {
-        buf_fini(&s->bufs[i]);
-    }
-    s->count = 0;
-}
+/* For a tick: frees half of those that nobody took since the last call. When there is nothing left
+ * to free, what has become free in the heap meanwhile goes back to the system. */
+void spares_trim(struct spares *s);
+void spares_fini(struct spares *s);
 
 #endif
