@@ -101,9 +101,11 @@ class Memory(unittest.TestCase):
                 self.assertTrue(all(reply == "OK" for reply in c.replies(5000)))
                 if not is_address_sanitized():
                     self.assertLess(tarn.rss(), limit * 1.1 + empty)
-            info = dict(x.split(":", 1) for x in c.cmd("INFO").decode().split("\r\n") if ":" in x)
-            self.assertLessEqual(int(info["used_memory"]), limit)
-            self.assertGreater(int(info["evicted_keys"]), 100000)
+            def info():
+                return dict(x.split(":", 1) for x in c.cmd("INFO").decode().split("\r\n") if ":" in x)
+            self.assertLessEqual(int(info()["used_memory"]), limit + limit // 64)  # what a burst may take
+            until(lambda: int(info()["used_memory"]) <= limit, "the burst's part to be given back")
+            self.assertGreater(int(info()["evicted_keys"]), 100000)
             self.assertEqual(c.cmd("GET", "key:299999"), b"v" * 1000)
 
     def test_a_value_larger_than_the_limit_is_refused_and_evicts_nothing(self):

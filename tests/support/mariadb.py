@@ -35,7 +35,7 @@ class MariaDB(Daemon):
             self.data = os.path.join(self.dir, "data")
             self.socket = os.path.join(self.dir, "socket")
             self.run(tool("mariadb-install-db"), "--no-defaults", f"--datadir={self.data}", "--skip-test-db",
-                     "--auth-root-authentication-method=normal", "--innodb-log-file-size=8M")
+                     "--auth-root-authentication-method=normal", "--innodb-log-file-size=8M", self.tmpdir)
             self.start()
             self.execute("CREATE DATABASE shop")
             self.execute("CREATE USER tarn_admin@'127.0.0.1'")
@@ -43,6 +43,11 @@ class MariaDB(Daemon):
         except BaseException:
             self.stop()
             raise
+
+    @property
+    def tmpdir(self):
+        """Every MariaDB that starts removes the temporary tables that others have in a folder they share."""
+        return f"--tmpdir={self.dir}"
 
     @property
     def dsn(self):
@@ -53,7 +58,7 @@ class MariaDB(Daemon):
 
     def start(self):
         self.launch(tool("mariadbd"), "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}",
-                    f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve", *self.quick)
+                    f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve", self.tmpdir, *self.quick)
 
     def is_serving(self):
         try:
