@@ -38,9 +38,7 @@ void command_prepare(struct command_env *env, struct command_call *call)
     call->command = c;
     call->has_key = c != NULL && c->keys.first > 0 && c->keys.first < call->argc;
     if (call->has_key) {
-        call->key.key = call->argv[c->keys.first];
-        call->key.hash = store_hash(env->store, call->key.key);
-        call->key.db = call->session->db;
+        store_key_set(&call->key, env->store, call->session->db, call->argv[c->keys.first]);
     }
 }
 
@@ -370,7 +368,9 @@ enum command_result command_run(struct command_env *env, struct command_call *ca
     if (LIKELY(s->loads == NULL)) {
         begin(env, call);
     }
-    store_key_use_db(&call->key, s->db); /* a SELECT may have run since command_prepare() */
+    if (LIKELY(call->has_key)) {
+        store_key_use_db(&call->key, s->db); /* a SELECT may have run since command_prepare() */
+    }
     struct cmd_ctx ctx = {
         .env = env,
         .session = s,

@@ -57,8 +57,8 @@ enum lookup {
 
 /* `reader`: the session that reads the key: its hit goes into the counters of the row's map and may
  * start a load in the background. NULL: somebody who only looks. */
-static enum lookup judge_other(const struct command_env *env, const struct store_key *k,
-                               const struct entry_view *e, const struct session *reader)
+static NO_INLINE enum lookup judge_other(const struct command_env *env, const struct store_key *k,
+                                         const struct entry_view *e, const struct session *reader)
 {
     struct sources *sources = env->sources;
     if (UNLIKELY(e->type == ENTRY_HASH) && !hashmap_is_live(env->types, e->value)) {
@@ -88,8 +88,8 @@ static inline enum lookup judge(const struct command_env *env, const struct stor
 }
 
 /* The entry in the store, as a use or without a trace. */
-static bool find_entry(const struct cmd_ctx *ctx, const struct store_key *k, bool is_use,
-                       struct entry_view *out)
+static ALWAYS_INLINE bool find_entry(const struct cmd_ctx *ctx, const struct store_key *k,
+                                     bool is_use, struct entry_view *out)
 {
     struct store *store = ctx->env->store;
     const bool leaves_trace = is_use && (ctx->session->flags & SESSION_NO_TOUCH) == 0;
@@ -97,8 +97,8 @@ static bool find_entry(const struct cmd_ctx *ctx, const struct store_key *k, boo
 }
 
 /* A command that may load is a reader of maps; it counts on its first run only. */
-static enum lookup look_up(const struct cmd_ctx *ctx, const struct store_key *k, bool is_use,
-                           struct entry_view *out)
+static ALWAYS_INLINE enum lookup look_up(const struct cmd_ctx *ctx, const struct store_key *k,
+                                         bool is_use, struct entry_view *out)
 {
     if (!find_entry(ctx, k, is_use, out)) {
         return LOOKUP_MISS;
@@ -161,8 +161,8 @@ static const struct session_load *start_load(struct cmd_ctx *ctx, struct source_
 #define ANY_TYPE (-1)
 
 /* After a miss: asks the source when the key belongs to a map. */
-static enum key_state load_missing(struct cmd_ctx *ctx, const struct store_key *k, bool is_use,
-                                   int type, struct entry_view *out)
+static NO_INLINE enum key_state load_missing(struct cmd_ctx *ctx, const struct store_key *k,
+                                             bool is_use, int type, struct entry_view *out)
 {
     if ((ctx->command->flags & CMD_LOADS) == 0 || ctx->load_error.len > 0) {
         return KEY_ABSENT;
@@ -236,7 +236,7 @@ bool keyspace_holds(const struct command_env *env, const struct store_key *k)
     return store_peek(env->store, k, &e) && judge(env, k, &e, NULL) == LOOKUP_LIVE;
 }
 
-static void on_miss(struct cmd_ctx *ctx, const struct store_key *k)
+static NO_INLINE void on_miss(struct cmd_ctx *ctx, const struct store_key *k)
 {
     ctx->misses++;
     if (UNLIKELY((ctx->env->observed & OBSERVED_MISSES) != 0) && !ctx->is_rerun) {
@@ -244,8 +244,8 @@ static void on_miss(struct cmd_ctx *ctx, const struct store_key *k)
     }
 }
 
-static enum key_state look(struct cmd_ctx *ctx, const struct store_key *k, bool is_use, int type,
-                           struct entry_view *out)
+static ALWAYS_INLINE enum key_state look(struct cmd_ctx *ctx, const struct store_key *k,
+                                         bool is_use, int type, struct entry_view *out)
 {
     if (UNLIKELY(ctx->session->loads != NULL)) {
         const struct session_load *load = loads_find(ctx->session->loads, k);

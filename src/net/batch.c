@@ -76,7 +76,9 @@ static void queue(struct net *net, struct conn *c, const struct strview *argv, i
     assert(argc > 0);
     batch->bytes[batch->count] = *bytes;
     struct command_call *call = &batch->calls[batch->count++];
-    *call = (struct command_call){.session = &c->session, .argv = argv, .argc = argc};
+    call->session = &c->session;
+    call->argv = argv;
+    call->argc = argc;
     c->queued_end = bytes->start + bytes->len;
     command_prepare(net->env, call);
 }

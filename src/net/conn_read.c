@@ -103,7 +103,6 @@ static size_t parse_other(struct conn *c, const struct resp_limits *limits, stru
             refuse_http(c);
             return 0;
         }
-        conn_add_work(c, CONN_WORK_FLUSH);
         batch_add_parsed(net, c, in.data, used);
         if (!limits->is_authenticated) {
             batch_run(net); /* this request may be the one that authenticates */
@@ -142,7 +141,6 @@ static size_t parse(struct conn *c, struct strview in)
             used = resp_parse_whole(&limits, rest, batch_args(&net->batch), BATCH_CALL_ARGS, &argc);
         }
         if (LIKELY(used > 0)) {
-            conn_add_work(c, CONN_WORK_FLUSH);
             batch_add(net, c, argc, rest.data, used);
         } else {
             used = parse_other(c, &limits, rest);
@@ -158,6 +156,9 @@ static size_t parse(struct conn *c, struct strview in)
         }
     }
     net->parsing = NULL;
+    if (at > 0) {
+        conn_add_work(c, CONN_WORK_FLUSH);
+    }
     return net->held_at != NULL ? (size_t)(net->held_at - in.data) : at;
 }
 

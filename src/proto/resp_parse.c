@@ -101,18 +101,12 @@ static ALWAYS_INLINE const char *read_number(const char *s, const char *end, siz
 static ALWAYS_INLINE size_t read_count(const struct resp_limits *limits, struct strview in,
                                        const char **at)
 {
-    const char *end = in.data + in.len;
     if (UNLIKELY(in.len < ARRAY_MIN + BULK_MIN || *in.data != '*' || !limits->is_authenticated)) {
         return 0;
     }
     size_t count;
-    *at = read_number(in.data + 1, end, &count);
-    /* With so many bytes at hand, making room for the announced arguments amplifies nothing. */
-    if (UNLIKELY(*at == NULL || count > (size_t)(end - *at) / BULK_MIN ||
-                 count > (uint64_t)limits->args_max)) {
-        return 0;
-    }
-    return count;
+    *at = read_number(in.data + 1, in.data + in.len, &count);
+    return LIKELY(*at != NULL) ? count : 0;
 }
 
 /* Returns what follows the arguments, NULL: not for this parser. */
@@ -139,8 +133,9 @@ size_t resp_parse_whole(const struct resp_limits *limits, struct strview in, str
                         size_t argv_max, int *argc_out)
 {
     const char *at;
+    assert(argv_max <= (uint64_t)limits->args_max);
     size_t count = read_count(limits, in, &at);
-    if (UNLIKELY(count == 0 || count > argv_max)) {
+    if (UNLIKELY(count - 1 >= argv_max)) {
         return 0;
     }
     const char *next = read_bulks(limits, at, in.data + in.len, argv, count);
@@ -157,7 +152,9 @@ static size_t parse_whole(const struct resp_limits *limits, struct strview in,
 {
     const char *at;
     size_t count = read_count(limits, in, &at);
-    if (count == 0 || !resp_request_reserve(out, count)) {
+    /* With so many bytes at hand, making room for the announced arguments amplifies nothing. */
+    if (count == 0 || count > (size_t)(in.data + in.len - at) / BULK_MIN ||
+        count > (uint64_t)limits->args_max || !resp_request_reserve(out, count)) {
         return 0;
     }
     const char *next = read_bulks(limits, at, in.data + in.len, out->argv, count);

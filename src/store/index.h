@@ -284,12 +284,18 @@ static inline uint64_t *index_first(const struct index *ix, uint64_t hash,
     return index_next(probe);
 }
 
-static inline struct index_bucket *index_prefetch(const struct index *ix, uint64_t hash)
+static inline struct index_bucket *index_home(const struct index *ix, uint64_t hash)
 {
     uint64_t fraction;
     const struct index_region *r = &ix->region[index_locate(hash, &fraction)];
     const struct index_table *t = region_table(r, fraction);
-    struct index_bucket *home = &t->buckets[table_home(t, fraction)];
+
+    return &t->buckets[table_home(t, fraction)];
+}
+
+static inline struct index_bucket *index_prefetch(const struct index *ix, uint64_t hash)
+{
+    struct index_bucket *home = index_home(ix, hash);
 
     PREFETCH(home);
     return home;

@@ -34,12 +34,13 @@ struct types;
 struct command_table; /* opaque */
 struct observers;     /* opaque: who wants to hear of changes */
 
-/* One request on its way. Lives in net's batch; zeroed, then session, argv, argc are set by net. */
+/* One request on its way. Lives in net's batch, which sets the first three; the others are
+ * command_prepare()'s. */
 struct command_call {
     struct session *session;
     const struct strview *argv; /* borrowed until command_run() returns */
     int argc;
-    const struct command *command; /* set by command_prepare(); NULL: unknown */
+    const struct command *command; /* NULL: unknown */
     struct store_key key;          /* of the first key, when there is one */
     bool has_key;
 };
