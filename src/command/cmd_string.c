@@ -274,7 +274,7 @@ void cmd_get(struct cmd_ctx *ctx)
     struct strview value;
     switch (key_read_string(ctx, &key, &value)) {
     case KEY_FOUND:
-        reply_last_bulk(ctx, value);
+        reply_stored_bulk(ctx, value);
         break;
     case KEY_ABSENT:
         resp_write_null(ctx->reply);

@@ -24,9 +24,9 @@ void reply_arity_error(struct cmd_ctx *ctx);
 /* "ERR unknown subcommand or wrong number of arguments ...", for subcommands of the same kind. */
 void reply_subcommand_error(struct cmd_ctx *ctx);
 
-/* A bulk that is the whole reply of a command which ends with it. A large one goes to the socket
- * from where it lies. */
-void reply_last_bulk(struct cmd_ctx *ctx, struct strview bytes);
+/* A bulk that is the whole reply of a command that ends with it and changes nothing, with bytes of
+ * the store (or of a load). A large one goes to the socket from where it lies. */
+void reply_stored_bulk(struct cmd_ctx *ctx, struct strview bytes);
 
 /* What a store that would not write means for the client: OOM, or too long. `result` is not
  * STORE_OK. Takes the place of what was written of the reply so far. */

@@ -30,6 +30,9 @@ static void run_call(struct net *net, struct command_call *call, const struct ba
     if (UNLIKELY(!conn_may_run(c))) {
         return;
     }
+    if (UNLIKELY(net->loans.count > 0 && !loans_allow(&net->loans, c, call))) {
+        loans_settle(net);
+    }
     if (UNLIKELY(buf_len(&c->out) > NET_OUT_SOFT_BYTES || c->early >= NET_TURN_EARLY)) {
         conn_hold(c, CONN_HOLD_OUTPUT, bytes->start);
         return;
@@ -57,6 +60,7 @@ void batch_run(struct net *net)
     for (unsigned i = 0; i < batch->count; i++) {
         run_call(net, &batch->calls[i], &batch->bytes[i]);
     }
+    loans_settle(net);
     batch->count = 0;
     batch->args_used = 0;
 }

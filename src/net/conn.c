@@ -147,9 +147,9 @@ static void session_buffers(const struct session *s, size_t *query_out, size_t *
     *memory_out = sizeof(*c) + conn_buffer_bytes(c);
 }
 
-static bool session_send_bulk(struct session *s, struct strview bytes)
+static bool session_lend_bulk(struct session *s, struct strview bytes, bool stays)
 {
-    return conn_send_bulk(conn_of(s), bytes);
+    return loans_lend(conn_of(s), bytes, stays);
 }
 
 static void session_wake(struct session *s)
@@ -168,7 +168,7 @@ static const struct session_ops conn_session_ops = {
     .close = session_close,
     .resume = session_resume,
     .buffers = session_buffers,
-    .send_bulk = session_send_bulk,
+    .lend_bulk = session_lend_bulk,
     .wake = session_wake,
 };
 

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include <ev.h>
 
@@ -132,8 +133,9 @@ void conn_flush(struct conn *c);
 /* conn_write.c: sends what the connection has, in the middle of a turn. */
 void conn_send_early(struct conn *c);
 
-/* conn_write.c: session_ops::send_bulk. */
-bool conn_send_bulk(struct conn *c, struct strview bytes);
+/* conn_write.c: the same with these pieces, of `bytes` together, in the place of the output. Returns
+ * how many of them the socket took; all when it is broken and the connection ended. */
+size_t conn_send_pieces(struct conn *c, struct iovec *iov, size_t count, size_t bytes);
 
 /* conn_write.c: the socket can take more. */
 void conn_on_writable(struct conn *c);

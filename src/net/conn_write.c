@@ -24,7 +24,6 @@
 #include "tarn/base/clock.h"
 #include "tarn/base/compiler.h"
 #include "tarn/base/log.h"
-#include "tarn/proto/resp_write.h"
 
 #define SEND_MAX        (1024 * 1024) /* at once: what one client may have per turn */
 #define EOF_PATIENCE_MS 1000
@@ -187,40 +186,20 @@ void conn_send_early(struct conn *c)
     }
 }
 
-bool conn_send_bulk(struct conn *c, struct strview bytes)
+size_t conn_send_pieces(struct conn *c, struct iovec *iov, size_t count, size_t bytes)
 {
-    static const struct strview end = {.data = "\r\n", .len = 2};
-    if (c->is_blocked || c->is_dead || c->out.failed || bytes.len > SEND_MAX) {
-        return false;
-    }
-    count_early(c, bytes.len);
-    struct resp_writer w = session_writer(&c->session);
-    resp_write_bulk_head(&w, bytes.len);
-    const struct strview pieces[] = {buf_view(&c->out), bytes, end};
-    struct iovec iov[ARRAY_LEN(pieces)];
-    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
-        iov[i] = (struct iovec){.iov_base = (void *)(uintptr_t)pieces[i].data,
-                                .iov_len = pieces[i].len};
-    }
-    struct msghdr message = {.msg_iov = iov, .msg_iovlen = ARRAY_LEN(iov)};
-    ssize_t n = sendmsg(c->watcher.fd, &message, MSG_NOSIGNAL);
+    count_early(c, bytes);
+    struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};
+    const ssize_t n = sendmsg(c->watcher.fd, &message, MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
         conn_kill(c);
-        return true;
+        return bytes;
     }
-    size_t sent = n > 0 ? (size_t)n : 0;
+    const size_t sent = n > 0 ? (size_t)n : 0;
     c->net->stats.total_net_output_bytes += sent;
     c->net->stats.total_writes_processed++;
-    size_t of_out = size_min(sent, pieces[0].len);
-    buf_consume(&c->out, of_out);
-    sent -= of_out;
-    for (size_t i = 1; i < ARRAY_LEN(pieces); i++) { /* what the socket did not take is kept */
-        size_t of_piece = size_min(sent, pieces[i].len);
-        (void)buf_append(&c->out, pieces[i].data + of_piece, pieces[i].len - of_piece);
-        sent -= of_piece;
-    }
-    c->is_blocked = buf_len(&c->out) > 0;
-    return true;
+    c->is_blocked = sent < bytes;
+    return sent;
 }
 
 void conn_on_writable(struct conn *c)

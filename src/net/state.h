@@ -14,6 +14,7 @@
 
 #include "batch.h"
 #include "conn.h"
+#include "loans.h"
 #include "spares.h"
 #include "tarn/base/clock.h"
 #include "tarn/base/list.h"
@@ -82,6 +83,7 @@ struct net {
     struct conn *parsing;  /* whose bytes are being parsed, or NULL */
     const char *held_at;   /* where requests of `parsing` that wait begin, NULL: none do */
     struct batch batch;
+    struct loans loans;
 
     /* conn_read.c */
     struct resp_request request; /* the parser's result */

@@ -1,4 +1,5 @@
 """Commands beyond what the differential run covers: expiry in real time, SCAN, the memory limit."""
+import random
 import time
 import unittest
 
@@ -89,6 +90,34 @@ class Scanning(TarnCase):
         self.c.cmd("KEYS", "*" * (1 << 20))
         self.c.cmd("KEYS", "[" * 1000)
         self.assertLess(time.monotonic() - start, 5)
+
+
+class LentValues(unittest.TestCase):
+    def test_pipelines_of_large_reads_with_writes_between(self):
+        """A value on its way to the socket is not touched by what follows in the same pipeline."""
+        rng = random.Random(7)
+        expected = {}
+        with Tarn() as tarn, tarn.connect() as c:
+            for _ in range(300):
+                requests, replies = [], []
+                for _ in range(rng.randrange(1, 60)):
+                    key = f"k{rng.randrange(8)}"
+                    kind = rng.randrange(10)
+                    if kind < 7:
+                        requests.append(encode("GET", key))
+                        replies.append(expected.get(key))
+                    elif kind == 7:
+                        expected.pop(key, None)
+                        requests.append(encode("UNLINK", key))
+                        replies.append(None)
+                    else:
+                        expected[key] = rng.randbytes(rng.choice((100, 3999, 4000, 5000, 40000, 70000)))
+                        requests.append(encode("SET", key, expected[key]))
+                        replies.append("OK")
+                c.send(b"".join(requests))
+                for request, got, wanted in zip(requests, c.replies(len(requests)), replies):
+                    if not request.startswith(b"*2\r\n$6"):
+                        self.assertEqual(got, wanted)
 
 
 class Memory(unittest.TestCase):

@@ -56,9 +56,10 @@ struct session_ops {
     /* Bytes of unread input, unsent output, and memory held, for CLIENT LIST. */
     void (*buffers)(const struct session *s, size_t *query_out, size_t *query_free_out,
                     size_t *output_out, size_t *memory_out);
-    /* Sends what is in `out` and a bulk with these bytes behind it, which need not outlive the
-     * call. False: nothing was done. NULL in tests. */
-    bool (*send_bulk)(struct session *s, struct strview bytes);
+    /* Replies with a bulk of these bytes without copying them, if the socket takes them. `stays`:
+     * they stay where they are until another command than this one runs; else only until this
+     * returns. False: nothing was done. NULL in tests. */
+    bool (*lend_bulk)(struct session *s, struct strview bytes, bool stays);
     /* Replies were appended from outside of the session's own command (pushes): write them. */
     void (*wake)(struct session *s);
 };

@@ -5,6 +5,8 @@
  *     PING            +PONG
  *     ECHO x          x
  *     BIG n           n bytes
+ *     DIRECT n        n bytes 'd', lent for the moment of the call
+ *     LEND n          n bytes 'd', lent until another command runs: that one wipes them
  *     QUIT            +OK, then the connection is closed
  *     WAIT            suspends; when it is run again, +LOADED
  *     DELAY ms        +OK, after that time
@@ -46,10 +48,18 @@ void session_fini(struct session *s, struct command_env *env)
     env->sessions_count--;
 }
 
+/* Rows that are only compared: LEND's and that of all others. */
+static const char fake_rows[2];
+
+static bool is_lend(const struct command_call *call)
+{
+    return strview_eq_nocase(call->argv[0], "lend");
+}
+
 void command_prepare(struct command_env *env, struct command_call *call)
 {
     (void)env;
-    (void)call;
+    call->command = (const void *)&fake_rows[is_lend(call)];
 }
 
 void command_prefetch(struct command_env *env, struct command_call *calls, unsigned count)
@@ -86,16 +96,28 @@ static void fake_big(struct resp_writer *w, size_t n)
     }
 }
 
-/* As GET sends a large value: from memory that is not the connection's. */
-static void fake_direct(struct session *s, size_t n)
+static char fake_store[FAKE_DIRECT_MAX];
+static size_t fake_lent; /* bytes of it */
+
+/* Nobody may look at it later. */
+static void fake_wipe(void)
 {
-    static char bytes[FAKE_DIRECT_MAX];
-    memset(bytes, 'd', n);
-    if (!s->ops->send_bulk(s, strview_of(bytes, n))) {
+    memset(fake_store, 0, fake_lent);
+    fake_lent = 0;
+}
+
+/* As GET sends a large value: from memory that is not the connection's. */
+static void fake_lend(struct session *s, size_t n, bool stays)
+{
+    memset(fake_store, 'd', n);
+    if (!s->ops->lend_bulk(s, strview_of(fake_store, n), stays)) {
         struct resp_writer w = session_writer(s);
-        resp_write_bulk(&w, strview_of(bytes, n));
+        resp_write_bulk(&w, strview_of(fake_store, n));
     }
-    memset(bytes, 0, n); /* nobody may look at it later */
+    fake_lent = size_max(fake_lent, n);
+    if (!stays) {
+        fake_wipe();
+    }
 }
 
 static void fake_kill(struct command_env *env, struct session *self)
@@ -113,6 +135,10 @@ enum command_result command_run(struct command_env *env, struct command_call *ca
     struct session *s = call->session;
     struct resp_writer w = session_writer(s);
     struct strview name = call->argv[0];
+    s->last_command = call->command;
+    if (!is_lend(call)) {
+        fake_wipe();
+    }
     if (strview_eq_nocase(name, "ping")) {
         resp_write_simple(&w, strview_str("PONG"));
     } else if (strview_eq_nocase(name, "echo") && call->argc == 2) {
@@ -120,7 +146,9 @@ enum command_result command_run(struct command_env *env, struct command_call *ca
     } else if (strview_eq_nocase(name, "big")) {
         fake_big(&w, (size_t)fake_number(call));
     } else if (strview_eq_nocase(name, "direct")) {
-        fake_direct(s, (size_t)fake_number(call));
+        fake_lend(s, (size_t)fake_number(call), false);
+    } else if (is_lend(call)) {
+        fake_lend(s, (size_t)fake_number(call), true);
     } else if (strview_eq_nocase(name, "spin")) {
         const int64_t until_us = clock_now_us() + fake_number(call);
         while (clock_now_us() < until_us) {

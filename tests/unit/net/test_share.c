@@ -40,6 +40,69 @@ static void conn__large_values_leave_without_a_copy_or_with_one(void **state)
     close(fd);
 }
 
+/* Appends what is to be sent and what is to come back. */
+static void expect_lent(struct buf *requests, struct buf *replies, size_t n)
+{
+    char number[16];
+    const int digits = snprintf(number, sizeof(number), "%zu", n);
+    assert_true(buf_printf(requests, "*2\r\n$4\r\nLEND\r\n$%d\r\n%s\r\n", digits, number));
+    assert_true(buf_printf(replies, "$%s\r\n", number));
+    for (size_t i = 0; i < n; i++) {
+        assert_true(buf_append_char(replies, 'd'));
+    }
+    assert_true(buf_append_str(replies, "\r\n"));
+}
+
+static void expect_pong(struct buf *requests, struct buf *replies)
+{
+    assert_true(buf_append_str(requests, "*1\r\n$4\r\nPING\r\n"));
+    assert_true(buf_append_str(replies, "+PONG\r\n"));
+}
+
+/* The fake wipes what it lent when another command runs, for this client or for another. */
+static void conn__lent_values_are_sent_before_anything_else_runs(void **state)
+{
+    struct world *w = *state;
+    int fds[2] = {open_client(w), open_client(w)};
+    for (size_t lent = 0; lent <= 2 * LOANS_MAX + 1; lent++) {
+        struct buf requests = {0}, replies = {0};
+        expect_pong(&requests, &replies);
+        for (size_t i = 0; i < lent; i++) {
+            expect_lent(&requests, &replies, 100 + i);
+        }
+        if (lent % 3 != 0) {
+            expect_pong(&requests, &replies);
+            expect_lent(&requests, &replies, 70000);
+            expect_lent(&requests, &replies, 1);
+        }
+        for (int i = 0; i < 2; i++) {
+            struct buf all = {0};
+            assert_true(buf_append_view(&all, buf_view(&requests)));
+            push(fds[i], &all);
+            assert_int_equal(buf_len(&all), 0);
+            buf_fini(&all);
+        }
+        for (int i = 0; i < 2; i++) {
+            size_t seen = 0;
+            for (int t = 0; t < TURNS_MAX && seen < buf_len(&replies); t++) {
+                static char got[1 << 17];
+                turns(w, 1);
+                ssize_t n = recv(fds[i], got, sizeof(got), 0);
+                if (n > 0) {
+                    assert_true((size_t)n <= buf_len(&replies) - seen);
+                    assert_memory_equal(got, replies.data + replies.head + seen, n);
+                    seen += (size_t)n;
+                }
+            }
+            assert_int_equal(seen, buf_len(&replies));
+        }
+        buf_fini(&requests);
+        buf_fini(&replies);
+    }
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* ---- fairness ---- */
 
 /* Requests as many as the socket takes. */
@@ -102,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(conn__large_values_leave_without_a_copy_or_with_one),
+        CASE(conn__lent_values_are_sent_before_anything_else_runs),
         CASE(conn__a_greedy_pipeline_gets_a_share_of_each_turn),
         CASE(conn__slow_requests_get_a_share_of_the_time),
         CASE(conn__early_replies_are_a_share_of_each_turn),
