@@ -56,6 +56,7 @@ struct index_owner {
     uint64_t (*hash_of)(void *ctx, uint64_t ref);
     void (*prefetch)(void *ctx, uint64_t ref);
     bool (*may_allocate)(void *ctx, size_t bytes);
+    bool huge_pages; /* the system is asked for them */
     uint64_t *moves; /* counted up whenever slots change their places; NULL: nobody asks */
 };
 

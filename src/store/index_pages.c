@@ -120,6 +120,7 @@ static struct chunk *chunk_create(struct index *ix)
     }
     (void)munmap(p + CHUNK_BYTES,
                  2 * (size_t)CHUNK_BYTES - CHUNK_BYTES - (excess == CHUNK_BYTES ? 0 : excess));
+    (void)madvise(p, CHUNK_BYTES, ix->owner.huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     c = (struct chunk *)(void *)p;
     *c = (struct chunk){.used = {1}};
     list_init(&c->link);

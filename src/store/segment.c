@@ -25,7 +25,7 @@ static void *reserve(size_t bytes, int protection)
     return p == MAP_FAILED ? NULL : p;
 }
 
-int segments_init(struct segments *sg, uint32_t segment_bytes, size_t arena_bytes)
+int segments_init(struct segments *sg, uint32_t segment_bytes, size_t arena_bytes, bool huge_pages)
 {
     assert(segment_bytes >= SEGMENT_BYTES_MIN && segment_bytes <= SEGMENT_BYTES_MAX);
     assert((segment_bytes & (segment_bytes - 1)) == 0);
@@ -50,8 +50,8 @@ int segments_init(struct segments *sg, uint32_t segment_bytes, size_t arena_byte
         (void)munmap(base, arena_bytes);
         return -ENOMEM;
     }
-    /* Without this a huge page could cost 2 MiB where a few KiB are counted. */
-    (void)madvise(base, arena_bytes, MADV_NOHUGEPAGE);
+    /* Unless they are wanted: a huge page could cost 2 MiB where a few KiB are counted. */
+    (void)madvise(base, arena_bytes, huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     *sg = (struct segments){
         .base = base,
         .table = table,

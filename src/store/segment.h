@@ -95,7 +95,8 @@ struct segments {
 };
 
 /* 0 or -errno. arena_bytes is cut down to what the system grants. */
-int segments_init(struct segments *sg, uint32_t segment_bytes, size_t arena_bytes) WARN_UNUSED;
+int segments_init(struct segments *sg, uint32_t segment_bytes, size_t arena_bytes,
+                  bool huge_pages) WARN_UNUSED;
 void segments_fini(struct segments *sg);
 
 /* A free segment, zeroed but for `resident`: with pages when there is one, else the lowest.

@@ -96,7 +96,8 @@ int store_create(struct store **out, const struct store_options *options, const 
         s->db_space[db] = (uint8_t)db;
         s->spaces[db].state = SPACE_ACTIVE;
     }
-    rc = segments_init(&s->segs, choose_segment_bytes(options), choose_arena_bytes(options));
+    rc = segments_init(&s->segs, choose_segment_bytes(options), choose_arena_bytes(options),
+                       options->huge_pages);
     if (rc == 0) {
         rc = due_heap_init(&s->due, s->segs.count);
     }

@@ -28,6 +28,14 @@ static const struct option store_option_rows[] = {
      .max = INT64_MAX,
      .type = OPTION_BYTES,
      .flags = OPTION_FIXED},
+    {.name = "store-huge-pages",
+     .help =
+         "ask for pages of 2 MiB where the system allows: large stores answer faster, and memory "
+         "comes and goes in such steps, not all of them counted",
+     .def = "no",
+     .offset = offsetof(struct store_options, huge_pages),
+     .type = OPTION_BOOL,
+     .flags = OPTION_FIXED},
     {.name = "store-hash-seed",
      .help = "fixed seed of the key hash, for tests that must repeat; 0: random",
      .def = "0",

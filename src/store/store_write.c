@@ -28,6 +28,7 @@ static const struct index_owner *owner_of(struct store *s, struct index_owner *o
         .hash_of = store_hash_of_ref,
         .prefetch = store_prefetch_ref,
         .may_allocate = on_index_allocates,
+        .huge_pages = s->options->huge_pages,
         .moves = &s->slot_moves,
     };
     return owner;

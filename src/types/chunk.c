@@ -32,6 +32,7 @@ static bool reserve(struct chunks *c)
     if (p == MAP_FAILED) {
         return false;
     }
+    (void)madvise(p, bytes, MADV_NOHUGEPAGE); /* counted by the small page */
     /* Up to one chunk is lost to the alignment. */
     const uintptr_t at = ((uintptr_t)p + CHUNK_BYTES - 1) & ~(uintptr_t)(CHUNK_BYTES - 1);
     c->base = (char *)at;

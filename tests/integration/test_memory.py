@@ -254,6 +254,25 @@ class ObjectUse(CompareCase):
         self.assertEqual(self.c.cmd("OBJECT", "FREQ", "k"), before + 20)
 
 
+@unittest.skipUnless(os.path.exists("/sys/kernel/mm/transparent_hugepage"), "the kernel has no transparent huge pages")
+class HugePages(unittest.TestCase):
+    def flags(self, *options):
+        """Those of all mappings: hg where huge pages were asked for, nh where they were refused."""
+        with Tarn(*options) as tarn, tarn.connect() as c:
+            for i in range(2000):  # the index has pages of its own by then
+                c.cmd("SET", f"k{i}", "v")
+            with open(f"/proc/{tarn.pid}/smaps", encoding="ascii") as f:
+                return {word for line in f if line.startswith("VmFlags:") for word in line.split()[1:]}
+
+    def test_they_are_refused(self):
+        flags = self.flags()
+        self.assertIn("nh", flags)
+        self.assertNotIn("hg", flags)
+
+    def test_they_are_asked_for_on_request(self):
+        self.assertIn("hg", self.flags("--store-huge-pages", "yes"))
+
+
 class Limit(unittest.TestCase):
     def test_it_holds_under_mixed_values(self):
         limit = 32 * MIB

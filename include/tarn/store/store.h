@@ -118,6 +118,7 @@ struct store_options {
     int64_t segment_bytes; /* power of two; 0: chosen from maxmemory */
     int64_t arena_bytes;   /* address space to reserve; 0: from the machine's memory */
     int64_t hash_seed;     /* 0: random */
+    bool huge_pages;       /* ask the system for them */
 };
 extern const struct option_table store_option_table;
 extern const char *const store_policy_names[]; /* NULL-terminated: noeviction, allkeys-fifo, ... */

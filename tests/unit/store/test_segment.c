@@ -12,7 +12,7 @@ static int setup(void **state)
 {
     static struct segments sg;
     *state = &sg;
-    return segments_init(&sg, SEGMENT_BYTES, 64 * SEGMENT_BYTES);
+    return segments_init(&sg, SEGMENT_BYTES, 64 * SEGMENT_BYTES, false);
 }
 
 static int teardown(void **state)
