@@ -23,10 +23,11 @@ void spares_trim(struct spares *s)
 {
     if (s->low > 0) {
         drop_oldest(s, (s->low + 1) / 2);
-    } else if (s->freed >= FREED_MIN) {
+    } else if (s->freed >= FREED_MIN && s->freed == s->freed_before) {
         (void)malloc_trim(0);
         s->freed = 0;
     }
+    s->freed_before = s->freed;
     s->low = s->count;
 }
 

@@ -22,7 +22,7 @@ struct spares {
     unsigned count;
     unsigned low; /* the smallest count since the last trim: so many were never taken */
     size_t bytes;
-    size_t freed;                /* bytes that may still lie in the heap */
+    size_t freed, freed_before;  /* bytes that may still lie in the heap; those of the last call */
     struct buf bufs[SPARES_MAX]; /* empty, with memory */
 };
 
@@ -62,8 +62,8 @@ static inline void spares_give(struct spares *s, struct buf *b)
     }
 }
 
-/* For a tick: frees half of those that nobody took since the last call. When there is nothing left
- * to free, what has become free in the heap meanwhile goes back to the system. */
+/* For a tick: frees half of those that nobody took since the last call. Once nothing more is freed,
+ * what has become free in the heap meanwhile goes back to the system. */
 void spares_trim(struct spares *s);
 void spares_fini(struct spares *s);
 
