@@ -125,15 +125,32 @@ static uint32_t epoch_now(const struct ghost *g, uint32_t origin)
     return (uint32_t)(g->evictions[origin] / g->unit) & EPOCH_MASK;
 }
 
-static uint32_t cell_epochs(const struct ghost *g, uint32_t cell)
+static uint32_t epochs_since(uint32_t cell, uint32_t now)
 {
-    return (epoch_now(g, cell >> 31) - cell) & EPOCH_MASK;
+    return (now - cell) & EPOCH_MASK;
 }
 
-/* How little a cell is worth: its age by the measure of its origin. */
-static uint32_t staleness(const struct ghost *g, uint32_t cell)
+/* The cell that is worth least: by its age in the measure of its origin. (Dividing for each cell
+ * took 10 % of a SET under eviction.) */
+static unsigned stalest_of(const struct ghost *g, const uint32_t *bucket)
 {
-    return cell_epochs(g, cell) * (cell >> 31 == GHOST_FROM_MAIN ? GHOST_MAIN_PART : 1);
+    const uint32_t now[] = {epoch_now(g, 0), epoch_now(g, 1)};
+    static_assert(GHOST_ORIGINS == 2, "an origin is a bit");
+    unsigned place = 0;
+    uint32_t stalest = 0;
+    for (unsigned i = 0; i < BUCKET_CELLS; i++) {
+        if (bucket[i] == 0) {
+            return i;
+        }
+        const uint32_t origin = bucket[i] >> 31;
+        const uint32_t stale = epochs_since(bucket[i], now[origin]) *
+                               (origin == GHOST_FROM_MAIN ? GHOST_MAIN_PART : 1);
+        if (stale >= stalest) {
+            stalest = stale;
+            place = i;
+        }
+    }
+    return place;
 }
 
 void ghost_add(struct ghost *g, uint64_t hash, enum ghost_origin origin)
@@ -142,20 +159,8 @@ void ghost_add(struct ghost *g, uint64_t hash, enum ghost_origin origin)
         return;
     }
     uint32_t *bucket = bucket_of(g, hash);
-    unsigned place = 0;
-    uint32_t stalest = 0;
-    for (unsigned i = 0; i < BUCKET_CELLS; i++) {
-        if (bucket[i] == 0) {
-            place = i;
-            break;
-        }
-        uint32_t stale = staleness(g, bucket[i]);
-        if (stale >= stalest) {
-            stalest = stale;
-            place = i;
-        }
-    }
-    bucket[place] = (uint32_t)origin << 31 | fingerprint(hash) << 16 | epoch_now(g, origin);
+    bucket[stalest_of(g, bucket)] = (uint32_t)origin << 31 | fingerprint(hash) << 16 |
+                                    epoch_now(g, origin);
     g->evictions[origin]++;
 }
 
@@ -168,7 +173,7 @@ bool ghost_take(struct ghost *g, uint64_t hash, enum ghost_origin *origin, uint6
     for (unsigned i = 0; i < BUCKET_CELLS; i++) {
         if (bucket[i] != 0 && (bucket[i] >> 16 & 0x7fff) == fingerprint(hash)) {
             *origin = (enum ghost_origin)(bucket[i] >> 31);
-            *age = cell_epochs(g, bucket[i]) * g->unit;
+            *age = epochs_since(bucket[i], epoch_now(g, *origin)) * g->unit;
             bucket[i] = 0;
             return true;
         }
