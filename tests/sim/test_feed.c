@@ -59,29 +59,13 @@ static void up(struct world *w)
     memset(&heard, 0, sizeof(heard));
 }
 
-static void load(struct world *w, const char *key)
-{
-    struct reader r = {0};
-    (void)world_get(w, key, &r);
-    world_turn(w);
-    assert_int_equal(r.status, LOAD_FOUND);
-}
-
-static bool is_hit(struct world *w, const char *key)
-{
-    struct reader r = {0};
-    const bool is_hit = world_get(w, key, &r);
-    load_waiter_cancel(&r.waiter);
-    return is_hit;
-}
-
 /* Rule 17. */
 static void feed__key_that_changed_is_forgotten_and_told(void **state)
 {
     struct world *w = *state;
     struct reader r = {0};
     up(w);
-    load(w, "user:1");
+    world_fill(w, "user:1");
     world_mock(w, "FEED KEY user:1");
     assert_string_equal(heard.keys, "user:1=1;");
     assert_false(world_has(w, "user:1"));
@@ -112,20 +96,20 @@ static void feed__notice_names_keys_and_maps(void **state)
 {
     struct world *w = *state;
     up(w);
-    load(w, "user:1");
-    load(w, "user:2");
-    load(w, "page:a");
-    load(w, "note:1");
+    world_fill(w, "user:1");
+    world_fill(w, "user:2");
+    world_fill(w, "page:a");
+    world_fill(w, "note:1");
     world_mock(w, "NOTICE 'user:1\nuser:7'");
     assert_string_equal(heard.keys, "user:1=1;user:7=0;");
-    assert_true(is_hit(w, "user:2"));
+    assert_true(world_is_hit(w, "user:2"));
     world_mock(w, "NOTICE !user");
     assert_string_equal(heard.maps, "user;");
-    assert_false(is_hit(w, "user:2"));
-    assert_true(is_hit(w, "page:a"));
+    assert_false(world_is_hit(w, "user:2"));
+    assert_true(world_is_hit(w, "page:a"));
     world_mock(w, "NOTICE !note"); /* not a map of this source: everything of it */
-    assert_false(is_hit(w, "page:a"));
-    assert_true(is_hit(w, "note:1"));
+    assert_false(world_is_hit(w, "page:a"));
+    assert_true(world_is_hit(w, "note:1"));
     assert_string_equal(heard.maps, "user;user;page;");
 }
 
@@ -133,17 +117,17 @@ static void feed__notice_names_keys_and_maps(void **state)
 static void feed__first_up_and_every_other_is_a_gap(void **state)
 {
     struct world *w = *state;
-    load(w, "user:1");
-    load(w, "note:1");
+    world_fill(w, "user:1");
+    world_fill(w, "note:1");
     world_mock(w, "FEED UP");
     assert_string_equal(heard.maps, "user;page;");
-    assert_false(is_hit(w, "user:1"));
-    assert_true(is_hit(w, "note:1"));
-    load(w, "user:1");
+    assert_false(world_is_hit(w, "user:1"));
+    assert_true(world_is_hit(w, "note:1"));
+    world_fill(w, "user:1");
     world_mock(w, "FEED DOWN");
-    assert_true(is_hit(w, "user:1"));
+    assert_true(world_is_hit(w, "user:1"));
     world_mock(w, "FEED UP");
-    assert_false(is_hit(w, "user:1"));
+    assert_false(world_is_hit(w, "user:1"));
     assert_int_equal(world_source_stat(w, "m", "feed_gaps"), 2);
 }
 
@@ -159,7 +143,7 @@ static void feed__gap_voids_loads_from_before(void **state)
     world_mock(w, "RELEASE");
     world_turn(w);
     assert_answer(&r, "mock:1:1");
-    assert_false(is_hit(w, "user:1"));
+    assert_false(world_is_hit(w, "user:1"));
 }
 
 static void feed__lives_are_short_while_it_is_down(void **state)
@@ -167,19 +151,19 @@ static void feed__lives_are_short_while_it_is_down(void **state)
     struct world *w = *state;
     up(w);
     world_line(w, "source-set m gap-ttl 5s");
-    load(w, "user:1");
+    world_fill(w, "user:1");
     world_pass(w, 60000);
     world_mock(w, "FEED DOWN");
     world_pass(w, 4000);
-    load(w, "user:2");
-    assert_true(is_hit(w, "user:1"));
+    world_fill(w, "user:2");
+    assert_true(world_is_hit(w, "user:1"));
     world_pass(w, 1000);
-    assert_false(is_hit(w, "user:1"));
-    assert_true(is_hit(w, "user:2"));
+    assert_false(world_is_hit(w, "user:1"));
+    assert_true(world_is_hit(w, "user:2"));
     world_pass(w, 4000);
-    assert_false(is_hit(w, "user:2"));
+    assert_false(world_is_hit(w, "user:2"));
     world_line(w, "source-set m gap-ttl 1h");
-    assert_true(is_hit(w, "user:2"));
+    assert_true(world_is_hit(w, "user:2"));
 }
 
 static void feed__on_gap_says_what_becomes_of_values(void **state)
@@ -188,10 +172,10 @@ static void feed__on_gap_says_what_becomes_of_values(void **state)
     struct reader r = {0};
     up(w);
     world_line(w, "source-set m on-gap keep");
-    load(w, "user:1");
+    world_fill(w, "user:1");
     world_mock(w, "FEED DOWN");
     world_mock(w, "FEED UP");
-    assert_true(is_hit(w, "user:1"));
+    assert_true(world_is_hit(w, "user:1"));
     world_line(w, "source-set m on-gap soft");
     world_line(w, "map-set user stale-ttl 10s");
     world_mock(w, "FEED DOWN");
@@ -210,8 +194,8 @@ static void feed__what_ended_with_a_gap_may_save_from_errors(void **state)
     struct world *w = *state;
     struct reader r = {0};
     up(w);
-    load(w, "user:1");
-    load(w, "user:2");
+    world_fill(w, "user:1");
+    world_fill(w, "user:2");
     world_mock(w, "FEED DOWN");
     world_mock(w, "FEED UP");
     world_mock(w, "FAIL down");
@@ -230,7 +214,7 @@ static void feed__soft_invalidation_keeps_the_stale_window(void **state)
     struct reader r = {0};
     up(w);
     world_line(w, "map-set user stale-ttl 10s");
-    load(w, "user:1");
+    world_fill(w, "user:1");
     world_pass(w, 1);
     assert_true(sources_invalidate_key(w->sources, strview_str("user:1"), true));
     assert_true(world_get(w, "user:1", &r));
@@ -290,7 +274,7 @@ static void feed__up_makes_the_breaker_probe_at_once(void **state)
     assert_int_equal(world_load(w, "user:1", w->clock.mono_ms, &refused), LOAD_AT_ONCE);
     world_mock(w, "FEED UP");
     world_pass(w, 1);
-    load(w, "user:1");
+    world_fill(w, "user:1");
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(feed__##name, setup, world_teardown)

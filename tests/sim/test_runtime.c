@@ -31,14 +31,6 @@ static void read_value(struct world *w, const char *key, const char *value)
     assert_answer(&r, value);
 }
 
-static bool is_hit(struct world *w, const char *key)
-{
-    struct reader r = {0};
-    const bool is_hit = world_get(w, key, &r);
-    load_waiter_cancel(&r.waiter);
-    return is_hit;
-}
-
 static struct source_map *map_of(struct world *w, const char *key)
 {
     return sources_match(w->sources, strview_str(key));
@@ -65,7 +57,7 @@ static void runtime__map_that_is_added_loads(void **state)
     assert_null(map_of(w, "page:1"));
     world_line(w, "map page m page:{id:int} 'SELECT $id' jitter 0% ttl 1h refresh-ahead 0");
     read_value(w, "page:1", "mock:1:1");
-    assert_true(is_hit(w, "page:1"));
+    assert_true(world_is_hit(w, "page:1"));
     world_refuses(w, "map page m other:{id:int} 'SELECT $id'", "exists already");
     world_refuses(w, "map more m page:{id:uint} 'SELECT $id'", "a key can match");
     world_refuses(w, "map more m more:{id:uint} 'SELECT $x'", "$x");
@@ -91,7 +83,7 @@ static void runtime__map_of_a_blind_source_is_blind(void **state)
     world_line(w, "map page n page:{id:int} 'SELECT $id' jitter 0% ttl 1h refresh-ahead 0");
     read_value(w, "page:1", "mock:1:1");
     world_pass(w, 6000);
-    assert_false(is_hit(w, "page:1"));
+    assert_false(world_is_hit(w, "page:1"));
 }
 
 static void runtime__deleted_map_is_nobodys(void **state)
@@ -101,7 +93,7 @@ static void runtime__deleted_map_is_nobodys(void **state)
     delete_it(w, "user");
     assert_null(map_of(w, "user:1"));
     assert_null(sources_map_by_name(w->sources, strview_str("user")));
-    assert_false(is_hit(w, "user:1"));
+    assert_false(world_is_hit(w, "user:1"));
     refuses_to_delete(w, "user", "no source and no map");
     struct store_key k = world_key(w, "user:1");
     struct entry_view e;
@@ -143,7 +135,7 @@ static void runtime__new_map_does_not_inherit_rows(void **state)
     delete_it(w, "user");
     world_line(w, "map user m user:{id:int} 'SELECT $id' jitter 0% ttl 1h refresh-ahead 0 "
                   "error-hold 0 stale-error-ttl 1h stale-ttl 1h");
-    assert_false(is_hit(w, "user:1"));
+    assert_false(world_is_hit(w, "user:1"));
     world_mock(w, "FAIL down");
     (void)world_get(w, "user:1", &r);
     world_turn(w);
@@ -153,7 +145,7 @@ static void runtime__new_map_does_not_inherit_rows(void **state)
     struct reader again = {0};
     world_read(w, "user:1", &again);
     assert_int_equal(again.status, LOAD_FOUND);
-    assert_true(is_hit(w, "user:1"));
+    assert_true(world_is_hit(w, "user:1"));
     sources_invalidate_map(w->sources, map_of(w, "user:1"));
     world_mock(w, "FAIL down"); /* its own may help out */
     struct reader old = {0};
@@ -172,7 +164,7 @@ static void runtime__source_goes_after_its_maps(void **state)
     delete_it(w, "page");
     delete_it(w, "n");
     refuses_to_delete(w, "n", "no source and no map");
-    assert_false(is_hit(w, "page:1"));
+    assert_false(world_is_hit(w, "page:1"));
     world_pass(w, 1000);
     read_value(w, "user:1", "mock:1:1");
     world_line(w, "source n mock x");

@@ -28,21 +28,6 @@ static int setup(void **state)
     return 0;
 }
 
-static void load(struct world *w, const char *key)
-{
-    struct reader r = {0};
-    world_read(w, key, &r);
-    assert_int_equal(r.status, LOAD_FOUND);
-}
-
-static bool is_hit(struct world *w, const char *key)
-{
-    struct reader r = {0};
-    const bool is_hit = world_get(w, key, &r);
-    load_waiter_cancel(&r.waiter);
-    return is_hit;
-}
-
 /* The feed is up, and has been for long. */
 static void up(struct world *w)
 {
@@ -54,17 +39,17 @@ static void settle__key_is_forgotten_at_once_and_again(void **state)
 {
     struct world *w = *state;
     up(w);
-    load(w, "user:1");
+    world_fill(w, "user:1");
     world_mock(w, "FEED KEY user:1");
-    assert_false(is_hit(w, "user:1"));
-    load(w, "user:1"); /* perhaps the old row */
+    assert_false(world_is_hit(w, "user:1"));
+    world_fill(w, "user:1"); /* perhaps the old row */
     world_pass(w, 999);
-    assert_true(is_hit(w, "user:1"));
+    assert_true(world_is_hit(w, "user:1"));
     world_pass(w, 1);
-    assert_false(is_hit(w, "user:1"));
-    load(w, "user:1");
+    assert_false(world_is_hit(w, "user:1"));
+    world_fill(w, "user:1");
     world_pass(w, 10000);
-    assert_true(is_hit(w, "user:1"));
+    assert_true(world_is_hit(w, "user:1"));
 }
 
 static void settle__load_in_the_air_is_voided_again(void **state)
@@ -91,11 +76,11 @@ static void settle__map_all_and_gap_come_again(void **state)
     for (size_t i = 0; i < ARRAY_LEN(events); i++) {
         up(w);
         world_mock(w, events[i]);
-        load(w, "user:1");
+        world_fill(w, "user:1");
         world_pass(w, 999);
-        assert_true(is_hit(w, "user:1"));
+        assert_true(world_is_hit(w, "user:1"));
         world_pass(w, 1);
-        assert_false(is_hit(w, "user:1"));
+        assert_false(world_is_hit(w, "user:1"));
     }
     assert_int_equal(world_source_stat(w, "m", "feed_gaps"), 4);
 }
@@ -112,9 +97,9 @@ static void settle__other_feeds_are_exact(void **state)
     assert_int_equal(sources_debug(w->sources, up_words, 3, &reply, &w->err), 0);
     assert_int_equal(sources_debug(w->sources, key_words, 4, &reply, &w->err), 0);
     buf_fini(&reply);
-    load(w, "page:1");
+    world_fill(w, "page:1");
     world_pass(w, 5000);
-    assert_true(is_hit(w, "page:1"));
+    assert_true(world_is_hit(w, "page:1"));
 }
 
 static void settle__zero_is_once(void **state)
@@ -123,9 +108,9 @@ static void settle__zero_is_once(void **state)
     up(w);
     world_line(w, "source-set m settle-ms 0");
     world_mock(w, "FEED KEY user:1");
-    load(w, "user:1");
+    world_fill(w, "user:1");
     world_pass(w, 5000);
-    assert_true(is_hit(w, "user:1"));
+    assert_true(world_is_hit(w, "user:1"));
 }
 
 static void settle__many_take_several_turns(void **state)
@@ -138,18 +123,18 @@ static void settle__many_take_several_turns(void **state)
         (void)snprintf(line, sizeof(line), "FEED KEY user:%d", i);
         world_mock(w, line);
     }
-    load(w, "user:0");
+    world_fill(w, "user:0");
     char last[32];
     (void)snprintf(last, sizeof(last), "user:%d", KEYS - 1);
-    load(w, last);
+    world_fill(w, last);
     w->clock.mono_ms += 1000;
     sources_tick(w->sources);
-    assert_false(is_hit(w, "user:0"));
-    assert_true(is_hit(w, last)); /* one turn does not do them all */
+    assert_false(world_is_hit(w, "user:0"));
+    assert_true(world_is_hit(w, last)); /* one turn does not do them all */
     for (int i = 0; i < KEYS / 1000; i++) {
         world_pass(w, 1);
     }
-    assert_false(is_hit(w, last));
+    assert_false(world_is_hit(w, last));
 }
 
 static void settle__too_many_become_everything(void **state)
@@ -162,11 +147,11 @@ static void settle__too_many_become_everything(void **state)
         for (int i = 0; i < 40000; i++) {
             world_mock(w, line);
         }
-        load(w, "user:1");
+        world_fill(w, "user:1");
         world_pass(w, 999);
-        assert_true(is_hit(w, "user:1"));
+        assert_true(world_is_hit(w, "user:1"));
         world_pass(w, 1);
-        assert_false(is_hit(w, "user:1"));
+        assert_false(world_is_hit(w, "user:1"));
         for (int i = 0; i < 50; i++) {
             world_pass(w, 1);
         }

@@ -154,6 +154,21 @@ void world_prepare(struct world *w, struct reader *r)
                                     .client_weight = r->waiter.client_weight}};
 }
 
+void world_fill(struct world *w, const char *key)
+{
+    struct reader r = {0};
+    world_read(w, key, &r);
+    assert_int_equal(r.status, LOAD_FOUND);
+}
+
+bool world_is_hit(struct world *w, const char *key)
+{
+    struct reader r = {0};
+    const bool is_hit = world_get(w, key, &r);
+    load_waiter_cancel(&r.waiter);
+    return is_hit;
+}
+
 enum load_start world_load(struct world *w, const char *key, int64_t arrived_ms, struct reader *r)
 {
     struct load_result now;

@@ -61,6 +61,10 @@ void world_await(struct world *w, struct reader *r);
 bool world_get(struct world *w, const char *key, struct reader *r);
 /* world_get() and a turn or, for real databases, as many as it takes. */
 void world_read(struct world *w, const char *key, struct reader *r);
+/* Reads a row that there is. */
+void world_fill(struct world *w, const char *key);
+/* Is the key answered from memory? */
+bool world_is_hit(struct world *w, const char *key);
 /* Straight to the load, for a command that arrived then. */
 enum load_start world_load(struct world *w, const char *key, int64_t arrived_ms, struct reader *r);
 
