@@ -175,6 +175,11 @@ static void count_early(struct conn *c, size_t bytes)
 
 void conn_send_early(struct conn *c)
 {
+    if (c->net->loans.count > 0) {
+        assert(c->net->loans.conn == c);
+        loans_settle(c->net); /* that sends all there is */
+        return;
+    }
     count_early(c, buf_len(&c->out));
     if (c->is_blocked || c->is_dead || c->out.failed) {
         return;

@@ -6,7 +6,7 @@
  *     ECHO x          x
  *     BIG n           n bytes
  *     DIRECT n        n bytes 'd', lent for the moment of the call
- *     LEND n          n bytes 'd', lent until another command runs: that one wipes them
+ *     LEND n          n bytes 'd', lent until another command runs, which wipes them; few are copied
  *     QUIT            +OK, then the connection is closed
  *     WAIT            suspends; when it is run again, +LOADED
  *     DELAY ms        +OK, after that time
@@ -23,6 +23,7 @@
 #include "tarn/proto/resp_write.h"
 
 #define FAKE_DIRECT_MAX (2 << 20)
+#define FAKE_LENT_MIN   4000 /* less is copied */
 #define LOADED_ARRIVED_MS \
     (-2) /* session::active_ms of a session whose WAIT has suspended once \
           */
@@ -110,7 +111,7 @@ static void fake_wipe(void)
 static void fake_lend(struct session *s, size_t n, bool stays)
 {
     memset(fake_store, 'd', n);
-    if (!s->ops->lend_bulk(s, strview_of(fake_store, n), stays)) {
+    if (n < FAKE_LENT_MIN || !s->ops->lend_bulk(s, strview_of(fake_store, n), stays)) {
         struct resp_writer w = session_writer(s);
         resp_write_bulk(&w, strview_of(fake_store, n));
     }

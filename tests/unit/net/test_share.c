@@ -59,48 +59,82 @@ static void expect_pong(struct buf *requests, struct buf *replies)
     assert_true(buf_append_str(replies, "+PONG\r\n"));
 }
 
-/* The fake wipes what it lent when another command runs, for this client or for another. */
+/* Sends the requests and turns until all of the replies are there. */
+static void check_replies(struct world *w, int fd, const struct buf *requests,
+                          const struct buf *replies)
+{
+    struct buf rest = {0};
+    assert_true(buf_append_view(&rest, buf_view(requests)));
+    size_t seen = 0;
+    for (int t = 0; t < TURNS_MAX && seen < buf_len(replies); t++) {
+        static char got[1 << 17];
+        push(fd, &rest);
+        turns(w, 1);
+        const ssize_t n = recv(fd, got, sizeof(got), 0);
+        if (n > 0) {
+            assert_true((size_t)n <= buf_len(replies) - seen);
+            assert_memory_equal(got, replies->data + replies->head + seen, (size_t)n);
+            seen += (size_t)n;
+        }
+    }
+    assert_int_equal(seen, buf_len(replies));
+    buf_fini(&rest);
+}
+
+/* The fake wipes what it lent when another command runs. */
 static void conn__lent_values_are_sent_before_anything_else_runs(void **state)
 {
     struct world *w = *state;
-    int fds[2] = {open_client(w), open_client(w)};
+    int fd = open_client(w);
     for (size_t lent = 0; lent <= 2 * LOANS_MAX + 1; lent++) {
         struct buf requests = {0}, replies = {0};
         expect_pong(&requests, &replies);
         for (size_t i = 0; i < lent; i++) {
-            expect_lent(&requests, &replies, 100 + i);
+            expect_lent(&requests, &replies, FAKE_LENT_MIN - 3 + i);
         }
         if (lent % 3 != 0) {
             expect_pong(&requests, &replies);
             expect_lent(&requests, &replies, 70000);
             expect_lent(&requests, &replies, 1);
         }
-        for (int i = 0; i < 2; i++) {
-            struct buf all = {0};
-            assert_true(buf_append_view(&all, buf_view(&requests)));
-            push(fds[i], &all);
-            assert_int_equal(buf_len(&all), 0);
-            buf_fini(&all);
-        }
-        for (int i = 0; i < 2; i++) {
-            size_t seen = 0;
-            for (int t = 0; t < TURNS_MAX && seen < buf_len(&replies); t++) {
-                static char got[1 << 17];
-                turns(w, 1);
-                ssize_t n = recv(fds[i], got, sizeof(got), 0);
-                if (n > 0) {
-                    assert_true((size_t)n <= buf_len(&replies) - seen);
-                    assert_memory_equal(got, replies.data + replies.head + seen, n);
-                    seen += (size_t)n;
-                }
-            }
-            assert_int_equal(seen, buf_len(&replies));
-        }
+        check_replies(w, fd, &requests, &replies);
         buf_fini(&requests);
         buf_fini(&replies);
     }
-    close(fds[0]);
-    close(fds[1]);
+    close(fd);
+}
+
+static void conn__lent_values_of_one_client_are_sent_before_another_runs(void **state)
+{
+    struct world *w = *state;
+    struct buf requests = {0}, replies = {0};
+    int other = open_client(w);
+    int fd = open_client(w);
+    expect_lent(&requests, &replies, 5000);
+    say(other, "*1\r\n$4\r\nPING\r\n");
+    check_replies(w, fd, &requests, &replies);
+    say(other, "*1\r\n$4\r\nPING\r\n");
+    check_replies(w, fd, &requests, &replies);
+    buf_fini(&requests);
+    buf_fini(&replies);
+    close(fd);
+    close(other);
+}
+
+/* More copied replies behind a lent one than wait for the end of the batch. */
+static void conn__lent_values_go_with_replies_that_are_sent_early(void **state)
+{
+    struct world *w = *state;
+    struct buf requests = {0}, replies = {0};
+    int fd = open_client(w);
+    expect_lent(&requests, &replies, FAKE_LENT_MIN);
+    for (unsigned i = 0; i < 2 * NET_OUT_EARLY_BYTES / (FAKE_LENT_MIN - 1); i++) {
+        expect_lent(&requests, &replies, FAKE_LENT_MIN - 1);
+    }
+    check_replies(w, fd, &requests, &replies);
+    buf_fini(&requests);
+    buf_fini(&replies);
+    close(fd);
 }
 
 /* ---- fairness ---- */
@@ -166,6 +200,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(conn__large_values_leave_without_a_copy_or_with_one),
         CASE(conn__lent_values_are_sent_before_anything_else_runs),
+        CASE(conn__lent_values_of_one_client_are_sent_before_another_runs),
+        CASE(conn__lent_values_go_with_replies_that_are_sent_early),
         CASE(conn__a_greedy_pipeline_gets_a_share_of_each_turn),
         CASE(conn__slow_requests_get_a_share_of_the_time),
         CASE(conn__early_replies_are_a_share_of_each_turn),
