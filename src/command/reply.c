@@ -48,7 +48,7 @@ static NO_INLINE bool lend(const struct cmd_ctx *ctx, struct strview bytes)
     const unsigned unusual = SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_TRACKING;
     /* What was loaded for this command goes with it, and where there are maps the next read may
      * have to load. */
-    const bool stays = !keyspace_has_maps(ctx->env);
+    const bool stays = s->loads == NULL && !keyspace_has_maps(ctx->env);
     if (ctx->is_in_exec || (s->flags & unusual) != 0 || s->ops->lend_bulk == NULL ||
         (!stays && bytes.len < SENT_AT_ONCE_MIN)) {
         return false;

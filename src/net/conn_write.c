@@ -25,7 +25,6 @@
 #include "tarn/base/compiler.h"
 #include "tarn/base/log.h"
 
-#define SEND_MAX        (1024 * 1024) /* at once: what one client may have per turn */
 #define EOF_PATIENCE_MS 1000
 #define OUT_RESUME \
     (NET_OUT_SOFT_BYTES / 4) /* held requests run again when no more than this is unsent */
@@ -103,7 +102,7 @@ static bool is_over(const struct conn *c)
 static bool send_some(struct conn *c)
 {
     struct strview out = buf_view(&c->out);
-    ssize_t n = send(c->watcher.fd, out.data, size_min(out.len, SEND_MAX), MSG_NOSIGNAL);
+    ssize_t n = send(c->watcher.fd, out.data, size_min(out.len, NET_SEND_BYTES), MSG_NOSIGNAL);
     if (n < 0) {
         c->is_blocked = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
         return c->is_blocked;

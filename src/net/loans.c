@@ -12,13 +12,11 @@
 #include "state.h"
 #include "tarn/proto/resp_write.h"
 
-#define LENT_BYTES_MAX (1024 * 1024) /* by one request; more is copied */
-
 bool loans_lend(struct conn *c, struct strview bytes, bool stays)
 {
     struct net *net = c->net;
     struct loans *l = &net->loans;
-    if (c->is_blocked || c->is_dead || c->out.failed || bytes.len > LENT_BYTES_MAX) {
+    if (c->is_blocked || c->is_dead || c->out.failed || bytes.len > NET_SEND_BYTES) {
         return false;
     }
     if (l->count == LOANS_MAX) {

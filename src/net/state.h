@@ -25,6 +25,7 @@
 
 #define NET_READ_BYTES \
     (32 * 1024) /* asked from a socket at once: what one client may have per turn */
+#define NET_SEND_BYTES (1024 * 1024) /* sent at once: likewise */
 #define NET_RING_BYTES \
     (256 * 1024) /* requests of one turn; small enough to stay in the second-level cache */
 #define NET_OUT_SOFT_BYTES \

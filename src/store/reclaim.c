@@ -14,7 +14,7 @@
 
 #define BATCH_ENTRIES 32
 /* What is emptied was not touched for long. (SET under eviction: 3 % less CPU.) */
-#define READ_AHEAD 1024
+#define READ_AHEAD_BYTES 1024
 /* Entries looked at in one step, dead ones and (in a sweep) those that stay included. */
 #define BATCH_VISITS 256
 /* What those entries own outside, about: giving a block back takes longer the larger it is. */
@@ -192,8 +192,8 @@ static unsigned collect(struct store *s, struct cursor *c, struct batch_item ite
                               outside < BATCH_OUTSIDE_BYTES;
          visits++) {
         unsigned char *e = data + c->offset;
-        PREFETCH(e + READ_AHEAD);
-        PREFETCH(e + READ_AHEAD + CACHE_LINE);
+        PREFETCH(e + READ_AHEAD_BYTES);
+        PREFETCH(e + READ_AHEAD_BYTES + CACHE_LINE);
         c->offset += entry_size(e);
         c->visited++;
         if (entry_is_dead(e)) {

@@ -2,7 +2,7 @@
  * struct store and what the files of the store share. Private to the layer.
  *
  * Who does what:
- *   store.c         life, look-up, death of an entry
+ *   store.c         life, death of an entry; store_find.c: look-ups, single and batched
  *   store_write.c   writing an entry, set and remove; store_change.c: resize, expiry, copy, rename
  *   store_walk.c    count, scan, random, flush, swap
  *   store_limit.c   the memory limit; store_tick.c: upkeep in slices
@@ -124,7 +124,7 @@ struct store {
     int64_t expire_lag_ms;
 };
 
-/* ---- look-up (store.c) ---- */
+/* ---- look-up (store_find.c) ---- */
 
 static inline struct space *space_of_db(struct store *s, unsigned db)
 {
