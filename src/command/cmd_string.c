@@ -16,6 +16,7 @@
 #include "reply.h"
 #include "table.h"
 #include "tarn/base/num.h"
+#include "timing.h"
 
 #define SET_OPTIONS    (SET_NX | SET_XX | SET_IFEQ | SET_GET | SET_KEEPTTL | SET_ANY_EXPIRY)
 #define MSETEX_OPTIONS (SET_NX | SET_XX | SET_KEEPTTL | SET_ANY_EXPIRY)
@@ -102,6 +103,21 @@ void cmd_set(struct cmd_ctx *ctx)
     if (key_set(ctx, &key, ctx->argv[2], STORE_NO_EXPIRY)) {
         resp_write_ok(ctx->reply);
     }
+}
+
+bool shortcut_set(struct command_env *env, const struct command_call *call)
+{
+    const struct strview value = call->argv[2];
+    const struct store_write plain = {0};
+    if (UNLIKELY(call->argc != 3 || value.len > TIMING_LARGE_BYTES || env->observed != 0 ||
+                 keyspace_has_maps(env)) ||
+        UNLIKELY(store_make_room(env->store) != STORE_OK) ||
+        UNLIKELY(store_set(env->store, &call->key, value, &plain) != STORE_OK)) {
+        return false;
+    }
+    struct resp_writer w = session_writer(call->session);
+    resp_write_ok(&w);
+    return true;
 }
 
 void cmd_setnx(struct cmd_ctx *ctx)
@@ -282,6 +298,18 @@ void cmd_get(struct cmd_ctx *ctx)
     case KEY_WRONG_TYPE:
         break;
     }
+}
+
+bool shortcut_get(struct command_env *env, const struct command_call *call)
+{
+    struct strview value;
+    if (UNLIKELY(!store_find_short(env->store, &call->key, REPLY_LENT_MIN, &value))) {
+        return false;
+    }
+    struct resp_writer w = session_writer(call->session);
+    resp_write_bulk(&w, value);
+    env->stats.keyspace_hits++;
+    return true;
 }
 
 void cmd_getdel(struct cmd_ctx *ctx)

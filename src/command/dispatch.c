@@ -7,7 +7,7 @@
  * a finished reply away in the same manner.
  *
  * The hot path is command_run() down to the handler: no allocation, no formatting, no look-up, and
- * the clock is read for one run in many (timing.h).
+ * the clock is read for one run in many (timing.h). GET and SET have a short cut around most of it.
  */
 #include "tarn/command/command.h"
 
@@ -176,7 +176,8 @@ static bool admit(struct cmd_ctx *ctx)
 
 static ALWAYS_INLINE void run_handler(struct cmd_ctx *ctx, struct command_stat *stat)
 {
-    if (LIKELY(timing_may_skip(stat, ctx->argc))) {
+    if (LIKELY(timing_may_skip(stat) && ctx->argc <= TIMING_SHORT_WORDS)) {
+        stat->untimed++;
         ctx->command->handler(ctx);
     } else {
         timing_run(ctx, stat);
@@ -361,8 +362,41 @@ static bool run(struct cmd_ctx *ctx)
     return true;
 }
 
+/* Flags of a session in which no command is what it is elsewhere. */
+#define SESSION_UNUSUAL                                                               \
+    (SESSION_IN_MULTI | SESSION_SUBSCRIBER | SESSION_REPLY_OFF | SESSION_REPLY_SKIP | \
+     SESSION_REPLY_SKIP_NEXT | SESSION_TRACKING | SESSION_NO_TOUCH)
+
+/* What all of command_run() comes to where nothing is unusual, for commands that have a short cut.
+ * (A GET takes 200 of its 1080 instructions less, a SET 350 of 1430.) */
+static ALWAYS_INLINE bool take_shortcut(struct command_env *env, struct command_call *call)
+{
+    struct session *s = call->session;
+    const struct command *c = call->command;
+    if (UNLIKELY(c == NULL) || c->shortcut == NULL || UNLIKELY(!arity_fits(c, call->argc)) ||
+        UNLIKELY((s->flags & (SESSION_UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED) ||
+        UNLIKELY(s->loads != NULL || env->attention != 0)) {
+        return false;
+    }
+    struct command_stat *stat = command_stat_of(env, c);
+    store_key_use_db(&call->key, s->db);
+    if (UNLIKELY(!timing_may_skip(stat)) || !c->shortcut(env, call)) {
+        return false;
+    }
+    s->active_ms = env->clock->mono_ms;
+    s->last_command = c;
+    s->commands++;
+    stat->untimed++;
+    stat->calls++;
+    env->stats.commands_processed++;
+    return true;
+}
+
 enum command_result command_run(struct command_env *env, struct command_call *call)
 {
+    if (take_shortcut(env, call)) {
+        return COMMAND_DONE;
+    }
     struct session *s = call->session;
     struct resp_writer reply = session_writer(s);
     if (LIKELY(s->loads == NULL)) {

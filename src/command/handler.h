@@ -44,6 +44,11 @@ struct cmd_ctx {
 
 typedef void (*cmd_handler)(struct cmd_ctx *ctx);
 
+/* The short cut of a command that is most of a cache's work: it runs the call in its plainest case,
+ * reply and hits included. False: this is another case, and the handler's. Only for sessions and
+ * times in which nothing is unusual, and for calls that fit the row's arity. */
+typedef bool (*cmd_shortcut)(struct command_env *env, const struct command_call *call);
+
 enum cmd_flag { /* Redis's names in COMMAND INFO; bits as in the row */
                 CMD_WRITE = 1 << 0,
                 CMD_READONLY = 1 << 1,
@@ -98,6 +103,7 @@ struct command {
     const char *name;      /* lower case; for a subcommand only its own word */
     const char *full_name; /* "get", "client|list": what error texts and statistics show */
     cmd_handler handler;   /* NULL for a container */
+    cmd_shortcut shortcut; /* tried before the handler; NULL: there is none */
     int arity;      /* as Redis: 3 exactly, -3 at least; a subcommand counts the container's word */
     unsigned flags; /* enum cmd_flag */
     struct cmd_keys keys;

@@ -14,9 +14,7 @@
 #include "tarn/base/buf.h"
 #include "tarn/base/compiler.h"
 
-/* Below this a copy costs less than gathering: with values of 3 KiB the two are level. */
-#define LENT_MIN 4000
-/* The same for bytes that have to be sent at once. (Not copying saves 4 us of a GET of 64 KiB.) */
+/* REPLY_LENT_MIN for bytes that have to be sent at once. (Not copying saves 4 us of a GET of 64 KiB.) */
 #define SENT_AT_ONCE_MIN (32 * 1024)
 
 /* Headers of aggregates and a number or two. */
@@ -58,7 +56,7 @@ static NO_INLINE bool lend(const struct cmd_ctx *ctx, struct strview bytes)
 
 void reply_stored_bulk(struct cmd_ctx *ctx, struct strview bytes)
 {
-    if (LIKELY(bytes.len < LENT_MIN) || !lend(ctx, bytes)) {
+    if (LIKELY(bytes.len < REPLY_LENT_MIN) || !lend(ctx, bytes)) {
         resp_write_bulk(ctx->reply, bytes);
     } else {
         ctx->sent = bytes.len;

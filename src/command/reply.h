@@ -24,6 +24,9 @@ void reply_arity_error(struct cmd_ctx *ctx);
 /* "ERR unknown subcommand or wrong number of arguments ...", for subcommands of the same kind. */
 void reply_subcommand_error(struct cmd_ctx *ctx);
 
+/* Below this a copy costs less than gathering: with values of 3 KiB the two are level. */
+#define REPLY_LENT_MIN 4000
+
 /* A bulk that is the whole reply of a command that ends with it and changes nothing, with bytes of
  * the store (or of a load). A large one goes to the socket from where it lies. */
 void reply_stored_bulk(struct cmd_ctx *ctx, struct strview bytes);

@@ -32,6 +32,9 @@
 #undef SUBCOMMAND
 #undef CONTAINER_END
 
+bool shortcut_get(struct command_env *env, const struct command_call *call);
+bool shortcut_set(struct command_env *env, const struct command_call *call);
+
 /* The place of each row; a container's subcommands follow it. CONTAINER_END names the place after
  * them and then steps back, so that it takes no row. */
 #define COMMAND(name, ...)                     COMMAND_ID_##name,

@@ -38,14 +38,10 @@ uint64_t timing_count_up_to(const struct timing *t, uint64_t ns);
 /* With more words any command may take long. */
 #define TIMING_SHORT_WORDS 16
 
-/* Need this run not be timed? Then it counts for the next one that is. */
-static inline bool timing_may_skip(struct command_stat *stat, int argc)
+/* Need a run of few words not be timed? Then it counts for the next one that is. */
+static inline bool timing_may_skip(const struct command_stat *stat)
 {
-    if (stat->untimed >= stat->untimed_max || argc > TIMING_SHORT_WORDS) {
-        return false;
-    }
-    stat->untimed++;
-    return true;
+    return stat->untimed < stat->untimed_max;
 }
 
 /* Runs the handler between two looks at the clock. */

@@ -203,11 +203,20 @@ bool store_find(struct store *s, const struct store_key *k, struct entry_view *o
     if (UNLIKELY(slot == NULL)) {
         return false;
     }
-    uint32_t bits = slot_policy(*slot);
-    uint32_t touched = policy_touch(bits, store_time_s(s), s->policy->freq_max);
-    if (touched != bits) {
-        *slot = slot_make(slot_ref(*slot), touched);
+    store_touch(s, slot);
+    return true;
+}
+
+bool store_find_short(struct store *s, const struct store_key *k, size_t max,
+                      struct strview *value_out)
+{
+    struct entry_view e;
+    uint64_t *slot = find_live(s, k, &e);
+    if (UNLIKELY(slot == NULL || e.type != ENTRY_STRING || e.aux != NULL || e.value.len >= max)) {
+        return false;
     }
+    store_touch(s, slot);
+    *value_out = e.value;
     return true;
 }
 

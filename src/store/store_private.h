@@ -136,6 +136,16 @@ static inline uint32_t store_time_s(const struct store *s)
     return (uint32_t)((uint64_t)s->clock->mono_ms / 1000);
 }
 
+/* The entry was used: its policy bits say so. */
+static inline void store_touch(const struct store *s, uint64_t *slot)
+{
+    uint32_t bits = slot_policy(*slot);
+    uint32_t touched = policy_touch(bits, store_time_s(s), s->policy->freq_max);
+    if (touched != bits) {
+        *slot = slot_make(slot_ref(*slot), touched);
+    }
+}
+
 /* The slot of a key, expired or not; NULL when absent. */
 uint64_t *store_lookup(const struct store *s, const struct space *sp, const struct store_key *k);
 /* The slot of a live key; an expired entry is taken out first. */

@@ -184,6 +184,11 @@ void store_prefetch(const struct store *s, struct store_key *const *keys, unsign
 
 /* The live entry; counts as a use for the policy. False: absent or expired. */
 bool store_find(struct store *s, const struct store_key *k, struct entry_view *out);
+
+/* The same for what is common: a string of less than `max` bytes without aux. False: there is
+ * something else, which was not used, or nothing. */
+bool store_find_short(struct store *s, const struct store_key *k, size_t max,
+                      struct strview *value_out);
 /* The same without counting as a use. */
 bool store_peek(struct store *s, const struct store_key *k, struct entry_view *out);
 
