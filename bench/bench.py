@@ -21,7 +21,7 @@ def parse(argv):
     parser.add_argument("--list", action="store_true", help="show the workloads and end")
     parser.add_argument("--quick", action="store_true", help="a few workloads, short runs: under five minutes")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PATH",
-                        help="one more server: a redis, valkey, memcached or tarn binary; repeatable")
+                        help="one more server: a redis, valkey, memcached, tarn or floor binary; repeatable")
     parser.add_argument("--only", metavar="NAME,...", help="of the peers, only these")
     parser.add_argument("--repeats", type=int, help="rounds in which the servers take turns (5; --quick: 3)")
     parser.add_argument("--seconds", type=float, help="of each measured run (4; --quick: 1.5)")
@@ -55,16 +55,17 @@ def choose_programs(args):
     return [servers.Program("tarn", args.tarn)] + peers
 
 
-def choose_work(args):
-    """Names of loads and of special measurements."""
-    known = [w.name for w in WORKLOADS] + list(SPECIALS)
+def choose_work(args, programs):
+    """Names of loads and of special measurements. A floor can only be loaded."""
+    has_floor = any(p.is_floor for p in programs)
+    known = [w.name for w in WORKLOADS] + ([] if has_floor else list(SPECIALS))
     unknown = [n for n in args.names if n not in known]
     if unknown:
         raise LookupError(f"no such workload: {', '.join(unknown)} (see --list)")
     if args.names:
         return args.names
     if args.quick:
-        return [w.name for w in WORKLOADS if w.is_quick] + list(QUICK)
+        return [w.name for w in WORKLOADS if w.is_quick] + ([] if has_floor else list(QUICK))
     return known
 
 
@@ -86,7 +87,7 @@ def main(argv):
         return 0
     try:
         programs = choose_programs(args)
-        chosen = choose_work(args)
+        chosen = choose_work(args, programs)
     except LookupError as error:
         print(f"script/bench: {error}", file=sys.stderr)
         return 64

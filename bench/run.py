@@ -40,7 +40,7 @@ class Context:
     def load(self, server, *arguments):
         """One run of tarn-load; its result as a dict."""
         command = [self.load_path, "--port", str(server.port), "--pid", str(server.pid), "--core", str(self.load_core),
-                   "--protocol", server.program.protocol, "--format", "json", *map(str, arguments)]
+                   *server.program.load_arguments, "--format", "json", *map(str, arguments)]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=None if sys.stderr.isatty() else subprocess.PIPE,
                               text=True, check=False)
         if done.returncode != 0 or not done.stdout:

@@ -45,8 +45,13 @@ def memcached_command(binary, port, limit, directory):
             "-m", str(limit // MIB or NO_LIMIT_MIB)] + user
 
 
+def floor_command(binary, port, limit, directory):
+    return [binary, str(port)]
+
+
 # What `--version` says -> how it is started. The first word that fits decides.
-COMMANDS = {"tarn": tarn_command, "redis": redis_command, "valkey": redis_command, "memcached": memcached_command}
+COMMANDS = {"tarn": tarn_command, "redis": redis_command, "valkey": redis_command, "memcached": memcached_command,
+            "floor": floor_command}
 PACKAGED = ("redis-server", "valkey-server", "memcached")
 
 
@@ -66,6 +71,16 @@ class Program:
             raise LookupError(f"{name}: {path} --version says nothing of {', '.join(COMMANDS)}: {text[:80]!r}")
         version = re.search(r"v=(\S+)|(\d+(?:\.\d+)+)", text)
         self.version = (version.group(1) or version.group(2)) if version else "?"
+
+    @property
+    def load_arguments(self):
+        """For tarn-load."""
+        return ["--protocol", self.protocol] + (["--unchecked"] if self.is_floor else [])
+
+    @property
+    def is_floor(self):
+        """It keeps nothing: see floor.c."""
+        return self.kind == "floor"
 
     @property
     def protocol(self):

@@ -149,8 +149,10 @@ static void count_reply(struct conn *c, struct engine *e, enum reply reply, bool
     t->misses += reply == REPLY_MISS;
     t->errors += reply == REPLY_ERROR;
     /* A value in answer to a SET, or OK in answer to a GET, is as wrong as another value. */
-    t->wrong += reply == REPLY_WRONG ||
-                (is_write ? reply == REPLY_VALUE || reply == REPLY_MISS : reply == REPLY_OK);
+    const bool is_wrong = reply == REPLY_WRONG ||
+                          (is_write ? reply == REPLY_VALUE || reply == REPLY_MISS
+                                    : reply == REPLY_OK);
+    t->wrong += is_wrong && !e->options->unchecked;
     histogram_add(&t->latency, e->now_ns > since ? (uint64_t)(e->now_ns - since) : 0);
     if (reply == REPLY_ERROR && t->errors == 1) {
         memcpy(t->first_error, c->reader.line, sizeof(t->first_error));

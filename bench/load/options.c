@@ -59,6 +59,7 @@ static const struct row rows[] = {
     {"ttl", DURATION_MS, AT(ttl_ms), 0, DBL_MAX, "TIME",
      "SETs expire after 500ms, 5s, ... (never)"},
     {"fill", FLAG, AT(fill), 0, 0, "", "first write every key once, uncounted"},
+    {"unchecked", FLAG, AT(unchecked), 0, 0, "", "do not check the values that are read"},
     {"core", INTEGER, AT(core), 0, 4095, "N", "run on this core only"},
     {"pid", INTEGER, AT(pid), 1, 1e9, "PID", "process of the server (the server is asked)"},
     {"seed", NUMBER, AT(seed), 0, DBL_MAX, "N", "of the random numbers (1)"},

@@ -32,6 +32,7 @@ struct options {
     double read_share, hit_share; /* 0..1 */
     uint64_t ttl_ms;              /* 0: none */
     bool fill;                    /* write every key once before */
+    bool unchecked;               /* wrong replies count like others */
     int core;                     /* -1: anywhere */
     int pid;                      /* of the server; 0: ask it */
     uint64_t seed;
