@@ -23,6 +23,7 @@ struct put {
     const char *value;        /* shape.value_len bytes, or NULL: the caller fills them in later */
     struct large
         *block; /* for a large value: take over this one instead of making one; NULL: make one */
+    bool is_absent;   /* the key: it was looked for already */
     bool keep_expiry; /* of the entry that is replaced, when there is one */
     bool is_rewrite; /* of an entry that is there, hardly larger: rather above the limit than not */
 };
