@@ -115,8 +115,7 @@ static bool may_run(struct cmd_ctx *ctx)
         reply_error(ctx, "EXECABORT Transaction discarded because of previous errors.");
     } else if ((s->flags & SESSION_TOUCHED) != 0 || watch_is_broken(ctx->env, s)) {
         resp_write_null_array(ctx->reply);
-    } else if ((s->transaction->flags & CMD_DENYOOM) != 0 &&
-               store_make_room(ctx->env->store) != STORE_OK) {
+    } else if ((s->transaction->flags & CMD_DENYOOM) != 0 && !keyspace_make_room(ctx->env)) {
         reply_error(ctx, ERROR_OUT_OF_MEMORY);
         transaction_spoil(ctx);
         return false;

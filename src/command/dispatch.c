@@ -164,7 +164,7 @@ static bool admit(struct cmd_ctx *ctx)
     }
     if ((c->flags & CMD_DENYOOM) != 0) {
         look_for_large_value(ctx);
-        if (UNLIKELY(store_make_room(ctx->env->store) != STORE_OK)) {
+        if (UNLIKELY(!keyspace_make_room(ctx->env))) {
             reply_error(ctx, ERROR_OUT_OF_MEMORY);
             return false;
         }

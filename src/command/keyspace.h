@@ -146,6 +146,13 @@ bool key_end_hash(struct cmd_ctx *ctx, struct hashmap_edit *edit, enum store_res
 
 /* ---- maps ---- */
 
+/* Before a command that may grow memory, with what others hold by now. False: there is no room. */
+static inline bool keyspace_make_room(struct command_env *env)
+{
+    store_ask_others(env->store);
+    return store_make_room(env->store) == STORE_OK;
+}
+
 /* Does read-through play any part in this process? */
 bool keyspace_has_maps(const struct command_env *env);
 

@@ -278,6 +278,7 @@ void observers_fini(struct command_env *env)
 void command_turn_end(struct command_env *env)
 {
     const struct tracking *t = &env->observers->tracking;
+    store_ask_others(env->store);
     if (UNLIKELY((env->observed & OBSERVED_TRACKING) != 0 || !list_is_empty(&t->dropped))) {
         tracking_turn_end(env);
     }

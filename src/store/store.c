@@ -175,6 +175,7 @@ int store_apply_options(struct store *s, struct errtext *err)
             ghost_forget(&s->adaptive.ghost);
         }
     }
+    store_ask_others(s);
     store_update_pressure(s);
     return 0;
 }

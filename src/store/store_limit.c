@@ -73,7 +73,9 @@ static void update_ceiling(struct store *s)
 
 void store_ask_others(struct store *s)
 {
-    s->other_memory = s->other_fn != NULL ? s->other_fn(s->other_ctx) : 0;
+    if (s->limit > 0 && s->other_fn != NULL) {
+        s->other_memory = s->other_fn(s->other_ctx);
+    }
 }
 
 void store_trade_pages(struct store *s, size_t bytes)
@@ -171,7 +173,6 @@ bool store_reserve(struct store *s, size_t bytes, bool *moved)
     if (store_headroom(s) >= (int64_t)bytes) {
         return true;
     }
-    store_ask_others(s);
     update_ceiling(s);
     size_t fixed = store_used_memory(s) - s->segs.resident_bytes - s->large_bytes -
                    s->dropped_bytes + s->other_memory;
@@ -187,10 +188,6 @@ bool store_reserve(struct store *s, size_t bytes, bool *moved)
 
 enum store_result store_make_room(struct store *s)
 {
-    if (s->limit == 0) {
-        return STORE_OK; /* asking others takes 130 instructions */
-    }
-    store_ask_others(s);
     bool moved = false;
     return store_reserve(s, 0, &moved) ? STORE_OK : STORE_FULL;
 }

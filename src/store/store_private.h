@@ -197,7 +197,6 @@ bool store_reserve(struct store *s, size_t bytes, bool *moved);
 void store_trade_pages(struct store *s, size_t bytes);
 /* Looks anew at how near the limit is. */
 void store_update_pressure(struct store *s);
-void store_ask_others(struct store *s);
 /* A batch of reclaiming while the store is pressed; is_pressed is false when that is over. */
 void store_press(struct store *s);
 /* The share of reclaiming that a write of about `bytes` does while the store is pressed. */
