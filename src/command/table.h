@@ -32,6 +32,7 @@
 #undef SUBCOMMAND
 #undef CONTAINER_END
 
+/* Of rows with a short cut. */
 bool shortcut_get(struct command_env *env, const struct command_call *call);
 bool shortcut_set(struct command_env *env, const struct command_call *call);
 

@@ -147,7 +147,8 @@ size_t command_memory(const struct command_env *env);
  * peak. */
 void command_note_memory(struct command_env *env);
 
-/* At the end of every turn of the loop, before replies are sent: pushes that were gathered. */
+/* At the end of every turn of the loop, before replies are sent: pushes that were gathered, and what
+ * is held beside the store. */
 void command_turn_end(struct command_env *env);
 
 /* Ten times a second: what ends by time. */
