@@ -55,17 +55,16 @@ def choose_programs(args):
     return [servers.Program("tarn", args.tarn)] + peers
 
 
-def choose_work(args, programs):
-    """Names of loads and of special measurements. A floor can only be loaded."""
-    has_floor = any(p.is_floor for p in programs)
-    known = [w.name for w in WORKLOADS] + ([] if has_floor else list(SPECIALS))
+def choose_work(args):
+    """Names of loads and of special measurements."""
+    known = [w.name for w in WORKLOADS] + list(SPECIALS)
     unknown = [n for n in args.names if n not in known]
     if unknown:
         raise LookupError(f"no such workload: {', '.join(unknown)} (see --list)")
     if args.names:
         return args.names
     if args.quick:
-        return [w.name for w in WORKLOADS if w.is_quick] + ([] if has_floor else list(QUICK))
+        return [w.name for w in WORKLOADS if w.is_quick] + list(QUICK)
     return known
 
 
@@ -76,6 +75,7 @@ def measure(context, page, chosen):
             results.append(runs)
     finally:
         page.loads(results)
+    context.programs = [p for p in context.programs if not p.is_floor]  # it can only be loaded
     for name in (n for n in SPECIALS if n in chosen):
         page.section(SPECIALS[name](context))
 
@@ -87,7 +87,7 @@ def main(argv):
         return 0
     try:
         programs = choose_programs(args)
-        chosen = choose_work(args, programs)
+        chosen = choose_work(args)
     except LookupError as error:
         print(f"script/bench: {error}", file=sys.stderr)
         return 64
