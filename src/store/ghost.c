@@ -120,21 +120,14 @@ static uint32_t fingerprint(uint64_t hash)
     return f != 0 ? f : 1;
 }
 
-static uint32_t epoch_now(const struct ghost *g, uint32_t origin)
-{
-    return (uint32_t)(g->evictions[origin] / g->unit) & EPOCH_MASK;
-}
-
 static uint32_t epochs_since(uint32_t cell, uint32_t now)
 {
     return (now - cell) & EPOCH_MASK;
 }
 
-/* The cell that is worth least: by its age in the measure of its origin. (Dividing for each cell
- * took 10 % of a SET under eviction.) */
+/* The cell that is worth least: by its age in the measure of its origin. */
 static unsigned stalest_of(const struct ghost *g, const uint32_t *bucket)
 {
-    const uint32_t now[] = {epoch_now(g, 0), epoch_now(g, 1)};
     static_assert(GHOST_ORIGINS == 2, "an origin is a bit");
     unsigned place = 0;
     uint32_t stalest = 0;
@@ -143,7 +136,7 @@ static unsigned stalest_of(const struct ghost *g, const uint32_t *bucket)
             return i;
         }
         const uint32_t origin = bucket[i] >> 31;
-        const uint32_t stale = epochs_since(bucket[i], now[origin]) *
+        const uint32_t stale = epochs_since(bucket[i], g->epoch[origin]) *
                                (origin == GHOST_FROM_MAIN ? GHOST_MAIN_PART : 1);
         if (stale >= stalest) {
             stalest = stale;
@@ -160,8 +153,11 @@ void ghost_add(struct ghost *g, uint64_t hash, enum ghost_origin origin)
     }
     uint32_t *bucket = bucket_of(g, hash);
     bucket[stalest_of(g, bucket)] = (uint32_t)origin << 31 | fingerprint(hash) << 16 |
-                                    epoch_now(g, origin);
-    g->evictions[origin]++;
+                                    g->epoch[origin];
+    if (++g->in_epoch[origin] == g->unit) {
+        g->in_epoch[origin] = 0;
+        g->epoch[origin] = (g->epoch[origin] + 1) & EPOCH_MASK;
+    }
 }
 
 bool ghost_take(struct ghost *g, uint64_t hash, enum ghost_origin *origin, uint64_t *age)
@@ -173,7 +169,7 @@ bool ghost_take(struct ghost *g, uint64_t hash, enum ghost_origin *origin, uint6
     for (unsigned i = 0; i < BUCKET_CELLS; i++) {
         if (bucket[i] != 0 && (bucket[i] >> 16 & 0x7fff) == fingerprint(hash)) {
             *origin = (enum ghost_origin)(bucket[i] >> 31);
-            *age = epochs_since(bucket[i], epoch_now(g, *origin)) * g->unit;
+            *age = epochs_since(bucket[i], g->epoch[*origin]) * g->unit;
             bucket[i] = 0;
             return true;
         }

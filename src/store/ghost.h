@@ -29,9 +29,11 @@ struct ghost {
     uint32_t *cells; /* owned; NULL while there is none */
     size_t buckets;
     size_t bytes;
-    size_t keys;   /* cached keys it was sized for */
-    uint64_t unit; /* evictions per epoch */
-    uint64_t evictions[GHOST_ORIGINS];
+    size_t keys;                      /* cached keys it was sized for */
+    uint64_t unit;                    /* evictions per epoch */
+    uint32_t epoch[GHOST_ORIGINS];    /* modulo 2^16; counted, because dividing for each cell and
+                                         ghost took a tenth of a SET under eviction */
+    uint64_t in_epoch[GHOST_ORIGINS]; /* evictions in it so far */
     size_t ready; /* bytes whose pages are there; nothing is remembered before all are */
     void *waste;  /* owned: cells that are forgotten and go back to the system in slices */
     size_t waste_bytes;

@@ -23,6 +23,7 @@
 struct batch_item {
     unsigned char *e;
     uint64_t hash;
+    size_t bytes; /* with what it owns outside */
 };
 
 void reclaim_begin(struct store *s, struct cursor *c, uint32_t id, enum cursor_mode mode)
@@ -104,13 +105,6 @@ static bool relocate(struct store *s, unsigned char *e, uint64_t *slot, enum seg
     return true;
 }
 
-static size_t entry_bytes(unsigned char *e)
-{
-    struct entry_parts parts;
-    entry_parse(e, &parts);
-    return parts.size + entry_outside(&parts);
-}
-
 static bool may_evict(const struct store *s, const unsigned char *e)
 {
     if (s->policy->never_evicts || s->limit == 0) { /* changed in the middle of a walk */
@@ -150,7 +144,7 @@ static bool handle_item(struct store *s, struct cursor *c, const struct batch_it
         return relocate(s, item->e, slot, queue == QUEUE_FIRST ? QUEUE_MAIN : queue, freq);
     }
     struct candidate cand = {
-        .hash = item->hash, .bytes = entry_bytes(item->e), .freq = freq, .queue = queue};
+        .hash = item->hash, .bytes = item->bytes, .freq = freq, .queue = queue};
     if (c->is_forced || queue == QUEUE_FIRST || s->policy->judge(s, &cand) == VERDICT_DROP ||
         !relocate(s, item->e, slot, cand.queue, cand.freq)) {
         cand.queue = queue;
@@ -194,7 +188,8 @@ static unsigned collect(struct store *s, struct cursor *c, struct batch_item ite
         unsigned char *e = data + c->offset;
         PREFETCH(e + READ_AHEAD_BYTES);
         PREFETCH(e + READ_AHEAD_BYTES + CACHE_LINE);
-        c->offset += entry_size(e);
+        const uint32_t size = entry_size(e);
+        c->offset += size;
         c->visited++;
         if (entry_is_dead(e)) {
             continue;
@@ -206,14 +201,16 @@ static unsigned collect(struct store *s, struct cursor *c, struct batch_item ite
                 continue;
             }
         }
+        const size_t owned = owned_bytes(e);
         struct batch_item *item = &items[n++];
-        *item = (struct batch_item){.e = e, .hash = hash_bytes(&s->hash_key, entry_key(e))};
+        *item = (struct batch_item){
+            .e = e, .hash = hash_bytes(&s->hash_key, entry_key(e)), .bytes = size + owned};
         const struct index *ix = s->spaces[e[1] & ENTRY_SPACE_MASK].ix;
         (void)index_prefetch(ix, item->hash);
         if (c->mode == CURSOR_EVICT) {
             ghost_prefetch(&s->adaptive.ghost, item->hash);
         }
-        outside += owned_bytes(e);
+        outside += owned;
     }
     s->walked_bytes += c->offset - from + outside;
     return n;

@@ -320,32 +320,37 @@ void store_free_outside(struct store *s, const struct entry_parts *e)
     }
 }
 
-void store_kill(struct store *s, unsigned char *e)
+static void kill_parsed(struct store *s, unsigned char *e, const struct entry_parts *parts)
 {
-    struct entry_parts parts;
-    entry_parse(e, &parts);
     uint32_t id = segment_of(&s->segs, ref_of(&s->segs, e));
     struct segment *seg = segment_at(&s->segs, id);
-    struct space *sp = &s->spaces[parts.space];
-    if ((parts.flags & ENTRY_TYPE_MASK) == ENTRY_NEGATIVE) {
+    struct space *sp = &s->spaces[parts->space];
+    if ((parts->flags & ENTRY_TYPE_MASK) == ENTRY_NEGATIVE) {
         sp->count_negative--;
-        s->negative_bytes -= parts.size;
-    } else if (parts.expires_at_ms != STORE_NO_EXPIRY) {
+        s->negative_bytes -= parts->size;
+    } else if (parts->expires_at_ms != STORE_NO_EXPIRY) {
         sp->count_volatile--;
     }
-    if (parts.large != NULL || parts.object != NULL) {
-        store_large_count(s, id, entry_outside(&parts), -1);
-        store_free_outside(s, &parts);
+    if (parts->large != NULL || parts->object != NULL) {
+        store_large_count(s, id, entry_outside(parts), -1);
+        store_free_outside(s, parts);
     }
     entry_mark_dead(e);
     s->count--;
-    seg->live -= parts.size;
-    s->live_bytes -= parts.size;
+    seg->live -= parts->size;
+    s->live_bytes -= parts->size;
     if (seg->live == 0) {
         store_settle(s, id);
     } else {
         store_note_garbage(s, id);
     }
+}
+
+void store_kill(struct store *s, unsigned char *e)
+{
+    struct entry_parts parts;
+    entry_parse(e, &parts);
+    kill_parsed(s, e, &parts);
 }
 
 void store_expel(struct store *s, uint64_t hash, uint64_t *slot, enum store_event event)
@@ -369,5 +374,5 @@ void store_expel(struct store *s, uint64_t hash, uint64_t *slot, enum store_even
         }
     }
     index_remove(s->spaces[parts.space].ix, hash, slot);
-    store_kill(s, e);
+    kill_parsed(s, e, &parts);
 }
